@@ -1,0 +1,107 @@
+"""Operations on the ledger that more than one stage uses. Each takes an open session."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Table, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+import seaice_ops
+from seaice_ops.ledger.session import begin
+from seaice_ops.ledger.tables import Base, LabelSet, Map, Model, ModelAlias, Run, Scene, SceneState
+from seaice_ops.settings import Settings
+from seaice_ops.summary import Summary, timed
+
+
+def now() -> datetime:
+    """The present, aware UTC."""
+    return datetime.now(UTC)
+
+
+def insert_new(session: Session, row: Base) -> bool:
+    """Insert `row` unless its primary key (or another unique index) is taken; True if it was inserted.
+
+    For at-least-once writers: the first one wins, the repeat is a no-op on both databases.
+    """
+    table: Table = type(row).__table__  # type: ignore[assignment]
+    values = {
+        c.name: getattr(row, c.name)
+        for c in table.columns
+        if not (c.autoincrement is True and getattr(row, c.name) is None)
+    }
+    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    result: Any = session.execute(dialect.insert(table).values(**values).on_conflict_do_nothing())
+    return bool(result.rowcount)
+
+
+def ready_scenes(
+    session: Session, tiles: Iterable[str] | None = None, since: datetime | None = None, until: datetime | None = None
+) -> list[Scene]:
+    """Ready scenes, oldest sensing time first (ties by id), optionally of `tiles` and in [since, until]."""
+    query = select(Scene).where(Scene.state == SceneState.READY).order_by(Scene.sensed_at, Scene.id)
+    if tiles is not None:
+        query = query.where(Scene.tile.in_(list(tiles)))
+    if since is not None:
+        query = query.where(Scene.sensed_at >= since)
+    if until is not None:
+        query = query.where(Scene.sensed_at <= until)
+    return list(session.scalars(query))
+
+
+def unlabelled_scenes(session: Session, method: str, version: str) -> list[Scene]:
+    """Ready scenes without labels by this version of this method, oldest first."""
+    labelled = select(LabelSet.scene_id).where(LabelSet.method == method, LabelSet.version == version)
+    return list(
+        session.scalars(
+            select(Scene)
+            .where(Scene.state == SceneState.READY, Scene.id.not_in(labelled))
+            .order_by(Scene.sensed_at, Scene.id)
+        )
+    )
+
+
+def model_by_alias(session: Session, alias: str) -> Model | None:
+    """The model that `alias` (champion, challenger, previous) means now, or None."""
+    return session.scalar(select(Model).join(ModelAlias).where(ModelAlias.alias == alias))
+
+
+def newest_maps(session: Session, tile: str) -> dict[datetime, Map]:
+    """The highest revision of the map at each window end of `tile`, by window end, oldest first."""
+    rows = session.scalars(select(Map).where(Map.tile == tile).order_by(Map.window_end, Map.revision))
+    return {row.window_end: row for row in rows}
+
+
+@contextmanager
+def recorded(settings: Settings, stage: str) -> Iterator[Summary]:
+    """Time a stage, yield its `Summary`, and keep it as a `run` row, with the error if one ends it."""
+    started, problem = now(), None
+    with timed(stage) as summary:
+        try:
+            yield summary
+        except BaseException as error:
+            problem = f"{type(error).__name__}: {error}"[:2048]
+            record(settings, summary, started, problem)
+            raise
+    record(settings, summary, started, None)
+
+
+def record(settings: Settings, summary: Summary, started: datetime, problem: str | None) -> None:
+    """Keep one run of one stage."""
+    with begin(settings) as session:
+        session.add(
+            Run(
+                stage=summary.stage,
+                caller=os.environ.get("SEAICE_CALLER", ""),
+                version=seaice_ops.__version__,
+                started_at=started,
+                seconds=(now() - started).total_seconds(),
+                summary=summary.to_dict(),
+                error=problem,
+            )
+        )

@@ -1,0 +1,209 @@
+"""The ledger's tables (SQLite or PostgreSQL).
+
+A row that names an object is written after the object, in one transaction: a crash can leave an object
+without a row, never a row without its object.
+"""
+
+from __future__ import annotations
+
+import enum
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import JSON, DateTime, Enum, ForeignKey, Index, String, TypeDecorator, text
+from sqlalchemy.engine import Dialect
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """Aware UTC datetimes on every database (SQLite keeps none)."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"naive datetime {value} given to the ledger")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    """Root of the tables."""
+
+    type_annotation_map = {
+        datetime: UtcDateTime(),
+        dict[str, Any]: JSON(),
+        list[str]: JSON(),
+        list[float]: JSON(),
+    }
+
+
+class SceneState(enum.StrEnum):
+    """How far a scene is."""
+
+    DISCOVERED = "discovered"
+    FETCHED = "fetched"
+    READY = "ready"
+    FAILED = "failed"
+    SUPERSEDED = "superseded"
+    WITHDRAWN = "withdrawn"
+
+
+class Scene(Base):
+    """One product of one acquisition of one tile. At most one row of an `identity` is ready.
+
+    `id` is the product's name without .SAFE; `identity` is platform, sensing start, tile and relative orbit.
+    """
+
+    __tablename__ = "scene"
+
+    id: Mapped[str] = mapped_column(String(128), primary_key=True)
+    identity: Mapped[str] = mapped_column(String(64), index=True)
+    tile: Mapped[str] = mapped_column(String(5))
+    platform: Mapped[str] = mapped_column(String(16))
+    sensed_at: Mapped[datetime]
+    relative_orbit: Mapped[int]
+    baseline: Mapped[str] = mapped_column(String(8), default="")
+    generated_at: Mapped[datetime]
+    published_at: Mapped[datetime]
+    href: Mapped[str] = mapped_column(String(1024))
+    state: Mapped[SceneState] = mapped_column(
+        Enum(SceneState, native_enum=False, length=16, values_callable=lambda e: [m.value for m in e])
+    )
+    reason: Mapped[str | None] = mapped_column(String(2048))
+    attempts: Mapped[int] = mapped_column(default=0)
+    superseded_by: Mapped[str | None] = mapped_column(String(128))
+    key: Mapped[str | None] = mapped_column(String(512))
+    sha256: Mapped[str | None] = mapped_column(String(64))
+    bytes: Mapped[int | None]
+    crs: Mapped[str | None] = mapped_column(String(2048))
+    transform: Mapped[list[float] | None]
+    width: Mapped[int | None]
+    height: Mapped[int | None]
+    bands: Mapped[list[str] | None]
+    sun_zenith: Mapped[float | None]
+    valid_share: Mapped[float | None]
+    details: Mapped[dict[str, Any] | None]
+    discovered_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+    __table_args__ = (Index("ix_scene_tile_time", "tile", "sensed_at"), Index("ix_scene_state", "state"))
+
+
+#: At most one ready row an acquisition, whatever runs at the same time.
+Index(
+    "uq_scene_ready_identity",
+    Scene.identity,
+    unique=True,
+    sqlite_where=text("state = 'ready'"),
+    postgresql_where=text("state = 'ready'"),
+)
+
+
+class LabelSet(Base):
+    """The auto-labels of one scene by one version of one method."""
+
+    __tablename__ = "label_set"
+
+    scene_id: Mapped[str] = mapped_column(ForeignKey("scene.id"), primary_key=True)
+    method: Mapped[str] = mapped_column(String(32), primary_key=True)
+    version: Mapped[str] = mapped_column(String(32), primary_key=True)
+    key: Mapped[str] = mapped_column(String(512))
+    sha256: Mapped[str] = mapped_column(String(64))
+    shares: Mapped[dict[str, Any]]
+    seconds: Mapped[float]
+    created_at: Mapped[datetime]
+
+
+class Model(Base):
+    """One trained model. `id` is ``name/version``; the version is a hash of everything that made it."""
+
+    __tablename__ = "model"
+
+    id: Mapped[str] = mapped_column(String(96), primary_key=True)
+    name: Mapped[str] = mapped_column(String(64))
+    version: Mapped[str] = mapped_column(String(32))
+    sha256: Mapped[str] = mapped_column(String(64))
+    card: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
+
+
+class ModelAlias(Base):
+    """champion, challenger, previous: which model each means now."""
+
+    __tablename__ = "model_alias"
+
+    alias: Mapped[str] = mapped_column(String(32), primary_key=True)
+    model_id: Mapped[str] = mapped_column(ForeignKey("model.id"))
+    reason: Mapped[str] = mapped_column(String(1024), default="")
+    updated_at: Mapped[datetime]
+
+
+class Evaluation(Base):
+    """The score of a model (or of a labelling method) on held-out acquisitions.
+
+    `against` is ``truth`` (reference rasters) or ``auto-labels``; the two are never mixed.
+    """
+
+    __tablename__ = "evaluation"
+
+    subject: Mapped[str] = mapped_column(String(96), primary_key=True)
+    dataset: Mapped[str] = mapped_column(String(64), primary_key=True)
+    against: Mapped[str] = mapped_column(String(32), primary_key=True)
+    metrics: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
+
+
+class Probabilities(Base):
+    """The class probabilities of one scene by one model."""
+
+    __tablename__ = "probabilities"
+
+    scene_id: Mapped[str] = mapped_column(ForeignKey("scene.id"), primary_key=True)
+    model_id: Mapped[str] = mapped_column(ForeignKey("model.id"), primary_key=True)
+    key: Mapped[str] = mapped_column(String(512))
+    sha256: Mapped[str] = mapped_column(String(64))
+    seconds: Mapped[float]
+    created_at: Mapped[datetime]
+
+
+class Map(Base):
+    """One revision of the map of one tile at one window end."""
+
+    __tablename__ = "map"
+
+    id: Mapped[str] = mapped_column(String(128), primary_key=True)
+    tile: Mapped[str] = mapped_column(String(5))
+    window_start: Mapped[datetime]
+    window_end: Mapped[datetime]
+    revision: Mapped[int]
+    model_id: Mapped[str] = mapped_column(ForeignKey("model.id"))
+    scene_ids: Mapped[list[str]]
+    supersedes: Mapped[str | None] = mapped_column(String(128))
+    folder: Mapped[str] = mapped_column(String(512))
+    statistics: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
+
+    __table_args__ = (Index("uq_map_tile_end_revision", "tile", "window_end", "revision", unique=True),)
+
+
+class Run(Base):
+    """One run of one stage, with its Summary."""
+
+    __tablename__ = "run"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    stage: Mapped[str] = mapped_column(String(32), index=True)
+    caller: Mapped[str] = mapped_column(String(256), default="")
+    version: Mapped[str] = mapped_column(String(64))
+    started_at: Mapped[datetime]
+    seconds: Mapped[float]
+    summary: Mapped[dict[str, Any]]
+    error: Mapped[str | None] = mapped_column(String(2048))

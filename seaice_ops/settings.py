@@ -1,0 +1,170 @@
+"""All settings, read in one place: `config/seaice.yaml`, then the environment.
+
+`Settings.load()` is cheap (no heavy import) so that DAG files may call it while they are parsed.
+Credentials are never settings: object-store keys come from the usual `AWS_*` variables and the ledger's
+password from `SEAICE_LEDGER_URL`, both of which stay out of logs (`Settings.redacted`).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from seaice_ops.errors import ConfigError
+from seaice_ops.regions import Region
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ArchiveSettings(_Part):
+    """Where products are found."""
+
+    kind: Literal["folder"] = Field("folder", description="a folder of products and plain scenes, local or mounted")
+    path: Path = Field(Path("archive"), description="the folder; relative to SEAICE_HOME")
+    overlap_hours: float = Field(
+        48.0,
+        ge=0,
+        description="how far a scheduled search by publication time reaches "
+        "back before its interval, so that a missed day is caught up",
+    )
+
+
+class LabelSettings(_Part):
+    """How scenes are auto-labelled (method.md section 2)."""
+
+    method: Literal["colour", "iqrah2024"] = Field("colour", description="the labels that training learns from")
+    ceiling: float = Field(0.3558, gt=0, le=1.5, description="reflectance shown as 255 in the true colour")
+    water_max: int = Field(30, ge=0, le=253, description="V of the darkest colours, called open water")
+    thin_max: int = Field(204, ge=1, le=254, description="V up to which ice is called thin / young")
+    dilate_m: float = Field(7 * 54.0, gt=0, description="ground size of the filter's dilation, metres")
+    median_m: float = Field(155 * 54.0, gt=0, description="ground size of the filter's background median, metres")
+
+
+class TrainingSettings(_Part):
+    """How models are trained (method.md sections 3 and 4)."""
+
+    width: int = Field(16, ge=2, le=128, description="channels of the U-Net's first level; 16 is the paper's")
+    epochs: int = Field(50, ge=1)
+    batch: int = Field(16, ge=1, description="chips per rank and step")
+    chip: int = Field(256, ge=64, multiple_of=32, description="chip edge, pixels")
+    max_chips: int = Field(20_000, ge=1, description="chips a training set is thinned to, evenly over scenes")
+    learning_rate: float = Field(1e-3, gt=0)
+    ranks: int = Field(1, ge=1, description="Horovod processes")
+    seed: int = 2024
+    holdout_every: int = Field(5, ge=2, description="every k-th acquisition day is held out of training")
+    min_scenes: int = Field(4, ge=2, description="labelled scenes below which no training is tried")
+    gate_margin: float = Field(0.005, ge=0, description="macro-F1 a challenger may lose to the champion")
+
+
+class MappingSettings(_Part):
+    """How maps are made (method.md section 6)."""
+
+    window: int = Field(15, ge=1, le=255, description="acquisitions in a full window")
+    late_after_hours: float = Field(
+        36.0, gt=0, description="age of a tile's newest map that makes it late, where newer scenes are ready"
+    )
+
+
+class NotifySettings(_Part):
+    """Where failures and late maps are told, besides the log."""
+
+    webhook_env: str | None = Field(None, description="name of the environment variable that holds a webhook URL")
+    email_to: tuple[str, ...] = Field((), description="recipients, through Airflow's smtp_default connection")
+
+
+class Settings(_Part):
+    """Everything a stage needs to know, frozen."""
+
+    home: Path = Field(description="everything the default makes lies below this folder (SEAICE_HOME)")
+    ledger: str = Field("", description="SQLAlchemy URL; empty: SQLite in home (SEAICE_LEDGER_URL)")
+    store: str = Field("", description="s3://bucket/prefix or a folder; empty: objects/ in home (SEAICE_STORE_URL)")
+    reference: Path | None = Field(
+        None, description="folder of truth or hand-label rasters <scene_id>.tif, for evaluation only; relative to home"
+    )
+    archive: ArchiveSettings = ArchiveSettings()
+    regions: dict[str, Region] = Field(min_length=1)
+    labels: LabelSettings = LabelSettings()
+    training: TrainingSettings = TrainingSettings()
+    mapping: MappingSettings = MappingSettings()
+    notify: NotifySettings = NotifySettings()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("home"):
+            home = Path(data["home"]).absolute()
+            data = {**data, "home": home}
+            data["ledger"] = data.get("ledger") or f"sqlite:///{home / 'ledger.sqlite'}"
+            data["store"] = str(data.get("store") or home / "objects")
+        return data
+
+    @cached_property
+    def tiles(self) -> tuple[str, ...]:
+        """All tiles of all regions, sorted."""
+        return tuple(sorted({tile for region in self.regions.values() for tile in region.tiles}))
+
+    @property
+    def archive_path(self) -> Path:
+        """The archive's folder, absolute."""
+        return self.home / self.archive.path
+
+    @property
+    def reference_path(self) -> Path | None:
+        """The folder of reference labels, absolute, or None."""
+        return self.home / self.reference if self.reference else None
+
+    @property
+    def work(self) -> Path:
+        """Folder for files in progress; anything in it may be deleted when nothing runs."""
+        return self.home / "work"
+
+    def redacted(self) -> dict[str, Any]:
+        """The settings as JSON types without the ledger's password."""
+        return {**self.model_dump(mode="json"), "ledger": redact(self.ledger)}
+
+    @classmethod
+    def load(cls, config: Path | str | None = None) -> Settings:
+        """Read the configuration file and the environment.
+
+        `config` or `SEAICE_CONFIG` names the YAML file (default `config/seaice.yaml` of the working folder,
+        else of this checkout). `SEAICE_HOME`, `SEAICE_LEDGER_URL`, `SEAICE_STORE_URL` and `SEAICE_ARCHIVE`
+        override it. Raises `ConfigError` naming the file and each wrong field.
+        """
+        path = Path(config or os.environ.get("SEAICE_CONFIG") or _default_config())
+        try:
+            data = yaml.safe_load(path.read_text()) or {}
+        except OSError as error:
+            raise ConfigError(f"cannot read the configuration {path}: {error.strerror}; set SEAICE_CONFIG") from error
+        except yaml.YAMLError as error:
+            raise ConfigError(f"{path} is not YAML: {error}") from error
+        if not isinstance(data, dict):
+            raise ConfigError(f"{path} must hold a mapping of settings")
+        env = os.environ
+        data["home"] = env.get("SEAICE_HOME") or data.get("home") or ".seaice"
+        data["ledger"] = env.get("SEAICE_LEDGER_URL") or data.get("ledger", "")
+        data["store"] = env.get("SEAICE_STORE_URL") or data.get("store", "")
+        if env.get("SEAICE_ARCHIVE"):
+            data["archive"] = {**data.get("archive", {}), "path": str(Path(env["SEAICE_ARCHIVE"]).absolute())}
+        try:
+            return cls.model_validate(data)
+        except ValidationError as error:
+            lines = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+            raise ConfigError(f"{path}: {lines}") from error
+
+
+def redact(url: str) -> str:
+    """`url` with the password of its user-info replaced by ***."""
+    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", url)
+
+
+def _default_config() -> Path:
+    here = Path("config/seaice.yaml")
+    return here if here.exists() else Path(__file__).parent.parent / here

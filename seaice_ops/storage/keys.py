@@ -1,0 +1,35 @@
+"""The names of all objects. Nothing else in the package spells a key."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+
+def scene(tile: str, sensed_at: datetime, scene_id: str) -> str:
+    """One COG a scene: reflectance x 10000, int16."""
+    return f"scenes/{tile}/{sensed_at:%Y/%m}/{scene_id}.tif"
+
+
+def label_set(method: str, version: str, tile: str, scene_id: str) -> str:
+    """One COG a scene, method and method version: class codes, u8."""
+    return f"labels/{method}-{version}/{tile}/{scene_id}.tif"
+
+
+def probabilities(model_id: str, tile: str, scene_id: str) -> str:
+    """One COG a scene and model: u8 probabilities, one band a class."""
+    return f"probabilities/{model_id}/{tile}/{scene_id}.tif"
+
+
+def model(model_id: str, name: str) -> str:
+    """A file of a model: weights.safetensors, card.json."""
+    return f"models/{model_id}/{name}"
+
+
+def map_folder(tile: str, window_end: datetime, map_id: str) -> str:
+    """The folder of one map revision."""
+    return f"maps/{tile}/{window_end:%Y/%m}/{map_id}"
+
+
+def map_item(folder: str) -> str:
+    """The STAC item that commits a map."""
+    return f"{folder}/item.json"
