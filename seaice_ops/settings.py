@@ -7,6 +7,8 @@ password from `SEAICE_LEDGER_URL`, both of which stay out of logs (`Settings.red
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import re
 from functools import cached_property
@@ -46,6 +48,17 @@ class LabelSettings(_Part):
     thin_max: int = Field(204, ge=1, le=254, description="V up to which ice is called thin / young")
     dilate_m: float = Field(7 * 54.0, gt=0, description="ground size of the filter's dilation, metres")
     median_m: float = Field(155 * 54.0, gt=0, description="ground size of the filter's background median, metres")
+
+    def version(self, method: str) -> str:
+        """The version of `method`'s labels: its algorithm's number and a hash of the settings it depends on."""
+        parameters = self.model_dump(exclude={"method"} | (_FILTER_ONLY if method == "colour" else set()))
+        digest = hashlib.sha256(json.dumps(parameters, sort_keys=True).encode()).hexdigest()[:8]
+        return f"{_LABEL_ALGORITHM[method]}-{digest}"
+
+
+#: Raised by hand whenever an algorithm changes what it answers, so that its labels are made anew.
+_LABEL_ALGORITHM = {"colour": 1, "iqrah2024": 1}
+_FILTER_ONLY = {"dilate_m", "median_m"}
 
 
 class TrainingSettings(_Part):

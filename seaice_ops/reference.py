@@ -1,0 +1,20 @@
+"""Reference labels (a simulator's truth, or rasters labelled by hand): for evaluation only, never for training."""
+
+from __future__ import annotations
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+
+from seaice_ops.settings import Settings
+
+
+def read_reference(settings: Settings, scene_id: str) -> NDArray[np.uint8] | None:
+    """(rows, columns) class codes of the scene, or None where there is no reference for it."""
+    folder = settings.reference_path
+    path = folder / f"{scene_id}.tif" if folder else None
+    if path is None or not path.exists():
+        return None
+    with rasterio.open(path) as dataset:
+        codes: NDArray[np.uint8] = dataset.read(1)
+    return codes
