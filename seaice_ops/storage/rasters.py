@@ -45,39 +45,43 @@ class Grid:
         return cls(crs, tuple(dataset.transform)[:6], dataset.width, dataset.height)
 
 
-def cog_bytes(
-    bands: NDArray[Any],
+@contextmanager
+def cog_writer(
+    path: Path,
     grid: Grid,
     *,
+    count: int,
+    dtype: Any,
     nodata: float | None,
     names: Sequence[str] = (),
     tags: Mapping[str, str] | None = None,
     colours: Mapping[int, tuple[int, int, int, int]] | None = None,
     resampling: str = "nearest",
-) -> bytes:
-    """Encode `bands` (bands, rows, columns) as a cloud-optimised GeoTIFF (ZSTD, 512-px blocks, overviews).
+) -> Iterator[Any]:
+    """Write the file `path` as a cloud-optimised GeoTIFF (ZSTD, 512-px blocks, overviews) of any size.
 
-    The same input gives the same bytes: one thread, no dates.
+    Yields a rasterio dataset to fill, best in windows of whole blocks; `path` appears on leaving, from a scratch
+    file beside it. The same pixels give the same bytes: one thread, no dates.
     """
-    with tempfile.TemporaryDirectory(prefix="seaice-cog-") as folder:
-        plain, cog = Path(folder) / "plain.tif", Path(folder) / "cog.tif"
-        profile = {
-            "driver": "GTiff",
-            "count": bands.shape[0],
-            "height": grid.height,
-            "width": grid.width,
-            "dtype": bands.dtype,
-            "nodata": nodata,
-            "crs": CRS.from_string(grid.crs) if grid.crs else None,
-            "transform": Affine(*grid.transform),
-            "tiled": True,
-            "blockxsize": BLOCK,
-            "blockysize": BLOCK,
-            "BIGTIFF": "IF_SAFER",
-            "INTERLEAVE": "BAND",
-        }
+    plain = path.with_name(f"{path.name}.plain")
+    profile = {
+        "driver": "GTiff",
+        "count": count,
+        "height": grid.height,
+        "width": grid.width,
+        "dtype": dtype,
+        "nodata": nodata,
+        "crs": CRS.from_string(grid.crs) if grid.crs else None,
+        "transform": Affine(*grid.transform),
+        "tiled": True,
+        "blockxsize": BLOCK,
+        "blockysize": BLOCK,
+        "BIGTIFF": "IF_SAFER",
+        "INTERLEAVE": "BAND",
+    }
+    try:
         with rasterio.open(plain, "w", **profile) as target:
-            target.write(bands)
+            yield target
             for index, name in enumerate(names, 1):
                 target.set_band_description(index, name)
             if tags:
@@ -86,7 +90,7 @@ def cog_bytes(
                 target.write_colormap(1, dict(colours))
         rio_copy(
             plain,
-            cog,
+            path,
             driver="COG",
             COMPRESS="ZSTD",
             LEVEL=9,
@@ -97,7 +101,36 @@ def cog_bytes(
             NUM_THREADS=1,
             INTERLEAVE="BAND",
         )
-        return cog.read_bytes()
+    finally:
+        plain.unlink(missing_ok=True)
+
+
+def cog_bytes(
+    bands: NDArray[Any],
+    grid: Grid,
+    *,
+    nodata: float | None,
+    names: Sequence[str] = (),
+    tags: Mapping[str, str] | None = None,
+    colours: Mapping[int, tuple[int, int, int, int]] | None = None,
+    resampling: str = "nearest",
+) -> bytes:
+    """Encode `bands` (bands, rows, columns) as `cog_writer` does, in memory."""
+    with tempfile.TemporaryDirectory(prefix="seaice-cog-") as folder:
+        path = Path(folder) / "cog.tif"
+        with cog_writer(
+            path,
+            grid,
+            count=bands.shape[0],
+            dtype=bands.dtype,
+            nodata=nodata,
+            names=names,
+            tags=tags,
+            colours=colours,
+            resampling=resampling,
+        ) as target:
+            target.write(bands)
+        return path.read_bytes()
 
 
 @contextmanager
