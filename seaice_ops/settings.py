@@ -74,6 +74,9 @@ class TrainingSettings(_Part):
     seed: int = 2024
     holdout_every: int = Field(5, ge=2, description="every k-th acquisition day is held out of training")
     min_scenes: int = Field(4, ge=2, description="labelled scenes below which no training is tried")
+    min_new_scenes: int = Field(
+        24, ge=1, description="newly labelled scenes since the champion's training below which no training is due"
+    )
     gate_margin: float = Field(0.005, ge=0, description="macro-F1 a challenger may lose to the champion")
 
 
@@ -114,7 +117,7 @@ class Settings(_Part):
     def _defaults(cls, data: Any) -> Any:
         if isinstance(data, dict) and data.get("home"):
             home = Path(data["home"]).absolute()
-            data = {**data, "home": home}
+            data = {**data, "home": str(home)}  # a str: JSON input takes no Path
             data["ledger"] = data.get("ledger") or f"sqlite:///{home / 'ledger.sqlite'}"
             data["store"] = str(data.get("store") or home / "objects")
         return data
@@ -139,6 +142,10 @@ class Settings(_Part):
         """Folder for files in progress; anything in it may be deleted when nothing runs."""
         return self.home / "work"
 
+    def inbox(self, scene_id: str) -> Path:
+        """Folder of a scene's fetched files, until they are decoded."""
+        return self.work / "inbox" / scene_id
+
     def redacted(self) -> dict[str, Any]:
         """The settings as JSON types without the ledger's password."""
         return {**self.model_dump(mode="json"), "ledger": redact(self.ledger)}
@@ -151,7 +158,7 @@ class Settings(_Part):
         else of this checkout). `SEAICE_HOME`, `SEAICE_LEDGER_URL`, `SEAICE_STORE_URL` and `SEAICE_ARCHIVE`
         override it. Raises `ConfigError` naming the file and each wrong field.
         """
-        path = Path(config or os.environ.get("SEAICE_CONFIG") or _default_config())
+        path = Path(config or os.environ.get("SEAICE_CONFIG") or default_config())
         try:
             data = yaml.safe_load(path.read_text()) or {}
         except OSError as error:
@@ -174,10 +181,11 @@ class Settings(_Part):
 
 
 def redact(url: str) -> str:
-    """`url` with the password of its user-info replaced by ***."""
-    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", url)
+    """`url` with its password, in the user-info or in the query, replaced by ***."""
+    return re.sub(r"([?&]password=)[^&]*", r"\1***", re.sub(r"(://[^:/@]*):.*@", r"\1:***@", url))
 
 
-def _default_config() -> Path:
+def default_config() -> Path:
+    """`config/seaice.yaml` of the working folder, else of this checkout."""
     here = Path("config/seaice.yaml")
     return here if here.exists() else Path(__file__).parent.parent / here

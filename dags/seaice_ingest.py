@@ -1,0 +1,51 @@
+"""
+# Ingest new Sentinel-2 scenes
+
+**When.** Every day at 00:00 UTC, for the day that just ended. One run finds the products that the archive *published*
+in its interval (and `archive.overlap_hours` before it, so that a missed day is caught up); a **backfill** run finds those
+*sensed* in its interval. Both end in the same ledger, in any order.
+
+**What.** `search` registers products (older versions are superseded) -> `ingest`, one task a scene: fetch with checksum,
+decode once into one COG -> `announce_scenes` wakes `seaice_autolabel` -> `close_ingest` tells about late maps.
+
+| you see | it means | do |
+|---|---|---|
+| `ingest` pink (skipped) | the product is unusable (truncated, wrong checksum, no data); the log has the reason, `seaice status` lists it | nothing; a newer version from the archive is taken by itself |
+| `ingest` orange (retry) | the archive or the disk failed for now | wait |
+| `search` red | a setting is wrong; the message names it | correct it, clear the task |
+
+**Rebuild a past period:** `airflow backfill create --dag-id seaice_ingest --from-date 2026-02-01T00:00:00+00:00
+--to-date 2026-02-12T00:00:00+00:00 --reprocess-behavior completed`. Repeating is harmless: what is there is not done again.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from airflow.sdk import DAG, CronDataIntervalTimetable, task
+
+import seaice_airflow as seaice
+
+with DAG(
+    dag_id="seaice_ingest",
+    schedule=CronDataIntervalTimetable("0 0 * * *", timezone="UTC"),
+    start_date=datetime(2015, 7, 1, tzinfo=UTC),
+    catchup=False,
+    max_active_runs=2,
+    default_args=seaice.DEFAULT_ARGS,
+    doc_md=__doc__,
+    tags=["sea-ice", "ingest"],
+):
+    scenes = task(seaice.search, task_id="search")()
+    ingested = task(
+        seaice.ingest,
+        task_id="ingest",
+        pool=seaice.POOL_COPERNICUS,
+        map_index_template="{{ task.op_kwargs['scene_id'] }}",
+    ).expand(scene_id=scenes)
+    announced = task(
+        seaice.announce_scenes, task_id="announce_scenes", outlets=[seaice.SCENES], trigger_rule="all_done"
+    )()
+    # `announce_scenes` runs even beside a failed scene; `close_ingest` does not, so that the run turns red.
+    closed = task(seaice.close_ingest, task_id="close_ingest", trigger_rule="none_failed")()
+    ingested >> [announced, closed]

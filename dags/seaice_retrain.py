@@ -1,0 +1,43 @@
+"""
+# Retrain the classifier
+
+**When.** Mondays 03:00 UTC, or by hand.
+
+**What.** `snapshot` freezes the labelled scenes and holds whole acquisition days out -> `train` runs Horovod on the `gpu`
+pool -> `evaluate` scores challenger, champion and auto-labels on the held-out days, against reference labels where there
+are any and against auto-labels, never mixed -> `promote` lets the gate decide and wakes `seaice_update_maps` for every tile.
+
+| you see | it means | do |
+|---|---|---|
+| `snapshot` pink | too few labelled scenes, or nothing is new since the champion | nothing |
+| `train` orange | a rank died; the next try resumes at the last finished epoch | look at the log if it happens twice |
+| `promote` ends without promotion | the challenger lost to the champion; both scores are in the log | nothing; `seaice status` keeps them |
+
+**Roll back:** `seaice model rollback` makes the previous champion champion again; the next run of `seaice_update_maps`
+re-issues each tile's newest map.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from airflow.sdk import DAG, CronTriggerTimetable, task
+
+import seaice_airflow as seaice
+from horovod_operator import HorovodOperator
+
+with DAG(
+    dag_id="seaice_retrain",
+    schedule=CronTriggerTimetable("0 3 * * 1", timezone="UTC"),
+    start_date=datetime(2015, 7, 1, tzinfo=UTC),
+    catchup=False,
+    max_active_runs=1,
+    default_args=seaice.DEFAULT_ARGS,
+    doc_md=__doc__,
+    tags=["sea-ice", "training"],
+):
+    model_id = task(seaice.snapshot, task_id="snapshot")()
+    trained = HorovodOperator(task_id="train", model_id=model_id, pool=seaice.POOL_GPU, queue=seaice.QUEUE_GPU)
+    evaluated = task(seaice.evaluate, task_id="evaluate")(model_id)
+    promoted = task(seaice.promote, task_id="promote", outlets=[seaice.MODEL])(model_id)
+    trained >> evaluated >> promoted

@@ -1,0 +1,33 @@
+"""The Airflow operator that trains on Horovod ranks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from airflow.sdk import BaseOperator
+
+import seaice_airflow as seaice
+
+
+class HorovodOperator(BaseOperator):
+    """Train the model that `model_id` (templated) names on the configured number of Horovod ranks.
+
+    The ranks are children of the task's process: killing the task, in the UI or by SIGKILL, ends every rank. A try
+    after that resumes at the last finished epoch. Returns the training Summary.
+    """
+
+    template_fields: Sequence[str] = ("model_id",)
+    ui_color = "#d5e8f3"
+
+    def __init__(self, *, model_id: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.model_id = model_id
+
+    def execute(self, context: Any) -> Any:
+        return seaice.train(self.model_id, **context)
+
+    def on_kill(self) -> None:
+        from seaice_ops.training import launch
+
+        launch.end_ranks()

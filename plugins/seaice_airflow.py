@@ -1,0 +1,246 @@
+"""What the DAGs share: assets, pools, how errors end a task, who is told, and the tasks' bodies.
+
+A body turns Airflow's context into a stage's request and calls the stage. It imports the stage when it runs, never
+when a DAG file is parsed. Nothing here decides what is to be done: the ledger and the stages do.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import logging
+import os
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk import Asset, ExceptionRetryPolicy, RetryAction, RetryRule
+from airflow.sdk.exceptions import AirflowSkipException
+
+import seaice_ops
+from seaice_ops.errors import CorruptProduct, ExpectedSkip, QuotaExceeded, SeaIceError, TransientError
+from seaice_ops.settings import Settings
+
+log = logging.getLogger(__name__)
+
+SCENES = Asset("seaice_scenes", uri="seaice://scenes")
+LABELS = Asset("seaice_labels", uri="seaice://labels")
+MODEL = Asset("seaice_model", uri="seaice://model")
+MAPS = Asset("seaice_maps", uri="seaice://maps")
+
+POOL_COPERNICUS = "copernicus"
+POOL_GPU = "gpu"
+QUEUE_GPU = "gpu"
+
+#: First match decides. A task that dies without an exception (killed, out of memory) uses its plain retries.
+RETRIES = ExceptionRetryPolicy(
+    rules=[
+        RetryRule(QuotaExceeded, RetryAction.RETRY, timedelta(minutes=30), "the archive asked us to wait"),
+        RetryRule(TransientError, RetryAction.RETRY, reason="the outside world failed for now"),
+        RetryRule(SeaIceError, RetryAction.FAIL, reason="trying again would not help; the message says what would"),
+    ]
+)
+
+
+def tell_failure(context: Any) -> None:
+    """Airflow's failure callback: one notification for each task that failed for good."""
+    from seaice_ops.notify import notify
+
+    instance = context["task_instance"]
+    where = f"{instance.dag_id}.{instance.task_id}"
+    notify(
+        Settings.load(),
+        subject=f"{where} failed",
+        text=f"run {instance.run_id}, try {instance.try_number}: {context.get('exception')}",
+        level="error",
+    )
+
+
+DEFAULT_ARGS: dict[str, Any] = {
+    "owner": "sea-ice-ops",
+    "retries": 3,
+    "retry_delay": timedelta(seconds=float(os.environ.get("SEAICE_RETRY_SECONDS", 300))),
+    "retry_exponential_backoff": True,
+    "max_retry_delay": timedelta(hours=2),
+    "retry_policy": RETRIES,
+    "on_failure_callback": tell_failure,
+}
+
+
+def stage_task(body: Callable[..., Any]) -> Callable[..., Any]:
+    """Make a task's body end as an operator expects: nothing to do and set-aside products are skips with a reason."""
+
+    @functools.wraps(body)
+    def run(*args: Any, **context: Any) -> Any:
+        settings = Settings.load()
+        instance = context.get("ti")
+        os.environ["SEAICE_CALLER"] = f"{instance.dag_id}.{instance.task_id} {instance.run_id}" if instance else ""
+        try:
+            return body(settings, *args, **context)
+        except ExpectedSkip as reason:
+            raise AirflowSkipException(f"nothing to do: {reason}") from None
+        except CorruptProduct as reason:
+            from seaice_ops.notify import notify
+
+            notify(settings, subject="product set aside", text=str(reason), level="warning")
+            raise AirflowSkipException(f"set aside: {reason}") from None
+
+    # Airflow binds a task's arguments by signature, and `settings` is ours to give.
+    signature = inspect.signature(body)
+    run.__signature__ = signature.replace(parameters=list(signature.parameters.values())[1:])  # type: ignore[attr-defined]
+    del run.__wrapped__  # type: ignore[attr-defined]
+    return run
+
+
+@stage_task
+def search(
+    settings: Settings, *, dag_run: Any, data_interval_start: Any, data_interval_end: Any, **_: Any
+) -> list[str]:
+    """Find what the archive holds for the run's interval: by sensing time in a backfill, else by publication."""
+    from seaice_ops.archive import search as stage
+
+    request = stage.request_for(settings, dag_run.run_type == "backfill", data_interval_start, data_interval_end)
+    return report(stage.run(settings, request)).items
+
+
+@stage_task
+def ingest(settings: Settings, scene_id: str, **_: Any) -> dict[str, Any]:
+    """Fetch one product and decode it into one COG."""
+    from seaice_ops.archive import fetch
+    from seaice_ops.scenes import decode
+
+    for stage, request in ((fetch, fetch.FetchRequest((scene_id,))), (decode, decode.DecodeRequest((scene_id,)))):
+        summary = report(stage.run(settings, request))
+        if scene_id in summary.failed:
+            raise CorruptProduct(summary.failed[scene_id])
+        if scene_id in summary.skipped:
+            raise ExpectedSkip(summary.skipped[scene_id])
+    return summary.to_dict()
+
+
+@stage_task
+def announce_scenes(settings: Settings, **_: Any) -> int:
+    """Emit the asset `scenes` when scenes wait for labels; asked of the ledger, so that a crash loses no event."""
+    return len(waiting_for_labels(settings))
+
+
+@stage_task
+def close_ingest(settings: Settings, **_: Any) -> None:
+    """Tell about maps that are late; the run is green only if every scene of it is."""
+    from seaice_ops.notify import notify, tell_late_maps
+
+    tell_late_maps(settings, notify)
+
+
+@stage_task
+def labels_due(settings: Settings, **_: Any) -> str:
+    """Skip the Spark application when no scene waits for labels; else pack the code that its executors need."""
+    from seaice_ops.labels.package import zip_package
+
+    log.info("%d scenes wait for labels", len(waiting_for_labels(settings)))
+    return str(zip_package(settings.work / "spark" / "seaice_ops.zip"))
+
+
+def spark_application() -> dict[str, Any]:
+    """The labelling application as arguments of `SparkSubmitOperator`; the driver is a child of the task."""
+    return {
+        "application": str(Path(seaice_ops.__file__).parent / "labels" / "spark_job.py"),
+        "py_files": "{{ ti.xcom_pull(task_ids='labels_due') }}",
+    }
+
+
+def waiting_for_labels(settings: Settings) -> list[str]:
+    """Ids of ready scenes without labels of the configured method; raises `ExpectedSkip` when there are none."""
+    from seaice_ops.ledger.operations import unlabelled_scenes
+    from seaice_ops.ledger.session import begin
+
+    method = settings.labels.method
+    with begin(settings) as session:
+        waiting = [scene.id for scene in unlabelled_scenes(session, method, settings.labels.version(method))]
+    if not waiting:
+        raise ExpectedSkip("every ready scene has its labels")
+    return waiting
+
+
+@stage_task
+def announce_labels(settings: Settings, *, outlet_events: Any, **_: Any) -> list[str]:
+    """Emit the asset `labels`, one partition for each tile whose maps are due."""
+    from seaice_ops.mapping.plan import tiles_due
+
+    tiles = tiles_due(settings)
+    if not tiles:
+        raise ExpectedSkip("every tile's maps are up to date")
+    outlet_events[LABELS].add_partitions(tiles)
+    return tiles
+
+
+def tile_of(dag_run: Any) -> tuple[str, ...] | None:
+    """The tile a map run is for: its asset partition; a run started by hand without one is for all tiles."""
+    return (dag_run.partition_key,) if dag_run.partition_key else None
+
+
+@stage_task
+def encode(settings: Settings, *, dag_run: Any, **_: Any) -> dict[str, Any]:
+    """Class probabilities of the scenes that the tile's due maps need and the champion has not seen."""
+    from seaice_ops.mapping import encode as stage
+
+    return report(stage.run(settings, stage.EncodeRequest(tile_of(dag_run)))).to_dict()
+
+
+@stage_task
+def publish_maps(settings: Settings, *, dag_run: Any, outlet_events: Any, **_: Any) -> dict[str, Any]:
+    """Shift the window and publish the tile's due maps."""
+    from seaice_ops.mapping import publish as stage
+
+    tiles = tile_of(dag_run) or settings.tiles
+    summary = report(stage.run(settings, stage.MapRequest(tiles)))
+    outlet_events[MAPS].add_partitions(list(tiles))
+    return summary.to_dict()
+
+
+@stage_task
+def snapshot(settings: Settings, **_: Any) -> str:
+    """Freeze the training set; the answer is the model id that it will become."""
+    from seaice_ops.training import stage
+
+    return stage.snapshot(settings)
+
+
+@stage_task
+def train(settings: Settings, model_id: str, **_: Any) -> dict[str, Any]:
+    """Train on Horovod ranks and register the weights."""
+    from seaice_ops.training import stage
+
+    return report(stage.train(settings, model_id)).to_dict()
+
+
+@stage_task
+def evaluate(settings: Settings, model_id: str, **_: Any) -> dict[str, Any]:
+    """Score the challenger, the champion and the auto-labels on the held-out acquisitions."""
+    from seaice_ops.training import stage
+
+    return report(stage.evaluate(settings, model_id)).to_dict()
+
+
+@stage_task
+def promote(settings: Settings, model_id: str, *, outlet_events: Any, **_: Any) -> dict[str, Any]:
+    """Let the gate decide; a promotion makes every active tile's maps due."""
+    from seaice_ops.mapping.plan import tiles_due
+    from seaice_ops.training import stage
+
+    summary = report(stage.promote(settings, model_id))
+    tiles = tiles_due(settings)
+    if not tiles:
+        raise ExpectedSkip(f"{summary.sentence()}; no map is due")
+    outlet_events[MODEL].add_partitions(tiles)
+    return summary.to_dict()
+
+
+def report(summary: Any) -> Any:
+    """Log a Summary as one sentence and its reasons, and hand it on."""
+    log.info("%s (%.1f s)", summary.sentence(), summary.seconds)
+    for word, group in (("skipped", summary.skipped), ("failed", summary.failed)):
+        for item, reason in group.items():
+            log.warning("%s %s: %s", word, item, reason)
+    return summary

@@ -1,0 +1,259 @@
+"""`make demo`: a season through Airflow's real scheduler, from an empty home to published maps, and the proof.
+
+Backfills the season's first part, trains the first model, then advances day by day: each simulated day publishes its
+products and runs `seaice_ingest` for that day's interval; everything after that follows by assets. Run again, every
+DAG runs again and finds nothing new. Given `--archive` it does the same on a folder of real products or plain scenes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from datetime import time as clock
+from pathlib import Path
+
+import httpx
+import yaml
+from rich.console import Console as Terminal
+
+from seaice_ops import console, demo_report, rest
+from seaice_ops.errors import SeaIceError, TransientError
+from seaice_ops.ledger.operations import model_by_alias, unlabelled_scenes
+from seaice_ops.ledger.session import begin, migrate
+from seaice_ops.settings import Settings
+
+DAY = timedelta(days=1)
+PATIENCE = 900.0
+term = Terminal(soft_wrap=True, highlight=False)
+
+
+@dataclass(frozen=True)
+class Season:
+    """What the demo plays: how to publish up to a moment, and the days of both parts."""
+
+    first: date
+    backfill_end: date
+    advance: tuple[date, ...]
+    publish: Callable[[datetime], object]
+
+
+def simulated(settings: Settings, size: int, acquisitions: int, seed: int, advance_days: int) -> Season:
+    """The simulated season; the last `advance_days` days on which something is published are advanced one by one."""
+    from seaice_ops.simulate import stage
+
+    request = stage.SimulateRequest(seed=seed, size=size, acquisitions=acquisitions)
+    products = stage.plan(settings, request)
+    days = sorted({product.published_at.date() for product in products})
+    advance = tuple(days[-advance_days:])
+    sensed = [p.sensed_at.date() for p in products if p.published_at.date() < advance[0]]
+
+    def publish(until: datetime) -> object:
+        return stage.run(
+            settings, stage.SimulateRequest(seed=seed, size=size, acquisitions=acquisitions, publish_until=until)
+        )
+
+    return Season(min(sensed), max(sensed), advance, publish)
+
+
+def given(settings: Settings) -> Season:
+    """The products of a folder: all of them by one backfill."""
+    from seaice_ops.archive import folder
+
+    days = sorted({product.sensed_at.date() for product in folder.catalogue(settings.archive_path)})
+    if not days:
+        raise SeaIceError(f"{settings.archive_path} holds no product and no scene with a sidecar; see docs/archive.md")
+    return Season(days[0], days[-1], (), lambda until: None)
+
+
+def main() -> int:
+    """Play the season; the exit status says whether everything that was promised is there."""
+    arguments = _arguments()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(143))
+    console.end_with_parent()
+    os.environ.setdefault("SEAICE_RETRY_SECONDS", "5")
+    settings, config = _settings(arguments)
+    migrate(settings)
+    _say(f"home {settings.home}, configuration {config}")
+    try:
+        season = (
+            given(settings)
+            if arguments.archive
+            else simulated(settings, arguments.size, arguments.acquisitions, arguments.seed, arguments.advance)
+        )
+        if arguments.archive:
+            _need_champion(settings, arguments)
+        with _step("archive: products of the season's first part"):
+            season.publish(_midnight(season.advance[0]) if season.advance else datetime.max.replace(tzinfo=UTC))
+        with _step("Airflow: scheduler, dag processor, triggerer, UI"):
+            served = console.start(settings, config)
+        try:
+            _play(settings, config, served, season)
+        finally:
+            with _step("Airflow: ending every process"):
+                console.stop(settings)
+        return demo_report.show(settings, term, truth_expected=not arguments.archive)
+    except SeaIceError as error:
+        term.print(f"[red]demo failed[/]: {error}")
+        return 1
+
+
+def _play(settings: Settings, config: Path, served: console.Console, season: Season) -> None:
+    started = datetime.now(UTC)
+    client = rest.connect(served)
+    if left := rest.end_leftovers(client):
+        _say(f"{left} runs that an earlier demo left unfinished are set aside; their work is taken up again")
+    first, last = _midnight(season.first), _midnight(season.backfill_end)
+    with _step(f"backfill {season.first} .. {season.backfill_end}: search, fetch, decode, label"):
+        _backfill(settings, config, client, first, last)
+        _settle(settings, client, started)
+    if season.advance:
+        with _step("retrain: snapshot, Horovod, evaluate, gate; then the first maps"):
+            _finish(client, "seaice_retrain", rest.trigger(client, "seaice_retrain"), started)
+            _settle(settings, client, started)
+    for day in season.advance:
+        with _step(f"day {day}: what was published, its labels, its maps"):
+            season.publish(_midnight(day + DAY))
+            run_id = f"day__{day}"
+            rest.run_once(client, "seaice_ingest", run_id, _midnight(day), _midnight(day + DAY))
+            _finish(client, "seaice_ingest", run_id, started)
+            _settle(settings, client, started)
+
+
+def _backfill(settings: Settings, config: Path, client: httpx.Client, first: datetime, last: datetime) -> None:
+    port = int(str(client.base_url.port))
+    console.airflow(
+        console.environment(settings, config, port),
+        "backfill",
+        "create",
+        "--dag-id",
+        "seaice_ingest",
+        "--from-date",
+        first.isoformat(),
+        "--to-date",
+        last.isoformat(),
+        "--reprocess-behavior",
+        "completed",
+        "--max-active-runs",
+        "2",
+    )
+
+    def completed() -> bool:
+        found = rest.ask(client, "GET", "/backfills", params={"dag_id": "seaice_ingest"})["backfills"]
+        return all(item["completed_at"] for item in found)
+
+    rest.wait_until(completed, "backfill", PATIENCE)
+
+
+def _finish(client: httpx.Client, dag_id: str, run_id: str, started: datetime) -> None:
+    rest.wait_until(
+        lambda: rest.run_state(client, dag_id, run_id) in ("success", "failed"), f"{dag_id} {run_id}", PATIENCE
+    )
+    if rest.run_state(client, dag_id, run_id) == "failed":
+        raise SeaIceError(f"{dag_id} {run_id} failed: {', '.join(rest.failed_tasks(client, started))}")
+
+
+def _settle(settings: Settings, client: httpx.Client, started: datetime) -> None:
+    """Wait until the chain behind ingest is done: no run active, every scene labelled, every due map published."""
+    quiet_since = None
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        active, waiting = rest.active_runs(client), _unfinished(settings)
+        if not active and not waiting:
+            return
+        quiet_since = None if active else quiet_since or time.monotonic()
+        if (quiet_since and time.monotonic() - quiet_since > 60) or time.monotonic() > deadline:
+            failed = ", ".join(rest.failed_tasks(client, started)) or "none"
+            raise TransientError(f"nothing moves any more, but {waiting or 'runs are active'}; failed tasks: {failed}")
+        time.sleep(1.5)
+
+
+def _unfinished(settings: Settings) -> str:
+    from seaice_ops.mapping.plan import tiles_due
+
+    method = settings.labels.method
+    with begin(settings) as session:
+        unlabelled = len(unlabelled_scenes(session, method, settings.labels.version(method)))
+        champion = model_by_alias(session, "champion")
+    if unlabelled:
+        return f"{unlabelled} scenes have no labels"
+    due = tiles_due(settings) if champion else []
+    return f"maps of {', '.join(due)} are due" if due else ""
+
+
+def _need_champion(settings: Settings, arguments: argparse.Namespace) -> None:
+    """A folder of a few real scenes cannot train a model: import one, or train one on a simulated season first."""
+    from seaice_ops.models import registry
+
+    with begin(settings) as session:
+        if model_by_alias(session, "champion"):
+            return
+    if arguments.model:
+        registry.promote(settings, registry.import_model(settings, arguments.model), "imported for the demo")
+        return
+    with _step("no champion yet: training one on a simulated season (MODEL=<exported folder> imports one instead)"):
+        folder = demo_report.pretrain(settings)
+        registry.promote(settings, registry.import_model(settings, folder), "trained on a simulated season")
+
+
+def _settings(arguments: argparse.Namespace) -> tuple[Settings, Path]:
+    """The demo's settings and the file that holds them for Airflow; a given archive brings its own tiles."""
+    config = Path(arguments.config).absolute()
+    if not arguments.archive:
+        return Settings.load(config), config
+    from seaice_ops.archive import folder
+
+    archive = Path(arguments.archive).absolute()
+    tiles = sorted({product.tile for product in folder.catalogue(archive)})
+    if not tiles:
+        raise SystemExit(f"{archive} holds no product and no scene with a sidecar; see docs/archive.md")
+    home = Path(os.environ.setdefault("SEAICE_HOME", ".seaice/archive-demo")).absolute()
+    values = yaml.safe_load(config.read_text())
+    values |= {"regions": {"given": {"title": f"tiles of {archive.name}", "tiles": tiles}}, "reference": None}
+    values["archive"]["path"] = str(archive)
+    home.mkdir(parents=True, exist_ok=True)
+    made = home / "demo.yaml"
+    made.write_text(yaml.safe_dump(values))
+    return Settings.load(made), made
+
+
+@contextmanager
+def _step(what: str) -> Iterator[None]:
+    """Show a step while it runs and its seconds when it is done."""
+    start = time.monotonic()
+    if not term.is_terminal:
+        _say(f"{what} ...")
+    with term.status(what):
+        yield
+    _say(f"[green]done[/] {what} ({time.monotonic() - start:.0f} s)")
+
+
+def _say(text: str) -> None:
+    term.print(f"[dim]{datetime.now():%H:%M:%S}[/] {text}")
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, clock(), UTC)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
+    parser.add_argument("--config", default="config/demo.yaml")
+    parser.add_argument("--archive", help="folder of real products or plain scenes instead of the simulated season")
+    parser.add_argument("--model", type=Path, help="exported model to import as champion (with --archive)")
+    parser.add_argument("--size", type=int, default=1024, help="edge of a simulated product, pixels")
+    parser.add_argument("--acquisitions", type=int, default=24, help="simulated acquisitions a tile")
+    parser.add_argument("--advance", type=int, default=5, help="days advanced one by one at the season's end")
+    parser.add_argument("--seed", type=int, default=1)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

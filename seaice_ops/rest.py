@@ -1,0 +1,97 @@
+"""A running Airflow through its REST API: what the demo and the tests ask of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import httpx
+
+from seaice_ops.console import Console
+from seaice_ops.errors import SeaIceError, TransientError
+
+Json = dict[str, Any]
+
+
+def connect(console: Console) -> httpx.Client:
+    """A client with a session token of the console's user."""
+    answer = httpx.post(f"{console.url}/auth/token", json={"username": console.user, "password": console.password})
+    answer.raise_for_status()
+    return httpx.Client(
+        base_url=f"{console.url}/api/v2",
+        headers={"Authorization": f"Bearer {answer.json()['access_token']}"},
+        timeout=60,
+        transport=httpx.HTTPTransport(retries=3),
+    )
+
+
+def ask(client: httpx.Client, method: str, path: str, **kwargs: Any) -> Json:
+    """One request; raises `SeaIceError` with the answer's text where it is refused."""
+    try:
+        answer = client.request(method, path, **kwargs)
+    except httpx.HTTPError as error:
+        raise TransientError(f"Airflow does not answer {path}: {error}") from error
+    if answer.is_error:
+        raise SeaIceError(f"Airflow refused {method} {path}: {answer.status_code} {answer.text[:500]}")
+    found: Json = answer.json() if answer.content else {}
+    return found
+
+
+def active_runs(client: httpx.Client) -> list[Json]:
+    """All DAG runs that are queued or running."""
+    query = {"state": ["queued", "running"], "limit": 100}
+    return list(ask(client, "GET", "/dags/~/dagRuns", params=query)["dag_runs"])
+
+
+def failed_tasks(client: httpx.Client, since: datetime) -> list[str]:
+    """``dag.task [map index] (run)`` of tasks that failed for good in runs started after `since`."""
+    query = {"state": ["failed"], "start_date_gte": since.isoformat(), "limit": 50}
+    found = ask(client, "GET", "/dags/~/dagRuns/~/taskInstances", params=query)["task_instances"]
+    return [f"{t['dag_id']}.{t['task_id']} ({t['dag_run_id']})" for t in found]
+
+
+def wait_until(condition: Callable[[], bool], what: str, patience: float, poll: float = 1.5) -> None:
+    """Poll `condition`; raises `TransientError` after `patience` seconds."""
+    deadline = time.monotonic() + patience
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TransientError(f"{what}: not done after {patience:.0f} s")
+        time.sleep(poll)
+
+
+def run_once(client: httpx.Client, dag_id: str, run_id: str, start: datetime, end: datetime) -> None:
+    """Run `dag_id` for the data interval [start, end): a new run, or the existing one of that id again."""
+    found = client.get(f"/dags/{dag_id}/dagRuns/{run_id}")
+    if found.status_code == httpx.codes.NOT_FOUND:
+        body = {
+            "dag_run_id": run_id,
+            "logical_date": start.isoformat(),
+            "data_interval_start": start.isoformat(),
+            "data_interval_end": end.isoformat(),
+        }
+        ask(client, "POST", f"/dags/{dag_id}/dagRuns", json=body)
+    else:
+        ask(client, "POST", f"/dags/{dag_id}/dagRuns/{run_id}/clear", json={"dry_run": False})
+
+
+def trigger(client: httpx.Client, dag_id: str) -> str:
+    """Start a run by hand; its id."""
+    return str(ask(client, "POST", f"/dags/{dag_id}/dagRuns", json={"logical_date": None})["dag_run_id"])
+
+
+def run_state(client: httpx.Client, dag_id: str, run_id: str) -> str:
+    """State of one run: queued, running, success or failed."""
+    return str(ask(client, "GET", f"/dags/{dag_id}/dagRuns/{run_id}")["state"])
+
+
+def end_leftovers(client: httpx.Client) -> int:
+    """Cancel backfills and fail runs that an interrupted Airflow left active, so that they can be run anew."""
+    for backfill in ask(client, "GET", "/backfills", params={"dag_id": "seaice_ingest"})["backfills"]:
+        if backfill["completed_at"] is None:
+            ask(client, "PUT", f"/backfills/{backfill['id']}/cancel")
+    left = active_runs(client)
+    for run in left:
+        ask(client, "PATCH", f"/dags/{run['dag_id']}/dagRuns/{run['dag_run_id']}", json={"state": "failed"})
+    return len(left)
