@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,8 +26,9 @@ def true_colour(reflectance: NDArray[np.int16], ceiling: float) -> NDArray[np.ui
 
     V = round(255 * reflectance / ceiling), clipped to 0..255; ceiling 0.3558 is the L1C true colour's (domain.md).
     """
-    table = np.clip(np.rint(np.arange(-32_768, 32_768) * (255.0 / (ceiling * SCALE))), 0, 255).astype(np.uint8)
-    return np.ascontiguousarray(table[reflectance.astype(np.int32) + 32_768].transpose(1, 2, 0))
+    stored = np.arange(65_536, dtype=np.uint16).view(np.int16)
+    table = np.clip(np.rint(stored * (255.0 / (ceiling * SCALE))), 0, 255).astype(np.uint8)
+    return np.asarray(cv2.merge([cv2.LUT(band.view(np.uint16), table) for band in reflectance]), np.uint8)
 
 
 def read_bands(

@@ -1,0 +1,51 @@
+"""The labelling methods by name, with the parameters that the settings give them on the ground."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.crs import CRS
+
+from seaice_ops.errors import ConfigError
+from seaice_ops.labels.colour import colour
+from seaice_ops.labels.iqrah2024 import iqrah2024, kernel
+from seaice_ops.settings import LabelSettings
+from seaice_ops.storage.rasters import Grid
+
+Method = Literal["colour", "iqrah2024"]
+METHODS: tuple[Method, ...] = get_args(Method)
+
+_METRES_PER_DEGREE = 111_195.0
+
+
+def known_method(name: str) -> Method:
+    """`name` as a method; raises `ConfigError` that lists the methods there are."""
+    for method in METHODS:
+        if name == method:
+            return method
+    raise ConfigError(f"there is no labelling method {name!r}; the methods are {', '.join(METHODS)}")
+
+
+def label_pixels(
+    rgb: NDArray[np.uint8], valid: NDArray[np.bool_], pixel_m: float, method: Method, settings: LabelSettings
+) -> NDArray[np.uint8]:
+    """Label a whole scene's (rows, columns, 3) u8 true colour whose pixels are `pixel_m` metres wide.
+
+    Returns (rows, columns) u8 legend codes, NODATA exactly where not `valid`.
+    """
+    limits = {"water_max": settings.water_max, "thin_max": settings.thin_max}
+    if method == "colour":
+        return colour(rgb, valid, **limits)
+    dilate, median = kernel(settings.dilate_m, pixel_m), kernel(settings.median_m, pixel_m)
+    return iqrah2024(rgb, valid, dilate=dilate, median=median, **limits)
+
+
+def pixel_metres(grid: Grid) -> float | None:
+    """Ground height of a pixel in metres; None without a CRS. A degree of latitude counts as 111.195 km."""
+    if not grid.crs:
+        return None
+    crs, size = CRS.from_string(grid.crs), math.hypot(grid.transform[1], grid.transform[4])
+    return size * (_METRES_PER_DEGREE if crs.is_geographic else float(crs.linear_units_factor[1]))

@@ -1,0 +1,85 @@
+"""Labelling on a Spark cluster: one task a scene. Only the driver knows the ledger.
+
+Executors are given the settings without the ledger, scenes, and this package (`package.zip_package`); they read and
+write the object store with the credentials of their own environment. A lost executor's scenes are done again by
+Spark; a lost driver's, except those of its last job, are in the ledger when the application is submitted again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+
+import cv2
+from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
+from pyspark import SparkConf, SparkContext
+
+from seaice_ops.errors import SeaIceError, TransientError
+from seaice_ops.labels.methods import Method
+from seaice_ops.labels.stage import LabelRequest, Outcome, run, try_scene
+from seaice_ops.ledger.tables import Scene
+from seaice_ops.settings import Settings
+from seaice_ops.storage.store import open_store
+
+log = logging.getLogger(__name__)
+
+#: Scenes of one Spark job: what a killed driver loses at most, and enough to keep a small cluster busy.
+CHUNK = 32
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The application: label what is missing and print the Summary as one JSON line."""
+    parser = argparse.ArgumentParser(prog="spark_job.py", description="Label the ready scenes that have no labels.")
+    parser.add_argument("--method", help="default: the configured method")
+    parser.add_argument("--scenes", type=lambda text: tuple(text.split(",")), help="ids, separated by commas")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("py4j").setLevel(logging.WARNING)
+    try:
+        summary = run(Settings.load(), LabelRequest(options.method, options.scenes), on_spark)
+    except SeaIceError as error:
+        log.error("%s: %s", type(error).__name__, error)
+        return 1
+    sys.stdout.write(json.dumps(summary.to_dict()) + "\n")
+    return 0
+
+
+def on_spark(settings: Settings, method: Method, scenes: list[Scene]) -> Iterator[Outcome]:
+    """Label the scenes on the cluster that spark-submit names, a job of CHUNK scenes after the other."""
+    by_worker: Counter[str] = Counter()
+    with SparkContext(conf=SparkConf().setIfMissing("spark.app.name", "seaice-label")) as context:
+        context.setLogLevel("WARN")
+        size = max(CHUNK, 4 * context.defaultParallelism)
+        for first in range(0, len(scenes), size):
+            chunk = scenes[first : first + size]
+            tasks = context.parallelize(chunk, len(chunk)).map(_task(settings, method))
+            try:
+                outcomes = tasks.collect()
+            except Py4JJavaError as error:
+                raise TransientError(f"labelling on Spark failed: {_last_line(error)}") from error
+            by_worker.update(outcome.worker for outcome in outcomes)
+            yield from outcomes
+    for worker, count in sorted(by_worker.items()):
+        log.info("executor %s labelled %d scenes", worker, count)
+
+
+def _task(settings: Settings, method: Method) -> Callable[[Scene], Outcome]:
+    given = settings.model_dump_json(exclude={"ledger", "notify"})
+
+    def label(scene: Scene) -> Outcome:
+        cv2.setNumThreads(1)  # Spark runs a task on each core
+        received = Settings.model_validate_json(given)
+        return try_scene(received, open_store(received), scene, method)
+
+    return label
+
+
+def _last_line(error: Py4JJavaError) -> str:
+    """The Python error at the end of the executor's traceback, which Spark hands over as text."""
+    lines = [line.strip() for line in str(error.java_exception.getMessage()).splitlines() if line.strip()]
+    named = [line for line in lines if line.partition(":")[0].endswith(("Error", "Exceeded", "Conflict", "Product"))]
+    return (named or lines or ["no reason given"])[-1]
