@@ -1,0 +1,87 @@
+"""What the ledger says about one tile: the champion, the scenes, and the maps that are due."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from seaice_ops.errors import ConfigError, ExpectedSkip
+from seaice_ops.ledger.operations import model_by_alias, newest_maps, ready_scenes
+from seaice_ops.ledger.session import begin
+from seaice_ops.ledger.tables import Model, Probabilities, Scene
+from seaice_ops.mapping.plan import Due, due_maps, one_grid
+from seaice_ops.mapping.window import span
+from seaice_ops.settings import Settings
+from seaice_ops.storage.rasters import Grid
+
+
+@dataclass(frozen=True)
+class Survey:
+    """One tile at one moment.
+
+    `scenes` are in time order on one grid; `due` index them; `encoded` holds the champion's probabilities by scene
+    id; `skipped` says why a scene is left out or a map cannot be re-issued; `standing` counts the maps to leave.
+    """
+
+    tile: str
+    champion: Model
+    scenes: list[Scene]
+    due: list[Due]
+    encoded: dict[str, Probabilities]
+    skipped: dict[str, str]
+    standing: int
+
+    @property
+    def grid(self) -> Grid:
+        """The tile's grid; there is one wherever a map is due."""
+        scene = self.scenes[-1]
+        if not (scene.crs and scene.transform and scene.width and scene.height):
+            raise ConfigError(f"the ledger holds no grid for the ready scene {scene.id}; decode it again")
+        a, b, c, d, e, f = scene.transform
+        return Grid(scene.crs, (a, b, c, d, e, f), scene.width, scene.height)
+
+    def window(self, due: Due) -> list[Scene]:
+        """The scenes of a due map, oldest first."""
+        return [self.scenes[i] for i in due.window]
+
+    def missing(self, due: Due) -> list[str]:
+        """The ids of the scenes of a due map that the champion has not encoded."""
+        return [scene.id for scene in self.window(due) if scene.id not in self.encoded]
+
+
+def survey(settings: Settings, tile: str) -> Survey:
+    """Look at `tile` in one transaction; raises `ExpectedSkip` where there is no champion."""
+    n = settings.mapping.window
+    with begin(settings) as session:
+        champion = model_by_alias(session, "champion")
+        if champion is None:
+            raise ExpectedSkip("no champion yet: maps follow when a first model is trained or imported and promoted")
+        scenes, skipped = one_grid(ready_scenes(session, [tile]))
+        issued = newest_maps(session, tile)
+        due = due_maps(scenes, issued, n, champion.id)
+        encoded = _encoded(session, tile, champion.id)
+    times = [scene.sensed_at for scene in scenes]
+    gone = "no ready acquisition is left for its window; this revision stands"
+    skipped |= {last.id: gone for end, last in issued.items() if not span(times, end, n)}
+    reissued = {item.window_end for item in due}
+    return Survey(tile, champion, scenes, due, encoded, skipped, len(issued.keys() - reissued))
+
+
+def _encoded(session: Session, tile: str, model_id: str) -> dict[str, Probabilities]:
+    rows = session.scalars(
+        select(Probabilities).join(Scene).where(Scene.tile == tile, Probabilities.model_id == model_id)
+    )
+    return {row.scene_id: row for row in rows}
+
+
+def chosen_tiles(settings: Settings, tiles: Iterable[str] | None) -> tuple[str, ...]:
+    """`tiles`, or all tiles of all regions; raises `ConfigError` for a tile of no region."""
+    if tiles is None:
+        return settings.tiles
+    unknown = sorted(set(tiles) - set(settings.tiles))
+    if unknown:
+        raise ConfigError(f"{', '.join(unknown)}: in no region of the configuration; add the tile to a region")
+    return tuple(sorted(set(tiles)))
