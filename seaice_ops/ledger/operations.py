@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Table, select
+from sqlalchemy import Table, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -30,14 +30,11 @@ def insert_new(session: Session, row: Base) -> bool:
     For at-least-once writers: the first one wins, the repeat is a no-op on both databases.
     """
     table: Table = type(row).__table__  # type: ignore[assignment]
-    values = {
-        c.name: getattr(row, c.name)
-        for c in table.columns
-        if not (c.autoincrement is True and getattr(row, c.name) is None)
-    }
+    # What is None is left to the column: its default, or NULL (an explicit None would be stored as JSON null).
+    values = {c.name: value for c in table.columns if (value := getattr(row, c.name)) is not None}
     dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    result: Any = session.execute(dialect.insert(table).values(**values).on_conflict_do_nothing())
-    return bool(result.rowcount)
+    insert = dialect.insert(table).values(**values).on_conflict_do_nothing().returning(*table.primary_key.columns)
+    return session.execute(insert).first() is not None  # PostgreSQL's drivers do not always count rows
 
 
 def ready_scenes(
@@ -52,6 +49,30 @@ def ready_scenes(
     if until is not None:
         query = query.where(Scene.sensed_at <= until)
     return list(session.scalars(query))
+
+
+def scene_rank(baseline: str, generated_at: datetime, scene_id: str) -> tuple[tuple[int, ...], datetime, str]:
+    """Orders the versions of one acquisition: the highest baseline, then the newest generation, is the best.
+
+    Baselines compare as numbers (``05.11`` after ``05.9``); a name without one (``""``) comes before all others.
+    """
+    return tuple(int(part) for part in baseline.split(".") if part), generated_at, scene_id
+
+
+def move_scene(session: Session, scene_id: str, before: Iterable[SceneState], state: SceneState, **values: Any) -> bool:
+    """Bring a scene from one of the states `before` to `state`, with other columns' `values`.
+
+    False, and nothing changed, where another worker has brought it to a different state in the meantime.
+    """
+    query = update(Scene).where(Scene.id == scene_id, Scene.state.in_(list(before)))
+    result: Any = session.execute(query.values(state=state, updated_at=now(), **values))
+    return bool(result.rowcount)
+
+
+def fail_scene(session: Session, scene_id: str, reason: str) -> bool:
+    """Record that a scene cannot be used, and why: one more attempt, state `failed`."""
+    before = (SceneState.DISCOVERED, SceneState.FETCHED)
+    return move_scene(session, scene_id, before, SceneState.FAILED, reason=reason[:2048], attempts=Scene.attempts + 1)
 
 
 def unlabelled_scenes(session: Session, method: str, version: str) -> list[Scene]:

@@ -14,13 +14,16 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine, event
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
 from seaice_ops.errors import ConfigError, TransientError
 from seaice_ops.settings import Settings, redact
+
+#: What SQLite answers when the file itself is wrong, which no repetition cures.
+_SQLITE_FILE_ERRORS = ("SQLITE_CANTOPEN", "SQLITE_NOTADB", "SQLITE_READONLY", "SQLITE_PERM", "SQLITE_CORRUPT")
 
 
 @lru_cache(maxsize=8)
@@ -28,7 +31,7 @@ def _engine(url: str) -> Engine:
     try:
         engine = create_engine(url, poolclass=NullPool)
     except (ArgumentError, ImportError) as error:
-        raise ConfigError(f"SEAICE_LEDGER_URL {redact(url)!r} is not usable: {error}") from None
+        raise ConfigError(f"SEAICE_LEDGER_URL {redact(url)!r} is not usable: {redact(str(error))}") from None
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _sqlite_connect)
         event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
@@ -44,6 +47,28 @@ def _sqlite_connect(connection: Any, record: Any) -> None:
     cursor.close()
 
 
+def _url(settings: Settings) -> URL:
+    try:
+        return make_url(settings.ledger)
+    except (ArgumentError, ValueError):
+        raise ConfigError(
+            f"SEAICE_LEDGER_URL {redact(settings.ledger)!r} is not a database URL such as "
+            "postgresql+psycopg://user:password@host/seaice"
+        ) from None
+
+
+def _sqlite_file(settings: Settings) -> Path | None:
+    """The ledger's file, or None for another database."""
+    url = _url(settings)
+    return Path(url.database or "") if url.get_backend_name() == "sqlite" else None
+
+
+def _require_file(settings: Settings) -> None:
+    file = _sqlite_file(settings)
+    if file and not file.is_file():  # connecting would create an empty one
+        raise ConfigError(f"there is no ledger at {file}; run `seaice init` (or set SEAICE_HOME)")
+
+
 def _config(url: str) -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
@@ -53,19 +78,25 @@ def _config(url: str) -> Config:
 
 def migrate(settings: Settings) -> None:
     """Create the ledger or bring it to this version's schema; safe to repeat and to run at the same time."""
-    url = make_url(settings.ledger)
-    if url.get_backend_name() == "sqlite" and url.database:
-        folder = Path(url.database).parent
+    file = _sqlite_file(settings)
+    if file:
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            file.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise ConfigError(f"cannot create {folder} for the ledger: {error.strerror}; set SEAICE_HOME") from error
+            raise ConfigError(
+                f"cannot create {file.parent} for the ledger: {error.strerror}; set SEAICE_HOME to a place that can "
+                "be written"
+            ) from error
     with _readable_errors(settings):
         command.upgrade(_config(settings.ledger), "head")
 
 
 def schema_revision(settings: Settings) -> tuple[str | None, str | None]:
-    """(revision of the database, revision of this code); equal when no migration is due."""
+    """(revision of the database, revision of this code); equal when no migration is due.
+
+    Raises like `begin`, and creates nothing.
+    """
+    _require_file(settings)
     with _readable_errors(settings), _engine(settings.ledger).connect() as connection:
         current = MigrationContext.configure(connection).get_current_revision()
     return current, ScriptDirectory.from_config(_config(settings.ledger)).get_current_head()
@@ -75,22 +106,38 @@ def schema_revision(settings: Settings) -> tuple[str | None, str | None]:
 def begin(settings: Settings) -> Iterator[Session]:
     """One transaction: committed on leaving, rolled back by an error.
 
-    Raises `TransientError` where the database does not answer and `ConfigError` where it has no tables.
+    Raises `TransientError` where the database does not answer, and `ConfigError` where its URL is wrong, its file is
+    missing or unusable, or it has no tables.
     """
-    url = make_url(settings.ledger)
-    if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
-        raise ConfigError(f"there is no ledger at {url.database}; run `seaice init` (or set SEAICE_HOME)")
-    with _readable_errors(settings), Session(_engine(settings.ledger), expire_on_commit=False) as session:
-        with session.begin():
-            yield session
+    _require_file(settings)
+    with (
+        _readable_errors(settings),
+        Session(_engine(settings.ledger), expire_on_commit=False) as session,
+        session.begin(),
+    ):
+        yield session
 
 
 @contextmanager
 def _readable_errors(settings: Settings) -> Iterator[None]:
     try:
         yield
-    except OperationalError as error:
+    except DBAPIError as error:
         where, what = redact(settings.ledger), str(error.orig).strip()
-        if isinstance(error.orig, sqlite3.OperationalError) and "no such table" in what:
+        if _no_table(error.orig):
             raise ConfigError(f"the ledger {where} has no tables; run `seaice init`") from None
-        raise TransientError(f"the ledger {where} does not answer: {what}") from None
+        if _wrong_file(error.orig):
+            raise ConfigError(f"the ledger {where} cannot be used: {what}; set SEAICE_HOME") from None
+        if isinstance(error, OperationalError):
+            raise TransientError(f"the ledger {where} does not answer: {what}") from None
+        raise
+
+
+def _no_table(error: BaseException | None) -> bool:
+    return getattr(error, "sqlstate", None) == "42P01" or (
+        isinstance(error, sqlite3.OperationalError) and "no such table" in str(error)
+    )
+
+
+def _wrong_file(error: BaseException | None) -> bool:
+    return getattr(error, "sqlite_errorname", "").startswith(_SQLITE_FILE_ERRORS)

@@ -8,31 +8,59 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, NotFoundError
+from obstore.exceptions import (
+    AlreadyExistsError,
+    BaseError,
+    NotFoundError,
+    PermissionDeniedError,
+    UnauthenticatedError,
+)
 from obstore.store import LocalStore, S3Store
 
-from seaice_ops.errors import ConfigError, ObjectMissing, PublishConflict
+from seaice_ops.errors import ConfigError, ObjectMissing, PublishConflict, TransientError
 from seaice_ops.settings import Settings
+
+#: Names that mean the same to a folder, to S3, to GDAL and in a URL; no segment starts with a dot.
+_KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._=+-]*(/[A-Za-z0-9_][A-Za-z0-9._=+-]*)*")
+
+#: Waiting longer than a minute for S3 is Airflow's part (`TransientError`, retried with back-off).
+_RETRY: Any = {"max_retries": 5, "retry_timeout": timedelta(seconds=60)}
 
 
 @dataclass(frozen=True)
 class ObjectStore:
-    """Objects below `url` (a folder, or ``s3://bucket/prefix``)."""
+    """Objects below `url` (a folder, or ``s3://bucket/prefix``).
+
+    Every method takes keys as `storage.keys` makes them and raises `ConfigError` for a key that is none (so none
+    can lead out of the store) or where access is denied, and `TransientError` where the store does not answer.
+    """
 
     url: str
     _store: Any
 
     def put(self, key: str, data: bytes) -> str:
         """Write or replace `key` atomically; returns the SHA-256 of `data`."""
-        obstore.put(self._store, key, data)
+        with self._readable_errors(key):
+            obstore.put(self._store, key, data)
+            self._flush(key)
         return hashlib.sha256(data).hexdigest()
+
+    def put_file(self, key: str, path: Path) -> str:
+        """Like `put`, with the content of the file `path`, read in pieces."""
+        with self._readable_errors(key):
+            obstore.put(self._store, key, path)
+            self._flush(key)
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
 
     def create(self, key: str, data: bytes) -> bool:
         """Write `key` only if it is absent. True: written. False: the same bytes were there already.
@@ -40,7 +68,9 @@ class ObjectStore:
         Raises `PublishConflict` if other bytes were there.
         """
         try:
-            obstore.put(self._store, key, data, mode="create", use_multipart=False)
+            with self._readable_errors(key):
+                obstore.put(self._store, key, data, mode="create", use_multipart=False)
+                self._flush(key)
         except AlreadyExistsError:
             if self.get(key) == data:
                 return False
@@ -51,36 +81,36 @@ class ObjectStore:
 
     def get(self, key: str) -> bytes:
         """All bytes of `key`; raises `ObjectMissing`."""
-        try:
+        with self._readable_errors(key):
             return bytes(obstore.get(self._store, key).bytes())
-        except (NotFoundError, FileNotFoundError):
-            raise ObjectMissing(f"{self.url}/{key} does not exist") from None
 
     def exists(self, key: str) -> bool:
         """Whether `key` is there."""
         try:
-            obstore.head(self._store, key)
-        except (NotFoundError, FileNotFoundError):
+            with self._readable_errors(key):
+                obstore.head(self._store, key)
+        except ObjectMissing:
             return False
         return True
 
     def delete(self, key: str) -> None:
         """Remove `key`; no error if it is absent."""
         try:
-            obstore.delete(self._store, key)
-        except (NotFoundError, FileNotFoundError):
+            with self._readable_errors(key):
+                obstore.delete(self._store, key)
+        except ObjectMissing:
             return
 
     def list(self, prefix: str = "") -> Iterator[str]:
-        """All keys below `prefix`, sorted. For housekeeping and tests; no stage lists on its hot path."""
-        keys = [meta["path"] for page in obstore.list(self._store, prefix or None) for meta in page]
+        """All keys below the folder `prefix`, sorted. For housekeeping and tests; no stage lists on its hot path."""
+        with self._readable_errors(prefix or "all"):
+            keys = [meta["path"] for page in obstore.list(self._store, prefix or None) for meta in page]
         return iter(sorted(keys))
 
     def gdal_path(self, key: str) -> str:
         """The name under which GDAL opens `key` (within `gdal_env` for S3)."""
-        if self.url.startswith("s3://"):
-            return f"/vsis3/{self.url.removeprefix('s3://')}/{key}"
-        return str(Path(self.url) / key)
+        with self._readable_errors(key):
+            return f"{_vsi(self.url)}/{key}"
 
     @contextmanager
     def gdal_env(self) -> Iterator[None]:
@@ -89,7 +119,9 @@ class ObjectStore:
 
         options: dict[str, Any] = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR"}
         if self.url.startswith("s3://"):
-            endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL", "")
+            # An object may be replaced until its ledger row is there: nothing is remembered once a file is closed.
+            options |= {"CPL_VSIL_CURL_NON_CACHED": _vsi(self.url), "GDAL_HTTP_MAX_RETRY": 3}
+            endpoint = _s3_endpoint()
             if endpoint:
                 options |= {
                     "AWS_S3_ENDPOINT": endpoint.split("://")[-1].rstrip("/"),
@@ -99,19 +131,54 @@ class ObjectStore:
         with rasterio.Env(**options):
             yield
 
+    @contextmanager
+    def _readable_errors(self, key: str) -> Iterator[None]:
+        if not _KEY.fullmatch(key):
+            raise ConfigError(
+                f"{key!r} cannot name an object in {self.url}: letters, digits and . _ - = + only, in segments "
+                "that do not start with a dot"
+            )
+        try:
+            yield
+        except AlreadyExistsError:
+            raise
+        except (NotFoundError, FileNotFoundError):
+            raise ObjectMissing(f"{self.url}/{key} does not exist") from None
+        except (PermissionDeniedError, UnauthenticatedError, PermissionError) as error:
+            raise ConfigError(
+                f"access to {self.url}/{key} is denied: {_reason(error)}; check the folder's owner, or "
+                "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+            ) from error
+        except (BaseError, OSError) as error:
+            raise TransientError(f"{self.url}/{key}: the object store does not answer: {_reason(error)}") from error
+
+    def _flush(self, key: str) -> None:
+        """Bring a file of the folder store to the disk: the ledger row that names it will be, too."""
+        if self.url.startswith("s3://"):
+            return
+        path = Path(self.url) / key
+        for part in (path, path.parent):
+            descriptor = os.open(part, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
 
 def open_store(settings: Settings) -> ObjectStore:
     """The store that `settings.store` names.
 
-    S3 takes its endpoint and keys from `AWS_ENDPOINT_URL`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and
-    `AWS_REGION`. Raises `ConfigError` where a folder cannot be written.
+    S3 takes its endpoint and keys from `AWS_ENDPOINT_URL` (or `AWS_ENDPOINT_URL_S3`), `AWS_ACCESS_KEY_ID`,
+    `AWS_SECRET_ACCESS_KEY` and `AWS_REGION`. Raises `ConfigError` where a folder cannot be written.
     """
     url = settings.store.rstrip("/")
     if url.startswith("s3://"):
-        endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+        endpoint = _s3_endpoint()
         options: dict[str, Any] = {"endpoint": endpoint, "virtual_hosted_style_request": False} if endpoint else {}
         client: Any = {"allow_http": True} if (endpoint or "").startswith("http://") else {}
-        return ObjectStore(url, S3Store.from_url(url, client_options=client, **options))
+        return ObjectStore(url, S3Store.from_url(url, client_options=client, retry_config=_RETRY, **options))
+    if "://" in url.removeprefix("file://"):
+        raise ConfigError(f"SEAICE_STORE_URL {url!r} is neither a folder nor s3://bucket/prefix")
     folder = Path(url.removeprefix("file://"))
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -121,3 +188,16 @@ def open_store(settings: Settings) -> ObjectStore:
             "set SEAICE_HOME or SEAICE_STORE_URL to a place that can be written"
         ) from error
     return ObjectStore(str(folder), LocalStore(str(folder)))
+
+
+def _s3_endpoint() -> str | None:
+    return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+
+
+def _vsi(url: str) -> str:
+    return f"/vsis3/{url.removeprefix('s3://')}" if url.startswith("s3://") else url
+
+
+def _reason(error: Exception) -> str:
+    """The first line: obstore appends a dump of its internals."""
+    return str(error).split("\n", 1)[0]
