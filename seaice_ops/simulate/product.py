@@ -1,0 +1,151 @@
+"""One product on disk: the .SAFE folder, its reference labels, and last of all its catalogue entry."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.transform import Affine
+
+from seaice_ops import legend
+from seaice_ops.simulate import metadata
+from seaice_ops.simulate.noise import derive
+from seaice_ops.simulate.ocean import surface
+from seaice_ops.simulate.season import TRUNCATED, Planned, SimulateRequest, season_of
+from seaice_ops.simulate.sensor import Image, digital_numbers, observe, sky
+from seaice_ops.simulate.spectra import BANDS
+from seaice_ops.simulate.sun import sun_angles
+from seaice_ops.simulate.tiles import Tile, tile_of
+from seaice_ops.storage.rasters import Grid, cog_bytes
+
+#: Reflectance shown as 255 in a Level-1C true-colour image (docs: domain facts), and the band that the trap cuts.
+TCI_CEILING = 0.3558
+_CUT_BAND, _CUT_SHARE = "B08", 0.6
+
+_WORK = ".simulating"
+
+
+def render(request: SimulateRequest, product: Planned) -> Image:
+    """What the product shows: a pure function of the request's seed, size and season, the tile and the time.
+
+    Both baselines of an acquisition show the same.
+    """
+    tile = tile_of(product.tile)
+    zenith, azimuth = sun_angles(*tile.centre(request.size), product.sensed)
+    seed = derive(request.seed, product.identity)
+    ground = surface(request.seed, product.tile, request.size, season_of(request), product.sensed)
+    above = sky(seed, ground.codes.shape, zenith, azimuth)
+    return observe(seed, ground, above, zenith)
+
+
+def is_published(out: Path, product: Planned) -> bool:
+    """Whether the product's catalogue entry is there."""
+    return (out / f"{product.id}.json").exists()
+
+
+def publish(out: Path, request: SimulateRequest, product: Planned) -> int:
+    """Write one product below `out` and return its size in bytes. Killed anywhere, it is not published and the next
+    call writes the same bytes again."""
+    image = render(request, product)
+    tile = tile_of(product.tile)
+    work = out / _WORK / product.id
+    shutil.rmtree(work, ignore_errors=True)
+    safe = work / f"{product.id}.SAFE"
+    _write_images(safe, product, tile, image)
+    sun = sun_angles(*tile.centre(request.size), product.sensed)
+    (safe / "MTD_MSIL1C.xml").write_bytes(metadata.product_xml(product))
+    granule = safe / "GRANULE" / metadata.granule(product)
+    (granule / "MTD_TL.xml").write_bytes(metadata.granule_xml(product, tile, request.size, sun))
+    files = _listing(safe)
+    if product.kind == TRUNCATED:
+        cut = safe / metadata.image_path(product, _CUT_BAND)
+        os.truncate(cut, int(cut.stat().st_size * _CUT_SHARE))
+    truth = cog_bytes(image.truth[None], _grid(tile, request.size), nodata=legend.NODATA)
+    (out / "truth").mkdir(exist_ok=True)
+    _replace(out / "truth" / f"{product.id}.tif", work, truth)
+    shutil.rmtree(out / safe.name, ignore_errors=True)
+    safe.replace(out / safe.name)
+    entry = {
+        "kind": "product",
+        "name": product.id,
+        "published": product.published.isoformat().replace("+00:00", "Z"),
+        "files": files,
+    }
+    _replace(out / f"{product.id}.json", work, (json.dumps(entry, indent=1) + "\n").encode())
+    shutil.rmtree(work)
+    return sum(int(file["size"]) for file in files.values())
+
+
+def tidy(out: Path) -> None:
+    """Remove what an interrupted run left half-written."""
+    shutil.rmtree(out / _WORK, ignore_errors=True)
+
+
+def _write_images(safe: Path, product: Planned, tile: Tile, image: Image) -> None:
+    (safe / metadata.image_path(product, "TCI")).parent.mkdir(parents=True)
+    numbers = digital_numbers(image, metadata.offset(product))
+    for band, values in zip(BANDS, numbers, strict=True):
+        pixel = metadata.PIXEL_M[band]
+        values = values if pixel == 10 else _halved(values)
+        _write_jp2(safe / metadata.image_path(product, band), values[None], tile, pixel)
+    _write_jp2(safe / metadata.image_path(product, "TCI"), _true_colour(image), tile, 10)
+
+
+def _halved(values: NDArray[np.uint16]) -> NDArray[np.uint16]:
+    """Means of 2 x 2 pixels; 0 where any of the four was not observed."""
+    blocks = values.reshape(values.shape[0] // 2, 2, values.shape[1] // 2, 2)
+    seen = (blocks > 0).all(axis=(1, 3))
+    return np.where(seen, np.rint(blocks.mean(axis=(1, 3))), 0).astype(np.uint16)
+
+
+def _true_colour(image: Image) -> NDArray[np.uint8]:
+    """(3, rows, columns) red, green, blue; 0 where not observed, and as in real ones also where very dark."""
+    rgb = np.clip(np.rint(image.reflectance[[2, 1, 0]] * (255 / TCI_CEILING)), 0, 255)
+    return np.where(image.valid, rgb, 0).astype(np.uint8)
+
+
+def _write_jp2(path: Path, values: NDArray[np.uint16] | NDArray[np.uint8], tile: Tile, pixel: int) -> None:
+    """Lossless JPEG 2000 of (bands, rows, columns)."""
+    with rasterio.open(
+        path,
+        "w",
+        driver="JP2OpenJPEG",
+        count=values.shape[0],
+        height=values.shape[1],
+        width=values.shape[2],
+        dtype=values.dtype,
+        crs=f"EPSG:{tile.epsg}",
+        transform=Affine(pixel, 0, tile.left, 0, -pixel, tile.top),
+        QUALITY="100",
+        REVERSIBLE="YES",
+        YCBCR420="NO",
+    ) as target:
+        target.write(values)
+
+
+def _grid(tile: Tile, size: int) -> Grid:
+    return Grid(f"EPSG:{tile.epsg}", (10.0, 0.0, float(tile.left), 0.0, -10.0, float(tile.top)), size, size)
+
+
+def _listing(safe: Path) -> dict[str, dict[str, int | str]]:
+    files = sorted(path for path in safe.rglob("*") if path.is_file())
+    return {
+        path.relative_to(safe).as_posix(): {
+            "size": path.stat().st_size,
+            "md5": hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest(),
+        }
+        for path in files
+    }
+
+
+def _replace(path: Path, work: Path, data: bytes) -> None:
+    """Write through a file in `work`, so that `path` is there whole or not at all."""
+    part = work / path.name
+    part.write_bytes(data)
+    part.replace(path)
