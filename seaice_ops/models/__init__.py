@@ -1,0 +1,1 @@
+"""What every stage that trains or applies a model shares: architectures, preprocessing, prediction, the registry."""

@@ -1,0 +1,135 @@
+"""What is known of a model: how it was made (its manifest, whose hash is its version) and what came of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from seaice_ops.legend import CLASSES
+
+_Share = Annotated[float, Field(allow_inf_nan=False)]
+_Three = tuple[_Share, _Share, _Share]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Architecture(_Part):
+    """Which network, of which size; `models.build` makes it."""
+
+    name: Literal["unet"] = "unet"
+    width: int = Field(ge=2, le=128, description="channels of the first level")
+    bands: int = Field(3, ge=1, le=16)
+    classes: int = Field(3, ge=2, le=16)
+
+
+class Preprocessing(_Part):
+    """How 8-bit true colour becomes a network's input: (value / 255 - mean) / std, `fill` where not observed."""
+
+    ceiling: float = Field(gt=0, le=1.5, description="reflectance shown as 255 in the true colour it was trained on")
+    mean: _Three = (0.5, 0.5, 0.5)
+    std: _Three = (0.25, 0.25, 0.25)
+    fill: _Share = 0.0
+
+
+class Labels(_Part):
+    """The labels that a model learnt from."""
+
+    method: str = Field(pattern=r"^[a-z0-9_]{1,32}$")
+    version: str = Field(pattern=r"^[A-Za-z0-9._-]{1,32}$")
+
+    @property
+    def subject(self) -> str:
+        """The name under which these labels are themselves evaluated."""
+        return f"labels:{self.method}-{self.version}"
+
+
+class Recipe(_Part):
+    """The numbers that training was run with (settings.training)."""
+
+    epochs: int = Field(ge=1)
+    batch: int = Field(ge=1)
+    chip: int = Field(ge=32, multiple_of=32)
+    max_chips: int = Field(ge=1)
+    learning_rate: float = Field(gt=0)
+    ranks: int = Field(ge=1)
+    seed: int
+
+
+class Manifest(_Part):
+    """Everything that makes a model. The same manifest is the same model, whenever and wherever it is trained."""
+
+    algorithm: int = Field(ge=1, description="raised whenever the code would train something else from the same data")
+    architecture: Architecture
+    preprocessing: Preprocessing
+    labels: Labels
+    recipe: Recipe
+    train: tuple[str, ...] = Field(min_length=1, description="ids of the scenes it learnt from")
+    held_out: tuple[str, ...] = Field(min_length=1, description="ids of the scenes it never saw, of other days")
+
+    @property
+    def version(self) -> str:
+        """Twelve hexadecimal digits that stand for all of it."""
+        return digest(self.model_dump(mode="json"))
+
+    @property
+    def name(self) -> str:
+        """The architecture's name and width."""
+        return f"{self.architecture.name}-{self.architecture.width}"
+
+    @property
+    def model_id(self) -> str:
+        """``name/version``."""
+        return f"{self.name}/{self.version}"
+
+
+class Epoch(_Part):
+    """What one pass over the training chips came to, before and while it changed the weights: means over pixels."""
+
+    loss: _Share
+    accuracy: _Share
+
+
+class Weights(_Part):
+    """The weights' file."""
+
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    bytes: int = Field(gt=0)
+    parameters: int = Field(gt=0)
+
+
+class Card(_Part):
+    """A model's card, stored beside its weights: enough to load it, apply it, trace it and train it again."""
+
+    id: str
+    classes: tuple[int, ...] = CLASSES
+    manifest: Manifest
+    weights: Weights
+    history: tuple[Epoch, ...] = ()
+    software: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Card:
+        if self.id != self.manifest.model_id:
+            raise ValueError(f"the id {self.id!r} is not the manifest's, {self.manifest.model_id!r}")
+        if self.classes != CLASSES or self.manifest.architecture.classes != len(CLASSES):
+            raise ValueError(f"the classes {self.classes} are not this legend's, {CLASSES}")
+        return self
+
+    def to_bytes(self) -> bytes:
+        """Canonical JSON."""
+        return canonical(self.model_dump(mode="json"))
+
+
+def canonical(value: Any) -> bytes:
+    """`value` as JSON with sorted keys: the same value always gives the same bytes."""
+    return (json.dumps(value, sort_keys=True, indent=1, allow_nan=False) + "\n").encode()
+
+
+def digest(value: Any) -> str:
+    """Twelve hexadecimal digits of the SHA-256 of `value`'s canonical JSON."""
+    return hashlib.sha256(canonical(value)).hexdigest()[:12]

@@ -1,0 +1,60 @@
+"""Class probabilities of one scene, of any size, in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from seaice_ops.models.preprocess import prepare
+from seaice_ops.models.registry import LoadedModel
+from seaice_ops.models.unet import REACH, STRIDE
+
+#: Edge of the square that one pass of the network answers, pixels (a multiple of STRIDE).
+CORE = 1024
+
+
+def probabilities(loaded: LoadedModel, rgb: NDArray[np.uint8], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """(3, rows, columns) u8, round(255 p) in `legend.CLASSES` order, of `rgb` (rows, columns, 3) u8.
+
+    (0, 0, 0) exactly where not `valid` (rows, columns). A scene is answered in squares, each seen with the network's
+    whole reach around it and cut on the network's stride, so the answer does not depend on how the scene was cut.
+    """
+    out = np.zeros((3, *valid.shape), np.uint8)
+    for core, seen in _windows(*valid.shape):
+        if valid[core].any():
+            inner = tuple(slice(c.start - s.start, c.stop - s.start) for c, s in zip(core, seen, strict=True))
+            out[(slice(None), *core)] = _pass(loaded, rgb[seen], valid[seen])[(slice(None), *inner)]
+    out[:, ~valid] = 0
+    return out
+
+
+def classes(loaded: LoadedModel, share: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(rows, columns) class codes of `probabilities`' answer: the likeliest, the first of equals; 255 not observed."""
+    codes = np.array([*loaded.card.classes, 255], np.uint8)
+    return codes[np.where(share.any(axis=0), share.argmax(axis=0), len(codes) - 1)]
+
+
+def _windows(rows: int, columns: int) -> Iterator[tuple[tuple[slice, slice], tuple[slice, slice]]]:
+    """(square to answer, the same with what surrounds it), over the whole scene."""
+    for row in range(0, rows, CORE):
+        for column in range(0, columns, CORE):
+            ends = ((row, rows), (column, columns))
+            yield (
+                tuple(slice(start, min(start + CORE, end)) for start, end in ends),  # type: ignore[misc]
+                tuple(slice(max(start - REACH, 0), min(start + CORE + REACH, end)) for start, end in ends),
+            )
+
+
+@torch.inference_mode()
+def _pass(loaded: LoadedModel, rgb: NDArray[np.uint8], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    rows, columns = valid.shape
+    below, right = -rows % STRIDE, -columns % STRIDE
+    rgb = np.pad(rgb, ((0, below), (0, right), (0, 0)), mode="reflect")
+    valid = np.pad(valid, ((0, below), (0, right)), mode="reflect")
+    x = torch.from_numpy(prepare(rgb, valid, loaded.card.manifest.preprocessing))[None, None]
+    logits = loaded.module(x, torch.zeros(1, 1), torch.from_numpy(valid)[None, None])[0, 0]
+    share: NDArray[np.uint8] = logits.softmax(0).mul_(255).round_().to(torch.uint8)[:, :rows, :columns].numpy()
+    return share

@@ -1,0 +1,1 @@
+"""Labelled scenes to a model: snapshot, chips, Horovod ranks, evaluation, gate, promotion."""

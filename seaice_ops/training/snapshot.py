@@ -1,0 +1,59 @@
+"""Which scenes a model learns from and which it is judged by, as the ledger stands now."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+from sqlalchemy import select
+
+from seaice_ops.errors import ExpectedSkip
+from seaice_ops.ledger.session import begin
+from seaice_ops.ledger.tables import LabelSet, Scene, SceneState
+from seaice_ops.models.card import Architecture, Labels, Manifest, Preprocessing, Recipe
+from seaice_ops.settings import Settings
+
+#: Raised by hand whenever the code would train something else from the same manifest.
+ALGORITHM = 1
+
+
+def take(settings: Settings) -> Manifest:
+    """The manifest of the model that the labelled scenes would make now.
+
+    Raises `ExpectedSkip` where there are too few labelled scenes, or scenes of one day only.
+    """
+    labels = Labels(method=settings.labels.method, version=settings.labels.version(settings.labels.method))
+    days = _labelled(settings, labels)
+    known, wanted = len(days), settings.training.min_scenes
+    if known < wanted:
+        raise ExpectedSkip(f"{known} scenes have {labels.method} labels; training waits for {wanted}")
+    held_out = set(held_out_days(sorted(set(days.values())), settings.training.holdout_every))
+    training = settings.training
+    return Manifest(
+        algorithm=ALGORITHM,
+        architecture=Architecture(width=training.width),
+        preprocessing=Preprocessing(ceiling=settings.labels.ceiling),
+        labels=labels,
+        recipe=Recipe.model_validate({name: getattr(training, name) for name in Recipe.model_fields}),
+        train=tuple(scene for scene, day in days.items() if day not in held_out),
+        held_out=tuple(scene for scene, day in days.items() if day in held_out),
+    )
+
+
+def held_out_days(days: Sequence[date], every: int) -> list[date]:
+    """Every `every`-th of the sorted `days`; the last one where there are fewer. Raises `ExpectedSkip` for one day."""
+    if len(days) < 2:
+        raise ExpectedSkip("all labelled scenes are of one day; training needs another day to be judged by")
+    return list(days[every - 1 :: every]) or [days[-1]]
+
+
+def _labelled(settings: Settings, labels: Labels) -> dict[str, date]:
+    """Ready scenes that have these labels -> their UTC sensing day, sorted by id."""
+    query = (
+        select(Scene.id, Scene.sensed_at)
+        .join(LabelSet, LabelSet.scene_id == Scene.id)
+        .where(Scene.state == SceneState.READY, LabelSet.method == labels.method, LabelSet.version == labels.version)
+        .order_by(Scene.id)
+    )
+    with begin(settings) as session:
+        return {scene: sensed.date() for scene, sensed in session.execute(query)}
