@@ -1,5 +1,10 @@
 """Everything that can go wrong, by what the operator or the scheduler should do about it."""
 
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 
 class SeaIceError(Exception):
     """Root of all errors raised on purpose; the message says what, where and what to do."""
@@ -37,3 +42,24 @@ class PublishConflict(SeaIceError):
 
 class TrainingFailed(SeaIceError, RuntimeError):
     """A training rank ended with an error; the message holds its last words."""
+
+
+#: What the operating system answers where waiting does not help.
+_PERMANENT = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG}
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Turn the operating system's refusal to write below `folder` into an error that says what to do.
+
+    Raises `ConfigError` where a person must act (no permission, a file in the way), else `TransientError` (disk full).
+    """
+    try:
+        yield
+    except SeaIceError:
+        raise
+    except OSError as error:
+        where = f"{error.filename or folder}: {error.strerror or error}"
+        if error.errno in _PERMANENT:
+            raise ConfigError(f"cannot write {where}; make it writable, or set SEAICE_HOME") from error
+        raise TransientError(f"cannot write {where}") from error

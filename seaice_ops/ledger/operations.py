@@ -13,6 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 import seaice_ops
+from seaice_ops.errors import ConfigError
 from seaice_ops.ledger.session import begin
 from seaice_ops.ledger.tables import Base, LabelSet, Map, Model, ModelAlias, Run, Scene, SceneState
 from seaice_ops.settings import Settings
@@ -49,6 +50,14 @@ def ready_scenes(
     if until is not None:
         query = query.where(Scene.sensed_at <= until)
     return list(session.scalars(query))
+
+
+def get_scene(session: Session, scene_id: str) -> Scene:
+    """The scene's row; raises `ConfigError` where the ledger does not know it."""
+    scene = session.get(Scene, scene_id)
+    if scene is None:
+        raise ConfigError(f"the ledger knows no scene {scene_id}; search for it first")
+    return scene
 
 
 def scene_rank(baseline: str, generated_at: datetime, scene_id: str) -> tuple[tuple[int, ...], datetime, str]:

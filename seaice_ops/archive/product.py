@@ -1,0 +1,138 @@
+"""What an archive offers: products and plain scenes, their names, identity, and the files that a scene needs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import PurePosixPath
+from typing import Any, Literal
+
+from seaice_ops.errors import CorruptProduct
+from seaice_ops.ledger.operations import scene_rank
+
+Kind = Literal["product", "scene"]
+By = Literal["published", "sensed"]
+
+#: S2B_MSIL1C_20260201T201529_N0511_R028_T01CCV_20260201T214500; names without _Nxxxx are the older form.
+_NAME = re.compile(
+    r"(?P<platform>S2[A-D])_MSI(?P<level>L1C|L2A)_(?P<sensed>\d{8}T\d{6})(?:_N(?P<baseline>\d{4}))?"
+    r"_R(?P<orbit>\d{3})_T(?P<tile>[0-9A-Z]{5})_(?P<generated>\d{8}T\d{6})"
+)
+
+#: The files of a product that a scene is made from, each exactly once.
+_NEEDED = (
+    r"MTD_MSIL1C\.xml",
+    r"GRANULE/[^/]+/MTD_TL\.xml",
+    *(rf"GRANULE/[^/]+/IMG_DATA/[^/]+_{band}\.jp2" for band in ("B02", "B03", "B04", "B08", "B11")),
+)
+
+
+@dataclass(frozen=True)
+class ProductFile:
+    """A file of a product: its path below the product, its size in bytes and ``md5:<hex>`` where they are known."""
+
+    path: str
+    size: int | None = None
+    checksum: str | None = None
+
+
+@dataclass(frozen=True)
+class Product:
+    """One product, or one plain scene, as an archive offers it.
+
+    `id` is the name without .SAFE, `baseline` is ``05.11`` or empty, `href` is where the archive finds it again,
+    `files` are those that a scene needs, `problem` says why it cannot be ingested at all.
+    """
+
+    id: str
+    kind: Kind
+    platform: str
+    tile: str
+    sensed_at: datetime
+    relative_orbit: int
+    baseline: str
+    generated_at: datetime
+    published_at: datetime
+    href: str
+    files: tuple[ProductFile, ...] = ()
+    problem: str | None = None
+
+    @property
+    def identity(self) -> str:
+        """The acquisition: platform, sensing start, tile, relative orbit."""
+        return f"{self.platform}_{self.sensed_at:%Y%m%dT%H%M%S}_T{self.tile}_R{self.relative_orbit:03d}"
+
+    @property
+    def rank(self) -> tuple[Any, ...]:
+        """Orders the versions of one acquisition, best last."""
+        return scene_rank(self.baseline, self.generated_at, self.id)
+
+
+@dataclass(frozen=True)
+class ProductName:
+    """The fields of a Sentinel-2 product name."""
+
+    platform: str
+    level: str
+    sensed_at: datetime
+    baseline: str
+    relative_orbit: int
+    tile: str
+    generated_at: datetime
+
+
+def parse_name(name: str) -> ProductName:
+    """The fields of `name` (with or without .SAFE), of the current and of the older form without a baseline.
+
+    Raises `CorruptProduct` where it is not a Sentinel-2 MSI product name.
+    """
+    match = _NAME.fullmatch(name.removesuffix(".SAFE"))
+    if not match:
+        raise CorruptProduct(
+            f"{name} is not a Sentinel-2 product name such as S2B_MSIL1C_<time>_N0511_R028_T01CCV_<time>"
+        )
+    baseline = match["baseline"] or ""
+    return ProductName(
+        platform=match["platform"],
+        level=match["level"],
+        sensed_at=_time(name, match["sensed"]),
+        baseline=f"{baseline[:2]}.{baseline[2:]}" if baseline else "",
+        relative_orbit=int(match["orbit"]),
+        tile=match["tile"],
+        generated_at=_time(name, match["generated"]),
+    )
+
+
+def needed_files(product: str, files: Iterable[ProductFile]) -> tuple[ProductFile, ...]:
+    """The files of `product` that a scene is made from: five bands and two metadata files, in a fixed order.
+
+    Raises `CorruptProduct` where one is missing or ambiguous, or where any name would lead out of the product.
+    """
+    files = tuple(files)
+    for file in files:
+        check_path(product, file.path)
+    return tuple(_only(product, pattern, files) for pattern in _NEEDED)
+
+
+def check_path(product: str, path: str) -> None:
+    """Raise `CorruptProduct` unless `path` is a plain relative path that stays below the product."""
+    parts = PurePosixPath(path).parts
+    if not parts or path.startswith("/") or ".." in parts or "\\" in path or "\0" in path:
+        raise CorruptProduct(f"{product} names a file {path!r} outside itself; it was refused")
+
+
+def _only(product: str, pattern: str, files: tuple[ProductFile, ...]) -> ProductFile:
+    found = [file for file in files if re.fullmatch(pattern, file.path)]
+    if len(found) != 1:
+        readable = pattern.replace("[^/]+", "*").replace("\\", "")
+        raise CorruptProduct(f"{product} has {len(found) or 'no'} files {readable}; exactly one is needed")
+    return found[0]
+
+
+def _time(name: str, text: str) -> datetime:
+    try:
+        return datetime.strptime(text, "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
+    except ValueError:
+        raise CorruptProduct(f"{name} holds {text}, which is not a time") from None

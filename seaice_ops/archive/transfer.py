@@ -1,0 +1,68 @@
+"""Files arriving from any archive: checked for size and checksum, and there under their name only when complete."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO
+
+from seaice_ops.archive.product import ProductFile
+from seaice_ops.errors import CorruptProduct, writing
+
+_CHUNK = 1 << 20
+
+
+def receive(file: ProductFile, chunks: Iterable[bytes], target: Path, source: str) -> Path:
+    """Write `chunks` to `target` (by way of a .part file beside it), and return it.
+
+    Raises `CorruptProduct` naming `source` where the bytes are not those that `file` promises, `ConfigError` where
+    the folder cannot be written, and whatever reading `chunks` raises; `target` then does not exist.
+    """
+    with writing(target.parent):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # A name of its own: a task that is thought dead may still be writing the same file.
+        with tempfile.NamedTemporaryFile(
+            dir=target.parent, prefix=f"{target.name}.", suffix=".part", delete=False
+        ) as stream:
+            part = Path(stream.name)
+            try:
+                check(file, _copied(chunks, stream), source)
+                stream.flush()
+                os.fsync(stream.fileno())
+                part.replace(target)
+            except BaseException:
+                part.unlink(missing_ok=True)
+                raise
+    return target
+
+
+def is_complete(file: ProductFile, target: Path) -> bool:
+    """Whether `target` is there already and holds what `file` promises."""
+    try:
+        with target.open("rb") as stream:
+            check(file, iter(lambda: stream.read(_CHUNK), b""), str(target))
+    except (OSError, CorruptProduct):
+        return False
+    return True
+
+
+def check(file: ProductFile, chunks: Iterable[bytes], source: str) -> None:
+    """Read `chunks` to their end; raises `CorruptProduct` where their size or checksum is not `file`'s."""
+    algorithm, _, expected = (file.checksum or "md5:").partition(":")
+    digest, size = hashlib.new(algorithm, usedforsecurity=False), 0
+    for chunk in chunks:
+        digest.update(chunk)
+        size += len(chunk)
+    if file.size is not None and size != file.size:
+        raise CorruptProduct(f"{source} has {size} bytes, {file.size} were published")
+    if expected and digest.hexdigest() != expected:
+        raise CorruptProduct(f"{source} has {algorithm} {digest.hexdigest()}, {expected} was published")
+
+
+def _copied(chunks: Iterable[bytes], stream: IO[bytes]) -> Iterator[bytes]:
+    for chunk in chunks:
+        stream.write(chunk)
+        yield chunk

@@ -1,0 +1,35 @@
+"""From stored numbers to reflectance x 10000: look-up tables and pixel replication, on arrays alone."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seaice_ops.imagery import NODATA, SCALE
+
+#: Reflectance shown as 255 in a Level-1C product's own true colour (domain.md).
+CEILING = 0.3558
+
+
+def reflectance_table(offset: float, quantification: float) -> NDArray[np.int16]:
+    """(65536,) int16: reflectance x 10000 of every digital number of a Sentinel-2 band (domain.md, offset).
+
+    round(10000 (DN + offset) / quantification), negatives kept, clipped to what int16 holds beside the no-data value
+    (also the saturated 65535); DN 0 was not observed.
+    """
+    numbers = np.arange(65_536, dtype=np.float64)
+    values = np.rint((numbers + offset) * (SCALE / quantification))
+    table = np.clip(values, NODATA + 1, 32_767).astype(np.int16)
+    table[0] = NODATA
+    return table
+
+
+def colour_table(ceiling: float) -> NDArray[np.int16]:
+    """(256,) int16: reflectance x 10000 of every 8-bit true-colour value, the inverse of `imagery.true_colour`."""
+    table: NDArray[np.int16] = np.rint(np.arange(256) * (ceiling * SCALE / 255.0)).astype(np.int16)
+    return table
+
+
+def replicate(band: NDArray[np.int16], factor: int) -> NDArray[np.int16]:
+    """(rows, columns) -> (rows * factor, columns * factor): each pixel repeated, no value invented."""
+    return band.repeat(factor, axis=0).repeat(factor, axis=1)

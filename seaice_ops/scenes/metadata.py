@@ -1,0 +1,158 @@
+"""What a Level-1C product's two XML files say: MTD_MSIL1C.xml (radiometry) and MTD_TL.xml (grid and sun)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from xml.etree.ElementTree import Element, ParseError
+
+from defusedxml.common import DefusedXmlException
+from defusedxml.ElementTree import parse
+
+from seaice_ops.errors import CorruptProduct
+from seaice_ops.storage.rasters import Grid
+
+#: The bands in the order of the metadata's band_id.
+BAND_IDS = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B10", "B11", "B12")
+
+
+@dataclass(frozen=True)
+class ProductMetadata:
+    """MTD_MSIL1C.xml: reflectance = (DN + offsets[band]) / quantification; all offsets 0 before baseline 04.00."""
+
+    platform: str
+    relative_orbit: int
+    baseline: str
+    sensed_at: datetime
+    generated_at: datetime
+    quantification: float
+    offsets: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class TileMetadata:
+    """MTD_TL.xml: grids by resolution in metres, mean sun angles in degrees, the granule's own sensing time."""
+
+    tile: str
+    sensed_at: datetime
+    grids: Mapping[int, Grid]
+    sun_zenith: float
+    sun_azimuth: float
+
+
+def read_product(path: Path) -> ProductMetadata:
+    """Parse a Level-1C product's MTD_MSIL1C.xml; raises `CorruptProduct` naming the file and what is wrong."""
+    xml = _Xml(path)
+    return ProductMetadata(
+        platform=xml.text(".//SPACECRAFT_NAME").replace("Sentinel-", "S"),
+        relative_orbit=int(xml.number(".//SENSING_ORBIT_NUMBER")),
+        baseline=xml.text(".//PROCESSING_BASELINE"),
+        sensed_at=xml.time(".//DATATAKE_SENSING_START"),
+        generated_at=xml.time(".//GENERATION_TIME"),
+        quantification=_quantification(xml),
+        offsets=_offsets(xml),
+    )
+
+
+def read_tile(path: Path) -> TileMetadata:
+    """Parse a granule's MTD_TL.xml; raises `CorruptProduct` naming the file and what is wrong."""
+    xml = _Xml(path)
+    return TileMetadata(
+        tile=_tile(xml),
+        sensed_at=xml.time(".//SENSING_TIME"),
+        grids={int(resolution): _grid(xml, resolution) for resolution in xml.resolutions()},
+        sun_zenith=xml.number(".//Mean_Sun_Angle/ZENITH_ANGLE"),
+        sun_azimuth=xml.number(".//Mean_Sun_Angle/AZIMUTH_ANGLE"),
+    )
+
+
+def _quantification(xml: _Xml) -> float:
+    value = xml.number(".//QUANTIFICATION_VALUE")
+    if value <= 0:
+        raise xml.error(f"QUANTIFICATION_VALUE {value} is not positive")
+    return value
+
+
+def _offsets(xml: _Xml) -> dict[str, float]:
+    offsets = dict.fromkeys(BAND_IDS, 0.0)
+    for element in xml.root.iterfind(".//RADIO_ADD_OFFSET"):
+        band_id = element.get("band_id", "")
+        if not band_id.isdigit() or int(band_id) >= len(BAND_IDS):
+            raise xml.error(f"RADIO_ADD_OFFSET has the band_id {band_id!r}")
+        offsets[BAND_IDS[int(band_id)]] = xml.float(element.text or "", "RADIO_ADD_OFFSET")
+    return offsets
+
+
+def _tile(xml: _Xml) -> str:
+    """T01CCV of S2B_OPER_MSI_L1C_TL_2BPS_20260201T214500_A046123_T01CCV_N05.11."""
+    parts = [part for part in xml.text(".//TILE_ID").split("_") if len(part) == 6 and part.startswith("T")]
+    if not parts:
+        raise xml.error("TILE_ID names no tile")
+    return parts[-1][1:]
+
+
+def _grid(xml: _Xml, resolution: str) -> Grid:
+    size = f".//Size[@resolution='{resolution}']"
+    place = f".//Geoposition[@resolution='{resolution}']"
+    left, top, x, y = (xml.number(f"{place}/{name}") for name in ("ULX", "ULY", "XDIM", "YDIM"))
+    return Grid(
+        crs=xml.text(".//HORIZONTAL_CS_CODE"),
+        transform=(x, 0.0, left, 0.0, y, top),
+        width=int(xml.number(f"{size}/NCOLS")),
+        height=int(xml.number(f"{size}/NROWS")),
+    )
+
+
+class _Xml:
+    """An XML file whose every wrong or missing element is an error that names the file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            root: Any = parse(path, forbid_dtd=True).getroot()
+        except ParseError as error:
+            raise self.error(f"is not XML: {error}") from None
+        except DefusedXmlException as error:
+            raise self.error(f"declares a document type or entities, which no product does: {error}") from None
+        except OSError as error:
+            raise self.error(f"cannot be read: {error.strerror}") from error
+        self.root: Element = root
+
+    def resolutions(self) -> list[str]:
+        found = [element.get("resolution", "") for element in self.root.iterfind(".//Size")]
+        if not {"10", "20"} <= set(found) or not all(map(str.isdigit, found)):
+            raise self.error("has no Size of 10 and of 20 m")
+        return found
+
+    def text(self, where: str) -> str:
+        text = (self.root.findtext(where) or "").strip()
+        if not text:
+            raise self.error(f"has no {where.removeprefix('.//')}")
+        return text
+
+    def number(self, where: str) -> float:
+        return self.float(self.text(where), where.removeprefix(".//"))
+
+    def float(self, text: str, what: str) -> float:
+        try:
+            number = float(text)
+        except ValueError:
+            number = math.nan
+        if not math.isfinite(number):
+            raise self.error(f"{what} {text!r} is not a number")
+        return number
+
+    def time(self, where: str) -> datetime:
+        text = self.text(where)
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError:
+            raise self.error(f"{where.removeprefix('.//')} {text!r} is not a time") from None
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+    def error(self, what: str) -> CorruptProduct:
+        return CorruptProduct(f"{self.path}: {what}" if what[0].isupper() else f"{self.path} {what}")

@@ -1,0 +1,67 @@
+"""Decoding a plain true-colour scene: 8-bit PNG or GeoTIFF to the reflectance that its colours stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.enums import ColorInterp
+from rasterio.windows import Window
+
+from seaice_ops.errors import CorruptProduct
+from seaice_ops.imagery import NODATA, RGB_BANDS
+from seaice_ops.ledger.tables import Scene
+from seaice_ops.scenes.bands import colour_table
+from seaice_ops.scenes.source import STRIP, Source, decoding, open_image
+from seaice_ops.sidecar import Sidecar, read_sidecar
+from seaice_ops.storage.rasters import Grid
+
+
+def open_plain(scene: Scene, inbox: Path) -> Source:
+    """The plain scene in `inbox`; raises `CorruptProduct` where its sidecar or image is not what it should be."""
+    sidecar = read_sidecar(inbox / f"{scene.id}.json")
+    path = inbox / sidecar.image
+    with decoding(path), rasterio.open(path) as dataset:
+        grid = Grid(sidecar.crs, sidecar.transform, dataset.width, dataset.height)
+    return Source(
+        grid=grid,
+        bands=RGB_BANDS,
+        sun_zenith=sidecar.sun_zenith,
+        tags={"TRUE_COLOUR_CEILING": f"{sidecar.ceiling}", "ORIGIN": "8-bit true colour"},
+        details={"ceiling": sidecar.ceiling, "origin": "8-bit true colour"},
+        strips=lambda: _strips(path, grid, sidecar),
+    )
+
+
+def _strips(path: Path, grid: Grid, sidecar: Sidecar) -> Iterator[tuple[int, NDArray[np.int16]]]:
+    table = colour_table(sidecar.ceiling)
+    with open_image(path, grid) as dataset:
+        _check_colours(path, dataset)
+        for row in range(0, grid.height, STRIP):
+            window = Window(0, row, grid.width, min(STRIP, grid.height - row))
+            with decoding(path):
+                rgb, mask = dataset.read((1, 2, 3), window=window), dataset.dataset_mask(window=window)
+            observed = (mask != 0) & ~_is_nodata(rgb, sidecar.nodata)
+            yield row, np.where(observed, table[rgb], np.int16(NODATA))
+
+
+def _is_nodata(rgb: NDArray[np.uint8], nodata: float | None) -> NDArray[np.bool_]:
+    """(rows, columns): all three channels equal `nodata` (method.md 2.3: a dark zero in one channel is water)."""
+    equal: NDArray[np.bool_] = (rgb == nodata).all(axis=0) if nodata is not None else np.zeros(rgb.shape[1:], bool)
+    return equal
+
+
+def _check_colours(path: Path, dataset: Any) -> None:
+    colours = dataset.colorinterp[:3]
+    if dataset.count not in (3, 4) or set(dataset.dtypes) != {"uint8"}:
+        raise CorruptProduct(f"{path} has {dataset.count} bands of {dataset.dtypes[0]}; three 8-bit colours are needed")
+    if dataset.count == 4 and dataset.colorinterp[3] is not ColorInterp.alpha:
+        raise CorruptProduct(f"{path} has a fourth band that is not alpha; three 8-bit colours are needed")
+    if ColorInterp.red in colours and colours != (ColorInterp.red, ColorInterp.green, ColorInterp.blue):
+        raise CorruptProduct(
+            f"{path} has its bands in the order {[c.name for c in colours]}; red, green, blue is needed"
+        )

@@ -1,0 +1,115 @@
+"""Decoding a fetched Sentinel-2 Level-1C product: five bands of reflectance on the 10 m grid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.windows import Window
+
+from seaice_ops.errors import CorruptProduct
+from seaice_ops.imagery import BANDS
+from seaice_ops.ledger.tables import Scene
+from seaice_ops.scenes.bands import CEILING, reflectance_table, replicate
+from seaice_ops.scenes.metadata import ProductMetadata, TileMetadata, read_product, read_tile
+from seaice_ops.scenes.source import STRIP, Source, decoding, open_image
+from seaice_ops.storage.rasters import Grid
+
+_RESOLUTION = {"B02": 10, "B03": 10, "B04": 10, "B08": 10, "B11": 20}
+
+
+def open_product(scene: Scene, inbox: Path) -> Source:
+    """The product in `inbox`; raises `CorruptProduct` where its metadata are not those of `scene`, or make no sense."""
+    product = read_product(inbox / "MTD_MSIL1C.xml")
+    tile_path = _one(inbox, "GRANULE/*/MTD_TL.xml")
+    tile = read_tile(tile_path)
+    _check(scene, product, tile, inbox)
+    paths = {band: _one(inbox, f"GRANULE/*/IMG_DATA/*_{band}.jp2") for band in BANDS}
+    tables = {band: reflectance_table(product.offsets[band], product.quantification) for band in BANDS}
+    offsets = {band: product.offsets[band] for band in BANDS}
+    return Source(
+        grid=tile.grids[10],
+        bands=BANDS,
+        sun_zenith=tile.sun_zenith,
+        tags={
+            "OFFSETS": " ".join(f"{band}={offset:g}" for band, offset in offsets.items()),
+            "QUANTIFICATION": f"{product.quantification:g}",
+            "RESAMPLING": "B11 from 20 m to 10 m by nearest (each pixel repeated 2 x 2)",
+            "TRUE_COLOUR_CEILING": f"{CEILING}",
+        },
+        details={
+            "offsets": offsets,
+            "quantification": product.quantification,
+            "resampling": {"B11": "nearest"},
+            "ceiling": CEILING,
+            "sun_azimuth": tile.sun_azimuth,
+            "granule_sensed_at": tile.sensed_at.isoformat(),
+        },
+        strips=lambda: _strips(paths, tables, tile.grids),
+    )
+
+
+def _strips(
+    paths: Mapping[str, Path], tables: Mapping[str, NDArray[np.int16]], grids: Mapping[int, Grid]
+) -> Iterator[tuple[int, NDArray[np.int16]]]:
+    grid = grids[10]
+    with ExitStack() as stack:
+        datasets = {band: stack.enter_context(open_image(paths[band], grids[_RESOLUTION[band]])) for band in BANDS}
+        for band, dataset in datasets.items():
+            if dataset.count != 1 or dataset.dtypes[0] != "uint16":
+                raise CorruptProduct(
+                    f"{paths[band]} holds {dataset.count} bands of {dataset.dtypes[0]}, not one uint16"
+                )
+        for row in range(0, grid.height, STRIP):
+            rows = min(STRIP, grid.height - row)
+            strip = np.empty((len(BANDS), rows, grid.width), np.int16)
+            for index, band in enumerate(BANDS):
+                factor = _RESOLUTION[band] // 10
+                with decoding(paths[band]):
+                    values = tables[band][_rows(datasets[band], row // factor, rows // factor)]
+                strip[index] = replicate(values, factor) if factor > 1 else values
+            yield row, strip
+
+
+def _rows(dataset: Any, first: int, rows: int) -> NDArray[np.uint16]:
+    """(rows, columns) digital numbers. Block by block: GDAL's JPEG 2000 reader hides the errors of longer reads."""
+    out = np.empty((rows, dataset.width), np.uint16)
+    height, width = dataset.block_shapes[0]
+    row = first
+    while row < first + rows:
+        end = min(first + rows, (row // height + 1) * height)
+        for left in range(0, dataset.width, width):
+            right = min(dataset.width, left + width)
+            window = Window(left, row, right - left, end - row)
+            dataset.read(1, window=window, out=out[row - first : end - first, left:right])
+        row = end
+    return out
+
+
+def _check(scene: Scene, product: ProductMetadata, tile: TileMetadata, inbox: Path) -> None:
+    """The metadata must be those of the scene that the product's name promises."""
+    said = (product.platform, tile.tile, product.sensed_at.replace(microsecond=0))
+    named = (scene.platform, scene.tile, scene.sensed_at.replace(microsecond=0))
+    if said != named:
+        raise CorruptProduct(f"{inbox}: the metadata are of {_words(said)}, the product's name says {_words(named)}")
+    fine, coarse = tile.grids[10], tile.grids[20]
+    if (fine.width, fine.height) != (2 * coarse.width, 2 * coarse.height) or fine.transform[2::3] != coarse.transform[
+        2::3
+    ]:
+        raise CorruptProduct(f"{inbox}: MTD_TL.xml gives 10 m and 20 m grids that do not fit each other")
+
+
+def _words(said: tuple[str, str, datetime]) -> str:
+    return f"{said[0]} over {said[1]} at {said[2]:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _one(inbox: Path, pattern: str) -> Path:
+    found = sorted(inbox.glob(pattern))
+    if len(found) != 1:
+        raise CorruptProduct(f"{inbox} holds {len(found)} files {pattern}, not one")
+    return found[0]

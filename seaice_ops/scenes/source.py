@@ -1,0 +1,71 @@
+"""What the decoder needs of a scene's files, whatever they are: where the pixels lie, and the pixels in strips."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.crs import CRS
+from rasterio.errors import RasterioError
+
+from seaice_ops.errors import CorruptProduct
+from seaice_ops.storage.rasters import Grid
+
+#: Rows of a strip: a multiple of a JPEG 2000 tile's and of a COG block's rows.
+STRIP = 1024
+
+
+@dataclass(frozen=True)
+class Source:
+    """A scene about to be decoded.
+
+    `strips()` yields (first row, (bands, rows, columns) int16 reflectance x 10000 with `imagery.NODATA`) from top to
+    bottom; `tags` go into the COG, `details` into the ledger; `sun_zenith` is in degrees, None where unknown.
+    """
+
+    grid: Grid
+    bands: tuple[str, ...]
+    sun_zenith: float | None
+    tags: Mapping[str, str]
+    details: Mapping[str, Any]
+    strips: Callable[[], Iterator[tuple[int, NDArray[np.int16]]]]
+
+
+def open_image(path: Path, grid: Grid) -> Any:
+    """The rasterio dataset of `path`; raises `CorruptProduct` where it cannot be opened or does not lie on `grid`."""
+    with decoding(path):
+        dataset = rasterio.open(path)
+    try:
+        _check_grid(path, dataset, grid)
+    except CorruptProduct:
+        dataset.close()
+        raise
+    return dataset
+
+
+@contextmanager
+def decoding(path: Path) -> Iterator[None]:
+    """Turn the raster library's errors into `CorruptProduct` naming the file that is read inside."""
+    try:
+        yield
+    except RasterioError as error:
+        raise CorruptProduct(f"{path} cannot be decoded: {error.__cause__ or error}") from error
+
+
+def _check_grid(path: Path, dataset: Any, grid: Grid) -> None:
+    if (dataset.width, dataset.height) != (grid.width, grid.height):
+        raise CorruptProduct(
+            f"{path} has {dataset.width} x {dataset.height} pixels, its metadata say {grid.width} x {grid.height}"
+        )
+    if dataset.crs is None:
+        return
+    if dataset.crs != CRS.from_string(grid.crs):
+        raise CorruptProduct(f"{path} is in {dataset.crs.to_string()}, its metadata say {grid.crs}")
+    if not np.allclose(tuple(dataset.transform)[:6], grid.transform, rtol=0, atol=grid.pixel_size / 100):
+        raise CorruptProduct(f"{path} lies at {tuple(dataset.transform)[:6]}, its metadata say {grid.transform}")
