@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import cv2
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.enums import MaskFlags
+from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 
 from seaice_ops import legend
@@ -54,20 +55,17 @@ def label_image(
     chosen = known_method(method)
     if target.suffix.lower() not in _SUFFIXES:
         raise ConfigError(f"cannot write labels to {target}: its name must end with .tif or .png")
-    rgb, valid, grid = read_picture(source, nodata)
-    if ceiling is not None:
-        rgb = rescaled(rgb, ceiling, settings.ceiling)
-    metres = pixel_size or pixel_metres(grid) or PUBLISHED_PIXEL_M
-    codes = label_pixels(rgb, valid, metres, chosen, settings)
-    if target.suffix.lower() == ".png":
-        _write(target, png_bytes(codes))
-    else:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)  # a bare picture is welcome
+        rgb, valid, grid = read_picture(source, nodata)
+        if ceiling is not None:
+            rgb = rescaled(rgb, ceiling, settings.ceiling)
+        metres = pixel_size or pixel_metres(grid) or PUBLISHED_PIXEL_M
+        codes = label_pixels(rgb, valid, metres, chosen, settings)
         tags = {"method": chosen, "version": settings.version(chosen), "pixel_size_m": f"{metres:g}"}
-        cog = cog_bytes(codes[None], grid, nodata=legend.NODATA, names=("class",), tags=tags, colours=legend.COLOURS)
-        _write(target, cog)
+        _write(target, png_bytes(codes) if _is_png(target) else _cog(codes, grid, tags))
     if preview:
-        suffix = ".preview.png" if target.suffix.lower() == ".png" else ".png"
-        _write(target.with_suffix(suffix), png_bytes(painted(codes)))
+        _write(target.with_suffix(".preview.png" if _is_png(target) else ".png"), png_bytes(painted(codes)))
     return class_shares(codes)
 
 
@@ -77,13 +75,11 @@ def read_picture(path: Path, nodata: int | None = None) -> tuple[NDArray[np.uint
     A grey picture's value is repeated; a palette is resolved. No-data as `label_image` says.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            with rasterio.open(path) as dataset:
-                if set(dataset.dtypes) != {"uint8"}:
-                    raise CorruptProduct(f"{path} holds {dataset.dtypes[0]} pixels; an 8-bit picture is needed")
-                rgb = _rgb(dataset)
-                return rgb, _observed(dataset, rgb, nodata), Grid.of(dataset)
+        with rasterio.open(path) as dataset:
+            if set(dataset.dtypes) != {"uint8"}:
+                raise CorruptProduct(f"{path} holds {dataset.dtypes[0]} pixels; an 8-bit picture is needed")
+            rgb = _rgb(dataset)
+            return rgb, _observed(dataset, rgb, nodata), Grid.of(dataset)
     except RasterioIOError as error:
         raise CorruptProduct(f"{path} cannot be read as a picture: {error}") from error
 
@@ -109,10 +105,11 @@ def _rgb(dataset: Any) -> NDArray[np.uint8]:
         bands = dataset.read((1, 2, 3))
     else:
         grey = dataset.read(1)
-        palette = np.repeat(np.arange(256)[:, None], 3, axis=1)
-        if "palette" in dataset.colorinterp[0].name:
-            palette = np.array([dataset.colormap(1)[value][:3] for value in range(256)])
-        bands = palette.astype(np.uint8)[grey].transpose(2, 0, 1)
+        palette = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)
+        if dataset.colorinterp[0] == ColorInterp.palette:
+            for value, colour in dataset.colormap(1).items():
+                palette[value] = colour[:3]
+        bands = palette[grey].transpose(2, 0, 1)
     return np.ascontiguousarray(bands.transpose(1, 2, 0))
 
 
@@ -126,12 +123,22 @@ def _observed(dataset: Any, rgb: NDArray[np.uint8], nodata: int | None) -> NDArr
 
 def black_border(rgb: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Where 4-connected regions of exact (0, 0, 0) of `BLACK_REGION` pixels or more touch the border."""
-    _, region, statistics, _ = cv2.connectedComponentsWithStats((~rgb.any(axis=2)).view(np.uint8), connectivity=4)
+    black = (rgb.max(axis=2) == 0).astype(np.uint8)
+    _, region, statistics, _ = cv2.connectedComponentsWithStats(black, connectivity=4)
     at_border = np.zeros(len(statistics), bool)
     for edge in (region[0], region[-1], region[:, 0], region[:, -1]):
         at_border[edge] = True
     at_border[0] = False  # everything that is not black
-    return (at_border & (statistics[:, cv2.CC_STAT_AREA] >= BLACK_REGION))[region]
+    large = np.asarray(statistics)[:, cv2.CC_STAT_AREA] >= BLACK_REGION
+    return np.asarray((at_border & large)[region], np.bool_)
+
+
+def _is_png(path: Path) -> bool:
+    return path.suffix.lower() == ".png"
+
+
+def _cog(codes: NDArray[np.uint8], grid: Grid, tags: dict[str, str]) -> bytes:
+    return cog_bytes(codes[None], grid, nodata=legend.NODATA, names=("class",), tags=tags, colours=legend.COLOURS)
 
 
 def _write(path: Path, data: bytes) -> None:
@@ -141,6 +148,6 @@ def _write(path: Path, data: bytes) -> None:
         scratch.write_bytes(data)
         scratch.replace(path)
     except OSError as error:
+        with suppress(OSError):
+            scratch.unlink()
         raise ConfigError(f"cannot write {path}: {error.strerror}") from error
-    finally:
-        scratch.unlink(missing_ok=True)

@@ -140,7 +140,9 @@ def class_shares(codes: NDArray[np.uint8]) -> dict[str, float]:
     """Share of all pixels by slug, for the three classes and every other code that occurs; they sum to 1."""
     counts = np.bincount(codes.ravel(), minlength=256)
     return {
-        slug: counts[code] / codes.size for code, slug in legend.SLUGS.items() if counts[code] or code in legend.CLASSES
+        slug: float(counts[code] / codes.size)
+        for code, slug in legend.SLUGS.items()
+        if counts[code] or code in legend.CLASSES
     }
 
 
