@@ -2,9 +2,9 @@
 
 - One map an acquisition: its window ends at that sensing time and holds the newest n acquisitions not later.
 - A map whose list of scenes is no longer the right one (a late arrival, a newer baseline of a scene, a scene
-  withdrawn) is re-issued as the next revision and supersedes the last; one acquisition touches at most n maps.
-- Where an acquisition was withdrawn, the map that ended with it is re-issued too, at the same window end, from the
-  acquisitions that remain; with none left it cannot be, and the last revision stands.
+  withdrawn) is re-issued as the next revision and supersedes the last; one acquisition is in at most n maps.
+- Where an acquisition was withdrawn, the map that ended with it is kept right too: at the same window end, of the
+  acquisitions that remain. With none left it cannot be re-issued, and the last revision stands.
 - A new champion or method re-issues the newest map only. Older maps keep the model they were made with until
   their scenes change; then they are made with the champion.
 """

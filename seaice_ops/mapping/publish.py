@@ -143,7 +143,7 @@ def _write(store: ObjectStore, folder: str, scratch: Path, record: bytes) -> Non
     """Pixels, quick-look, then the item; a map that has its item is compared, not touched."""
     if not store.exists(keys.map_item(folder)):
         for name in FILES:
-            store.put(f"{folder}/{name}", (scratch / name).read_bytes())
+            store.put_file(f"{folder}/{name}", scratch / name)
     store.create(keys.map_item(folder), record)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
@@ -20,8 +21,12 @@ from seaice_ops.storage.store import ObjectStore
 
 
 def kept_sums(folder: Path, grid: Grid) -> NDArray[np.uint16]:
-    """The tile's running sums in a file of `folder`, 12 bytes a pixel: what the next window is shifted from."""
-    return np.memmap(folder / "sums", np.uint16, "w+", shape=(PLANES, grid.height, grid.width))
+    """The tile's running sums, 12 bytes a pixel, from which each next window is shifted: in a file of `folder`.
+
+    The file has no name, so that a killed process leaves none.
+    """
+    with tempfile.TemporaryFile(dir=folder) as file:
+        return np.memmap(file, np.uint16, "w+", shape=(PLANES, grid.height, grid.width))
 
 
 def map_strips(

@@ -70,6 +70,11 @@ def survey(settings: Settings, tile: str) -> Survey:
     return Survey(tile, champion, scenes, due, encoded, skipped, len(issued.keys() - reissued))
 
 
+def tiles_due(settings: Settings) -> tuple[str, ...]:
+    """The tiles with maps to issue, sorted; raises `ExpectedSkip` where there is no champion."""
+    return tuple(tile for tile in settings.tiles if survey(settings, tile).due)
+
+
 def _encoded(session: Session, tile: str, model_id: str) -> dict[str, Probabilities]:
     rows = session.scalars(
         select(Probabilities).join(Scene).where(Scene.tile == tile, Probabilities.model_id == model_id)
