@@ -99,7 +99,6 @@ def cog_writer(
             OVERVIEW_RESAMPLING=resampling.upper(),
             BIGTIFF="IF_SAFER",
             NUM_THREADS=1,
-            INTERLEAVE="BAND",
         )
     finally:
         plain.unlink(missing_ok=True)
