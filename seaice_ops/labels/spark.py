@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -60,7 +61,9 @@ def on_spark(settings: Settings, method: Method, scenes: list[Scene]) -> Iterato
             try:
                 outcomes = tasks.collect()
             except Py4JJavaError as error:
-                raise TransientError(f"labelling on Spark failed: {_last_line(error)}") from error
+                raise TransientError(
+                    f"labelling on Spark failed: {last_line(str(error.java_exception.getMessage()))}"
+                ) from error
             by_worker.update(outcome.worker for outcome in outcomes)
             yield from outcomes
     for worker, count in sorted(by_worker.items()):
@@ -78,8 +81,8 @@ def _task(settings: Settings, method: Method) -> Callable[[Scene], Outcome]:
     return label
 
 
-def _last_line(error: Py4JJavaError) -> str:
-    """The Python error at the end of the executor's traceback, which Spark hands over as text."""
-    lines = [line.strip() for line in str(error.java_exception.getMessage()).splitlines() if line.strip()]
-    named = [line for line in lines if line.partition(":")[0].endswith(("Error", "Exceeded", "Conflict", "Product"))]
-    return (named or lines or ["no reason given"])[-1]
+def last_line(trace: str) -> str:
+    """The Python error in an executor's traceback, which Spark hands over as text; else its first line."""
+    lines = [line.strip() for line in trace.splitlines() if line.strip()]
+    errors = [line for line in lines if re.match(r"[\w.]+(Error|Missing|Exceeded|Conflict): ", line)]
+    return (errors[-1:] or lines[:1] or ["no reason given"])[0]
