@@ -81,7 +81,8 @@ def _decode(settings: Settings, store: ObjectStore, scene: Scene, summary: Summa
     with begin(settings) as session:
         outcome = _make_ready(session, scene, values)
     summary.done.update(outcome)
-    summary.unchanged["scenes"] += not outcome
+    if not outcome:
+        summary.unchanged["scenes"] += 1
     summary.bytes_out += values["bytes"]
 
 
@@ -157,7 +158,7 @@ def _make_ready(session: Session, scene: Scene, values: dict[str, Any]) -> dict[
     for row in ready:
         move_scene(session, row.id, (SceneState.READY,), SceneState.SUPERSEDED, superseded_by=scene.id)
     move_scene(session, scene.id, (SceneState.FETCHED,), SceneState.READY, reason=None, **values)
-    return {"scenes": 1, "superseded": len(ready)}
+    return {"scenes": 1} | ({"superseded": len(ready)} if ready else {})
 
 
 def _rank(scene: Scene) -> tuple[Any, ...]:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp
 from rasterio.windows import Window
@@ -16,7 +15,7 @@ from seaice_ops.errors import CorruptProduct
 from seaice_ops.imagery import NODATA, RGB_BANDS
 from seaice_ops.ledger.tables import Scene
 from seaice_ops.scenes.bands import colour_table
-from seaice_ops.scenes.source import STRIP, Source, decoding, open_image
+from seaice_ops.scenes.source import STRIP, Source, decoding, open_image, read_rows
 from seaice_ops.sidecar import Sidecar, read_sidecar
 from seaice_ops.storage.rasters import Grid
 
@@ -25,7 +24,7 @@ def open_plain(scene: Scene, inbox: Path) -> Source:
     """The plain scene in `inbox`; raises `CorruptProduct` where its sidecar or image is not what it should be."""
     sidecar = read_sidecar(inbox / f"{scene.id}.json")
     path = inbox / sidecar.image
-    with decoding(path), rasterio.open(path) as dataset:
+    with open_image(path) as dataset:
         grid = Grid(sidecar.crs, sidecar.transform, dataset.width, dataset.height)
     return Source(
         grid=grid,
@@ -42,11 +41,18 @@ def _strips(path: Path, grid: Grid, sidecar: Sidecar) -> Iterator[tuple[int, NDA
     with open_image(path, grid) as dataset:
         _check_colours(path, dataset)
         for row in range(0, grid.height, STRIP):
-            window = Window(0, row, grid.width, min(STRIP, grid.height - row))
-            with decoding(path):
-                rgb, mask = dataset.read((1, 2, 3), window=window), dataset.dataset_mask(window=window)
-            observed = (mask != 0) & ~_is_nodata(rgb, sidecar.nodata)
+            rows = min(STRIP, grid.height - row)
+            rgb = np.stack([read_rows(path, dataset, band, row, rows) for band in (1, 2, 3)])
+            observed = _mask(path, dataset, row, rows) & ~_is_nodata(rgb, sidecar.nodata)
             yield row, np.where(observed, table[rgb], np.int16(NODATA))
+
+
+def _mask(path: Path, dataset: Any, row: int, rows: int) -> NDArray[np.bool_]:
+    """(rows, columns): where the file itself (alpha, mask, no-data tag) says that there is an observation."""
+    if dataset.count == 4:
+        return np.asarray(read_rows(path, dataset, 4, row, rows) != 0)
+    with decoding(path):
+        return np.asarray(dataset.dataset_mask(window=Window(0, row, dataset.width, rows)) != 0)
 
 
 def _is_nodata(rgb: NDArray[np.uint8], nodata: float | None) -> NDArray[np.bool_]:

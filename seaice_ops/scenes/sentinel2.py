@@ -6,18 +6,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rasterio.windows import Window
 
 from seaice_ops.errors import CorruptProduct
 from seaice_ops.imagery import BANDS
 from seaice_ops.ledger.tables import Scene
 from seaice_ops.scenes.bands import CEILING, reflectance_table, replicate
 from seaice_ops.scenes.metadata import ProductMetadata, TileMetadata, read_product, read_tile
-from seaice_ops.scenes.source import STRIP, Source, decoding, open_image
+from seaice_ops.scenes.source import STRIP, Source, open_image, read_rows
 from seaice_ops.storage.rasters import Grid
 
 _RESOLUTION = {"B02": 10, "B03": 10, "B04": 10, "B08": 10, "B11": 20}
@@ -70,25 +68,9 @@ def _strips(
             strip = np.empty((len(BANDS), rows, grid.width), np.int16)
             for index, band in enumerate(BANDS):
                 factor = _RESOLUTION[band] // 10
-                with decoding(paths[band]):
-                    values = tables[band][_rows(datasets[band], row // factor, rows // factor)]
+                values = tables[band][read_rows(paths[band], datasets[band], 1, row // factor, rows // factor)]
                 strip[index] = replicate(values, factor) if factor > 1 else values
             yield row, strip
-
-
-def _rows(dataset: Any, first: int, rows: int) -> NDArray[np.uint16]:
-    """(rows, columns) digital numbers. Block by block: GDAL's JPEG 2000 reader hides the errors of longer reads."""
-    out = np.empty((rows, dataset.width), np.uint16)
-    height, width = dataset.block_shapes[0]
-    row = first
-    while row < first + rows:
-        end = min(first + rows, (row // height + 1) * height)
-        for left in range(0, dataset.width, width):
-            right = min(dataset.width, left + width)
-            window = Window(left, row, right - left, end - row)
-            dataset.read(1, window=window, out=out[row - first : end - first, left:right])
-        row = end
-    return out
 
 
 def _check(scene: Scene, product: ProductMetadata, tile: TileMetadata, inbox: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +13,8 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from rasterio.crs import CRS
-from rasterio.errors import RasterioError
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.windows import Window
 
 from seaice_ops.errors import CorruptProduct
 from seaice_ops.storage.rasters import Grid
@@ -37,16 +39,38 @@ class Source:
     strips: Callable[[], Iterator[tuple[int, NDArray[np.int16]]]]
 
 
-def open_image(path: Path, grid: Grid) -> Any:
+def open_image(path: Path, grid: Grid | None = None) -> Any:
     """The rasterio dataset of `path`; raises `CorruptProduct` where it cannot be opened or does not lie on `grid`."""
-    with decoding(path):
+    with decoding(path), warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)  # a PNG's place is in its sidecar
         dataset = rasterio.open(path)
     try:
-        _check_grid(path, dataset, grid)
+        if grid is not None:
+            _check_grid(path, dataset, grid)
     except CorruptProduct:
         dataset.close()
         raise
     return dataset
+
+
+def read_rows(path: Path, dataset: Any, band: int, first: int, rows: int) -> NDArray[Any]:
+    """(rows, columns) of one band of `dataset`, from row `first` on; raises `CorruptProduct` where they are damaged.
+
+    Block by block, because GDAL's JPEG 2000 and PNG readers answer longer reads of a truncated file with arbitrary
+    numbers instead of an error (seen with GDAL 3.10).
+    """
+    out = np.empty((rows, dataset.width), dataset.dtypes[band - 1])
+    height, width = dataset.block_shapes[band - 1]
+    row = first
+    with decoding(path):
+        while row < first + rows:
+            end = min(first + rows, (row // height + 1) * height)
+            for left in range(0, dataset.width, width):
+                right = min(dataset.width, left + width)
+                window = Window(left, row, right - left, end - row)
+                out[row - first : end - first, left:right] = dataset.read(band, window=window)
+            row = end
+    return out
 
 
 @contextmanager
