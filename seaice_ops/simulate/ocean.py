@@ -128,31 +128,31 @@ def _floes(view: _View, offshore: Field) -> tuple[NDArray[np.bool_], Field]:
     middle = view.floes("middle", max(62 * view.scale, 22))
     small = view.floes("small", max(20 * view.scale, 11))
     ragged = view.moving("edge", 36, 3)
-    pack = _ramp(offshore + 0.035 * view.fixed("pack edge", 300, 4), 0.36, 0.46)
-    gap = np.maximum(9 + 6 * view.moving("gap", 300, 3), 1.5) * max(view.scale, 0.4)
+    pack = _ramp(offshore + 0.035 * view.fixed("pack edge", 300, 4), 0.335, 0.42)
+    gap = np.maximum(7.5 + 5 * view.moving("gap", 300, 3), 1.5) * max(view.scale, 0.4)
     mask_big = (big.edge > gap + 1.5 * ragged) & (big.value < 0.06 + 0.80 * pack)
-    mask_middle = (middle.edge > 2.5 + 1.2 * ragged) & (middle.value < 0.03 + 0.50 * pack)
-    mask_small = (small.edge > 1.6 + 0.6 * ragged) & (small.value < 0.02 + 0.30 * pack)
+    mask_middle = (middle.edge > 2.5 + 1.2 * ragged) & (middle.value < 0.03 + 0.54 * pack)
+    mask_small = (small.edge > 1.6 + 0.6 * ragged) & (small.value < 0.02 + 0.36 * pack)
     away = offshore > 0.02 * (1 + ragged)
     crack = view.floes("crack", max(330 * view.scale, 60))
     cracked = crack.edge < 1.2 + 1.4 * view.moving("crack width", 240, 3)
-    age = np.where(mask_big, big.value / 0.86, np.where(mask_middle, middle.value / 0.53, small.value / 0.32))
-    blown = _ramp(view.moving("bare", 180, 6), 0.9, 2.4)
+    age = np.where(mask_big, big.value / 0.86, np.where(mask_middle, middle.value / 0.57, small.value / 0.38))
+    blown = _ramp(view.moving("bare", 180, 6), 0.9, 2.0)
     rim = 0.35 * (big.edge < gap + 3 + 1.5 * ragged)
-    snow = 0.97 - 0.75 * age**2 + 0.07 * view.moving("snow", 90, 5) - 0.75 * blown - np.where(mask_big, rim, 0)
+    snow = 0.97 - 0.90 * age**4 + 0.07 * view.moving("snow", 90, 5) - 0.75 * blown - np.where(mask_big, rim, 0)
     return (mask_big | mask_middle | mask_small) & away & ~cracked, snow.astype(np.float32)
 
 
 def _new_ice(view: _View, offshore: Field) -> Field:
     """Thickness, metres, between the floes (0 and less: open water): polynya, young-ice belt, leads in the pack."""
-    breath = 0.03 * sin(2 * pi * view.days / 5.2 + view.seed % 6)
+    breath = 0.02 * sin(2 * pi * view.days / 5.2 + view.seed % 6)
     frazil = view.moving("streaks", 40, 3, stretch=(0.5, 3.0))
-    edge = offshore - 0.125 - breath + 0.025 * view.fixed("polynya", 260, 5) + 0.006 * frazil
-    belt = 0.010 + 1.1 * np.maximum(edge, 0) + 0.03 * view.moving("belt", 210, 5) * _ramp(edge, 0.0, 0.06)
+    edge = offshore - 0.10 - breath + 0.025 * view.fixed("polynya", 260, 5) + 0.006 * frazil
+    belt = 0.010 + 1.25 * np.maximum(edge, 0) + 0.03 * view.moving("belt", 210, 5) * _ramp(edge, 0.0, 0.06)
     rafted = 0.05 * (view.moving("rafts", 46, 3) > 1.3)
     belt = np.where(edge > 0, np.maximum(belt + rafted, 0.006), 0)
-    leads = 0.085 + 0.09 * view.moving("leads", 150, 4)
-    pack = _ramp(offshore, 0.36, 0.48)
+    leads = 0.10 + 0.085 * view.moving("leads", 150, 4)
+    pack = _ramp(offshore, 0.335, 0.44)
     thickness = belt * (1 - pack) + leads * pack
     return np.where((edge > 0) & (thickness > 0), np.clip(thickness, 0.006, 0.28), 0).astype(np.float32)
 
@@ -188,7 +188,7 @@ def _fast_cracks(view: _View) -> Field:
 
 def _dusting(view: _View, thickness: Field) -> Field:
     """Share of the thin ice under frost flowers, drifted snow or slush: more on the thicker."""
-    patch = np.clip(0.28 + 0.30 * view.moving("dusting", 130, 6), 0, 0.75)
+    patch = np.clip(0.36 + 0.38 * view.moving("dusting", 130, 6), 0, 0.85)
     return np.asarray(patch * _ramp(thickness, 0.03, 0.22), np.float32)
 
 

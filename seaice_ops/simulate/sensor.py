@@ -60,7 +60,7 @@ def sky(seed: int, shape: tuple[int, int], sun_zenith: float, sun_azimuth: float
     height_px = float(rng.uniform(25, 70)) * scale
     reach = height_px * min(tan(radians(sun_zenith)), 4.0)
     east, south = -sin(radians(sun_azimuth)) * reach, cos(radians(sun_azimuth)) * reach
-    amount = float(rng.choice((-1.9, -1.2, -0.7, -0.2), p=(0.30, 0.35, 0.22, 0.13)))
+    amount = float(rng.choice((-1.9, -1.2, -0.7, -0.2), p=(0.24, 0.34, 0.25, 0.17)))
     stretch = (float(rng.uniform(0.7, 2.2)), float(rng.uniform(0.6, 1.3)))
     origin = (float(rng.uniform(0, 1e5)), float(rng.uniform(0, 1e5)))
 

@@ -43,6 +43,6 @@ def run(
                 if progress:
                     progress(number, len(due), product.id)
             tidy(out)
-        except PermissionError as error:
-            raise ConfigError(f"cannot write the archive {error.filename}: {error.strerror}") from error
+        except OSError as error:
+            raise ConfigError(f"cannot write the archive {out}: {error}") from error
     return summary
