@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from rasterio.enums import ColorInterp
 from rasterio.windows import Window
 
@@ -24,6 +25,8 @@ def open_plain(scene: Scene, inbox: Path) -> Source:
     """The plain scene in `inbox`; raises `CorruptProduct` where its sidecar or image is not what it should be."""
     sidecar = read_sidecar(inbox / f"{scene.id}.json")
     path = inbox / sidecar.image
+    if path.suffix.lower() == ".png":
+        _check_png(path)
     with open_image(path) as dataset:
         grid = Grid(sidecar.crs, sidecar.transform, dataset.width, dataset.height)
     return Source(
@@ -34,6 +37,15 @@ def open_plain(scene: Scene, inbox: Path) -> Source:
         details={"ceiling": sidecar.ceiling, "origin": "8-bit true colour"},
         strips=lambda: _strips(path, grid, sidecar),
     )
+
+
+def _check_png(path: Path) -> None:
+    """Decode the whole file once with Pillow: GDAL answers a truncated PNG with arbitrary numbers, not an error."""
+    try:
+        with Image.open(path) as image:
+            image.load()
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise CorruptProduct(f"{path} cannot be decoded: {error}") from error
 
 
 def _strips(path: Path, grid: Grid, sidecar: Sidecar) -> Iterator[tuple[int, NDArray[np.int16]]]:

@@ -56,8 +56,8 @@ def open_image(path: Path, grid: Grid | None = None) -> Any:
 def read_rows(path: Path, dataset: Any, band: int, first: int, rows: int) -> NDArray[Any]:
     """(rows, columns) of one band of `dataset`, from row `first` on; raises `CorruptProduct` where they are damaged.
 
-    Block by block, because GDAL's JPEG 2000 and PNG readers answer longer reads of a truncated file with arbitrary
-    numbers instead of an error (seen with GDAL 3.10).
+    Block by block, because GDAL's JPEG 2000 reader answers longer reads of a truncated file with arbitrary numbers
+    instead of an error (seen with GDAL 3.10).
     """
     out = np.empty((rows, dataset.width), dataset.dtypes[band - 1])
     height, width = dataset.block_shapes[band - 1]
