@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from rasterio.windows import Window
 
 from seaice_ops.ledger.tables import Scene
 from seaice_ops.storage.rasters import Grid, open_raster
@@ -19,6 +22,9 @@ NODATA = -32_768
 #: The bands of a scene COG made from Sentinel-2, in order. A plain true-colour scene has RGB_BANDS only.
 BANDS = ("B02", "B03", "B04", "B08", "B11")
 RGB_BANDS = ("B04", "B03", "B02")
+
+#: Rows read at a time: a few rows of blocks.
+_ROWS = 2048
 
 
 def true_colour(reflectance: NDArray[np.int16], ceiling: float) -> NDArray[np.uint8]:
@@ -38,10 +44,8 @@ def read_bands(
 
     Raises `ObjectMissing`, and `ValueError` where the scene lacks a band.
     """
-    if scene.key is None or scene.bands is None:
-        raise ValueError(f"scene {scene.id} is {scene.state}, it has no pixels yet")
-    with open_raster(store, scene.key) as dataset:
-        values = dataset.read([scene.bands.index(band) + 1 for band in bands])
+    with _pixels(store, scene) as dataset:
+        values = dataset.read(_indexes(scene, bands))
         return values, (values != NODATA).all(axis=0), Grid.of(dataset)
 
 
@@ -49,7 +53,26 @@ def read_true_colour(
     store: ObjectStore, scene: Scene, ceiling: float
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_], Grid]:
     """(rows, columns, 3) u8 RGB of a ready scene, the (rows, columns) mask of observed pixels, and the grid."""
-    values, valid, grid = read_bands(store, scene, RGB_BANDS)
-    rgb = true_colour(values, ceiling)
-    rgb[~valid] = 0
-    return rgb, valid, grid
+    with _pixels(store, scene) as dataset:
+        grid, bands = Grid.of(dataset), _indexes(scene, RGB_BANDS)
+        rgb = np.empty((grid.height, grid.width, 3), np.uint8)
+        valid = np.empty((grid.height, grid.width), np.bool_)
+        for top in range(0, grid.height, _ROWS):  # a whole tile's reflectance would take more than its true colour
+            rows = slice(top, min(top + _ROWS, grid.height))
+            values = dataset.read(bands, window=Window.from_slices(rows, slice(0, grid.width)))
+            valid[rows] = (values != NODATA).all(axis=0)
+            rgb[rows] = true_colour(values, ceiling)
+            rgb[rows][~valid[rows]] = 0
+        return rgb, valid, grid
+
+
+@contextmanager
+def _pixels(store: ObjectStore, scene: Scene) -> Iterator[Any]:
+    if scene.key is None or scene.bands is None:
+        raise ValueError(f"scene {scene.id} is {scene.state}, it has no pixels yet")
+    with open_raster(store, scene.key) as dataset:
+        yield dataset
+
+
+def _indexes(scene: Scene, bands: Sequence[str]) -> list[int]:
+    return [(scene.bands or []).index(band) + 1 for band in bands]

@@ -55,7 +55,7 @@ def iqrah2024(
     if not valid.any():
         return marks
     contrast = _contrast(rgb, marks, dilate, median)
-    codes = cv2.LUT(contrast, _classes(contrast[valid], thin_max))
+    codes = cv2.LUT(contrast, _classes(contrast if valid.all() else contrast[valid], thin_max))
     return np.asarray(cv2.copyTo(marks, marks, codes), np.uint8)
 
 
@@ -69,9 +69,8 @@ def _contrast(rgb: NDArray[np.uint8], marks: NDArray[np.uint8], dilate: int, med
     """Steps 2 to 6: 255 minus the distance of the grey to its background, water and no-data (marks) painted white."""
     grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
     cv2.bitwise_or(grey, cv2.threshold(marks, 0, 255, cv2.THRESH_BINARY)[1], grey)
-    dilated = np.asarray(cv2.dilate(grey, np.ones((dilate, dilate), np.uint8)), np.uint8)
-    background = median_blur(dilated, median)
-    cv2.absdiff(grey, background, grey)
+    dilated = cv2.dilate(grey, np.ones((dilate, dilate), np.uint8))
+    cv2.absdiff(grey, median_blur(np.asarray(dilated, np.uint8), median), grey)
     return np.asarray(cv2.bitwise_not(grey, grey), np.uint8)
 
 

@@ -121,11 +121,7 @@ def label_raster(
 
     The shares are by slug, with no_data among them, and sum to 1.
     """
-    rgb, valid, grid = _read(settings, store, scene)
-    pixel_m = pixel_metres(grid)
-    if pixel_m is None:
-        raise CorruptProduct(f"{store.url}/{scene.key} has no CRS, so its pixel size is unknown; decode it again")
-    codes = label_pixels(rgb, valid, pixel_m, method, settings.labels)
+    codes, grid = _codes(settings, store, scene, method)
     tags = {
         "method": method,
         "version": settings.labels.version(method),
@@ -146,14 +142,18 @@ def class_shares(codes: NDArray[np.uint8]) -> dict[str, float]:
     }
 
 
-def _read(settings: Settings, store: ObjectStore, scene: Scene) -> tuple[NDArray[np.uint8], NDArray[np.bool_], Grid]:
+def _codes(settings: Settings, store: ObjectStore, scene: Scene, method: Method) -> tuple[NDArray[np.uint8], Grid]:
+    where = f"{store.url}/{scene.key}"
     try:
-        return read_true_colour(store, scene, settings.labels.ceiling)
+        rgb, valid, grid = read_true_colour(store, scene, settings.labels.ceiling)
     except RasterioError as error:
-        where = f"{store.url}/{scene.key}"
         if hashlib.sha256(store.get(scene.key or "")).hexdigest() == scene.sha256:
             raise TransientError(f"{where} is whole but could not be read: {error}") from error
         raise CorruptProduct(f"{where} is not what was stored (its SHA-256 differs); decode the scene again") from error
+    pixel_m = pixel_metres(grid)
+    if pixel_m is None:
+        raise CorruptProduct(f"{where} has no CRS, so its pixel size is unknown; decode the scene again")
+    return label_pixels(rgb, valid, pixel_m, method, settings.labels), grid
 
 
 def _pending(settings: Settings, method: Method, request: LabelRequest, summary: Summary) -> list[Scene]:

@@ -111,7 +111,7 @@ def test_labels_do_not_depend_on_how_the_scene_was_read(settings, add_scene, row
     with begin(settings) as session:
         scene = session.scalar(select(Scene))
     scene = scene or add_scene(patches(bands=3, size=300), bands=imagery.RGB_BANDS)
-    whole = np.full((300, 300, 3), 77, np.uint8)
+    whole = np.empty((300, 300, 3), np.uint8)
     with open_raster(open_store(settings), scene.key) as dataset:
         for top in range(0, 300, rows):
             for left in range(0, 300, columns):
@@ -119,8 +119,12 @@ def test_labels_do_not_depend_on_how_the_scene_was_read(settings, add_scene, row
                 part = true_colour(dataset.read(window=window), settings.labels.ceiling)
                 whole[top : top + part.shape[0], left : left + part.shape[1]] = part
         valid = dataset.read(1) != NODATA
-    direct, observed, grid = imagery.read_true_colour(open_store(settings), scene, settings.labels.ceiling)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(imagery, "_ROWS", rows)
+        direct, observed, grid = imagery.read_true_colour(open_store(settings), scene, settings.labels.ceiling)
+    whole[~valid] = 0
     assert np.array_equal(observed, valid)
+    assert np.array_equal(direct, whole)
     assert np.array_equal(
         label_pixels(whole, valid, 10.0, method, settings.labels),
         label_pixels(direct, observed, pixel_metres(grid), method, settings.labels),
