@@ -46,10 +46,10 @@ def communicator() -> Communicator:
 
 
 def main(work: Callable[[Job, Communicator], None] = train) -> None:
-    """Do `work` as one rank of the job that the command line names; the rank dies with its launcher."""
+    """Do `work` as one rank of the job that the command line ends with; the rank dies with its launcher."""
     watch()
     logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(message)s")
-    job = Job.model_validate_json(Path(sys.argv[1]).read_bytes())
+    job = Job.model_validate_json(Path(sys.argv[-1]).read_bytes())
     work(job, communicator())
 
 

@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import sys
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,7 +22,9 @@ log = logging.getLogger(__name__)
 
 _WORKER = (sys.executable, "-m", "seaice_ops.training.horovod_worker")
 _PREFIX = re.compile(r"^\[(\d+)\]<(stdout|stderr)>:")
-_LAST_WORDS = 40
+
+#: Lines of each rank, and of horovodrun, that a failure quotes.
+_LAST_WORDS = 8
 
 _running: set[int] = set()
 
@@ -35,24 +37,31 @@ def launch(job: Path, ranks: int, worker: Sequence[str] = _WORKER) -> None:
     SIGKILL included, every rank ends.
     """
     command = [*worker, str(job)]
-    last_words: deque[str] = deque(maxlen=_LAST_WORDS)
+    last_words: defaultdict[str, deque[str]] = defaultdict(lambda: deque(maxlen=_LAST_WORDS))
     with _process([*_horovodrun(ranks), *command] if ranks > 1 else command, _environment(ranks)) as process:
         assert process.stdout is not None
         for line in process.stdout:
-            words = _PREFIX.sub(r"rank \1: ", line.rstrip())
-            last_words.append(words)
-            log.info("%s", words.removeprefix("rank 0: "))
+            speaker, words = _said(line.rstrip(), ranks)
+            last_words[speaker].append(words)
+            log.info("%s: %s", speaker, words)
         status = process.wait()
     if status:
-        raise TrainingFailed(
-            f"training on {ranks} ranks ended with status {status}; its last words:\n" + "\n".join(last_words)
-        )
+        words = [f"{speaker}: {line}" for speaker, lines in sorted(last_words.items()) for line in lines]
+        raise TrainingFailed("\n".join([f"training on {ranks} ranks ended with status {status}; last words:", *words]))
 
 
 def end_ranks() -> None:
     """End whatever `launch` runs in this process; for a signal handler or another thread."""
     for pid in tuple(_running):
         _end(pid)
+
+
+def _said(line: str, ranks: int) -> tuple[str, str]:
+    """Who wrote a line of output, and what."""
+    match = _PREFIX.match(line)
+    if match:
+        return f"rank {match[1]}", line[match.end() :]
+    return ("rank 0" if ranks == 1 else "horovodrun"), line
 
 
 def _horovodrun(ranks: int) -> list[str]:
