@@ -34,7 +34,7 @@ def label_image(
     source: Path,
     target: Path,
     method: str,
-    settings: LabelSettings,
+    settings: LabelSettings = LabelSettings(),
     *,
     ceiling: float | None = None,
     pixel_size: float | None = None,
@@ -50,11 +50,13 @@ def label_image(
     border, see `BLACK_REGION`). `preview`: also a picture in the legend's colours, `target` with the suffix .png, or
     .preview.png where `target` is a .png itself.
 
-    Raises `ConfigError` for an unknown method or suffix, `CorruptProduct` for a file that is no such picture.
+    Raises `ConfigError` for an unknown method or suffix or a size of 0, `CorruptProduct` for a file that is no such picture.
     """
     chosen = known_method(method)
     if target.suffix.lower() not in _SUFFIXES:
         raise ConfigError(f"cannot write labels to {target}: its name must end with .tif or .png")
+    if not all(value is None or value > 0 for value in (ceiling, pixel_size)):
+        raise ConfigError(f"ceiling and pixel size must be above 0, not {ceiling} and {pixel_size}")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)  # a bare picture is welcome
         rgb, valid, grid = read_picture(source, nodata)

@@ -182,4 +182,7 @@ def test_what_cannot_be_labelled_says_so(tmp_path):
             label_image(source, tmp_path / target, method, SETTINGS)
     with pytest.raises(ConfigError, match="cannot write"):
         label_image(good, tmp_path / "text.png" / "out.tif", "colour", SETTINGS)
+    for wrong in ({"ceiling": 0.0}, {"pixel_size": -1.0}):
+        with pytest.raises(ConfigError, match="above 0"):
+            label_image(good, tmp_path / "out.tif", "colour", SETTINGS, **wrong)
     assert not list(tmp_path.glob("out.*"))
