@@ -50,7 +50,8 @@ def label_image(
     border, see `BLACK_REGION`). `preview`: also a picture in the legend's colours, `target` with the suffix .png, or
     .preview.png where `target` is a .png itself.
 
-    Raises `ConfigError` for an unknown method or suffix or a size of 0, `CorruptProduct` for a file that is no such picture.
+    Raises `ConfigError` for an unknown method or suffix or a size of 0, `CorruptProduct` for a file that is no such
+    picture.
     """
     chosen = known_method(method)
     if target.suffix.lower() not in _SUFFIXES:
