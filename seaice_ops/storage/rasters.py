@@ -93,7 +93,7 @@ def cog_writer(
             path,
             driver="COG",
             COMPRESS="ZSTD",
-            LEVEL=9,
+            LEVEL=6,
             PREDICTOR="NO" if colours else "YES",
             BLOCKSIZE=BLOCK,
             OVERVIEW_RESAMPLING=resampling.upper(),
