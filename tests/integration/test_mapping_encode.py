@@ -167,7 +167,7 @@ def test_encoding_survives_a_kill_at_every_write(three: Settings, add_scene: Add
         """
         from seaice_ops.mapping import encode
         from seaice_ops.mapping.encode import EncodeRequest
-        from seaice_ops.models import predict  # loads torch before the runs are forked, not in each
+        from seaice_ops.models.predict import probabilities  # loads torch once, before the runs are forked
 
         encode.run(settings, EncodeRequest())
         """,
