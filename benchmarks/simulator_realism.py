@@ -22,7 +22,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -157,20 +157,24 @@ def to_scale(v_counts: NDArray[np.int64], real: NDArray[np.float64]) -> tuple[fl
     return float(ceiling), np.bincount(greys, weights=share, minlength=256)
 
 
-def label_scores(images: list[Image], ceiling: float) -> dict[str, float]:
-    """Macro-F1 on truth of both methods with their default thresholds and kernels (in metres), over all images."""
+def label_scores(images: Iterable[Image], ceilings: Sequence[float]) -> dict[str, dict[str, float]]:
+    """Macro-F1 on truth, over all images, of both methods with their default thresholds and kernels (in metres)."""
     defaults = LabelSettings()
     kernels = {"dilate": kernel(defaults.dilate_m, 10.0), "median": kernel(defaults.median_m, 10.0)}
-    totals = {"colour": np.zeros((3, 3), np.int64), "iqrah2024": np.zeros((3, 3), np.int64)}
+    totals = {c: {method: np.zeros((3, 3), np.int64) for method in ("colour", "iqrah2024")} for c in ceilings}
     for image in images:
-        rgb = true_colour(image, ceiling)
-        totals["colour"] += metrics.confusion(image.truth, colour(rgb, image.valid))
-        totals["iqrah2024"] += metrics.confusion(image.truth, iqrah2024(rgb, image.valid, **kernels))
-    return {method: round(metrics.scores(total)["macro_f1"], 4) for method, total in totals.items()}
+        for ceiling, total in totals.items():
+            rgb = true_colour(image, ceiling)
+            total["colour"] += metrics.confusion(image.truth, colour(rgb, image.valid))
+            total["iqrah2024"] += metrics.confusion(image.truth, iqrah2024(rgb, image.valid, **kernels))
+    return {
+        str(c): {method: round(metrics.scores(matrix)["macro_f1"], 4) for method, matrix in total.items()}
+        for c, total in totals.items()
+    }
 
 
 def measure(size: int, acquisitions: int, real_scene: Path) -> dict[str, Any]:
-    """All figures: histograms over the whole season, labels on every fourth acquisition."""
+    """All figures: contradictions over every fourth acquisition, everything else over the whole season."""
     counts = np.zeros((len(BANDS) + 1, 3, BINS), np.int64)
     v_counts = np.zeros(BINS, np.int64)
     for image in season(size, acquisitions):
@@ -179,10 +183,9 @@ def measure(size: int, acquisitions: int, real_scene: Path) -> dict[str, Any]:
         v_counts += np.bincount(v, minlength=BINS)
     real = real_brightness(real_scene)
     ceiling, simulated = to_scale(v_counts, real)
-    some = list(season(size, acquisitions, every=4))
     shares = counts[0].sum(axis=1) / counts[0].sum()
-    pictures = [(true_colour(image, ceiling), image.valid) for image in some]
-    default = LabelSettings().ceiling
+    pictures = [(true_colour(image, ceiling), image.valid) for image in season(size, acquisitions, every=4)]
+    ceilings = (LabelSettings().ceiling, round(ceiling, 4))
     return {
         "class_shares": {
             legend.SLUGS[code]: round(float(s), 4) for code, s in zip(legend.CLASSES, shares, strict=True)
@@ -194,7 +197,7 @@ def measure(size: int, acquisitions: int, real_scene: Path) -> dict[str, Any]:
         "single_band": {name: best_thresholds(band) for name, band in zip((*BANDS, "V"), counts, strict=True)},
         "distance": round(float(np.abs((simulated - real).cumsum()).sum()), 2),
         "tv": round(float(np.abs((simulated - real).reshape(16, 16).sum(axis=1)).sum() / 2), 4),
-        "labels": {str(c): label_scores(some, c) for c in (default, round(ceiling, 4))},
+        "labels": label_scores(season(size, acquisitions), ceilings),
     }
 
 
