@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from airflow.sdk import Asset, ExceptionRetryPolicy, RetryAction, RetryRule
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import AirflowException, AirflowSkipException
 
 import seaice_ops
-from seaice_ops.errors import CorruptProduct, ExpectedSkip, QuotaExceeded, SeaIceError, TransientError
+from seaice_ops.errors import CorruptProduct, ExpectedSkip, QuotaExceeded, SeaIceError, TrainingFailed, TransientError
 from seaice_ops.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,10 @@ RETRIES = ExceptionRetryPolicy(
     rules=[
         RetryRule(QuotaExceeded, RetryAction.RETRY, timedelta(minutes=30), "the archive asked us to wait"),
         RetryRule(TransientError, RetryAction.RETRY, reason="the outside world failed for now"),
+        RetryRule(TrainingFailed, RetryAction.RETRY, reason="training resumes at its last finished epoch"),
         RetryRule(SeaIceError, RetryAction.FAIL, reason="trying again would not help; the message says what would"),
+        RetryRule(AirflowException, RetryAction.DEFAULT, reason="Airflow's own retries"),
+        RetryRule(Exception, RetryAction.FAIL, reason="a fault of the program; please report it"),
     ]
 )
 
@@ -100,7 +103,11 @@ def search(
     """Find what the archive holds for the run's interval: by sensing time in a backfill, else by publication."""
     from seaice_ops.archive import search as stage
 
-    request = stage.request_for(settings, dag_run.run_type == "backfill", data_interval_start, data_interval_end)
+    if dag_run.run_type == "backfill":
+        request = stage.SearchRequest("sensed", data_interval_start, data_interval_end)
+    else:
+        overlap = timedelta(hours=settings.archive.overlap_hours)
+        request = stage.SearchRequest("published", data_interval_start - overlap, data_interval_end)
     return report(stage.run(settings, request)).items
 
 
@@ -120,9 +127,22 @@ def ingest(settings: Settings, scene_id: str, **_: Any) -> dict[str, Any]:
 
 
 @stage_task
-def announce_scenes(settings: Settings, **_: Any) -> int:
-    """Emit the asset `scenes` when scenes wait for labels; asked of the ledger, so that a crash loses no event."""
-    return len(waiting_for_labels(settings))
+def announce_scenes(settings: Settings, **_: Any) -> str:
+    """Emit the asset `scenes` while scenes wait for labels or tiles for maps.
+
+    Asked of the ledger, not of this run: an event that a crash lost, or a map run that failed, is made up for here.
+    """
+    from seaice_ops.mapping.survey import tiles_due
+
+    waiting = len(waiting_for_labels(settings))
+    try:
+        tiles = tiles_due(settings)
+    except ExpectedSkip as reason:
+        log.info("no maps: %s", reason)
+        tiles = ()
+    if not waiting and not tiles:
+        raise ExpectedSkip("every ready scene has its labels and every tile its maps")
+    return f"{waiting} scenes wait for labels, {len(tiles)} tiles for maps"
 
 
 @stage_task
@@ -138,41 +158,44 @@ def labels_due(settings: Settings, **_: Any) -> str:
     """Skip the Spark application when no scene waits for labels; else pack the code that its executors need."""
     from seaice_ops.labels.package import zip_package
 
-    log.info("%d scenes wait for labels", len(waiting_for_labels(settings)))
+    waiting = len(waiting_for_labels(settings))
+    if not waiting:
+        raise ExpectedSkip("every ready scene has its labels")
+    log.info("%d scenes wait for labels", waiting)
     return str(zip_package(settings.work / "spark" / "seaice_ops.zip"))
 
 
 def spark_application() -> dict[str, Any]:
     """The labelling application as arguments of `SparkSubmitOperator`; the driver is a child of the task."""
+    from seaice_ops.labels.package import spark_conf
+
     return {
+        "conf": spark_conf(),
         "application": str(Path(seaice_ops.__file__).parent / "labels" / "spark_job.py"),
         "py_files": "{{ ti.xcom_pull(task_ids='labels_due') }}",
     }
 
 
 def waiting_for_labels(settings: Settings) -> list[str]:
-    """Ids of ready scenes without labels of the configured method; raises `ExpectedSkip` when there are none."""
+    """Ids of the ready scenes without labels of the configured method."""
     from seaice_ops.ledger.operations import unlabelled_scenes
     from seaice_ops.ledger.session import begin
 
     method = settings.labels.method
     with begin(settings) as session:
-        waiting = [scene.id for scene in unlabelled_scenes(session, method, settings.labels.version(method))]
-    if not waiting:
-        raise ExpectedSkip("every ready scene has its labels")
-    return waiting
+        return [scene.id for scene in unlabelled_scenes(session, method, settings.labels.version(method))]
 
 
 @stage_task
 def announce_labels(settings: Settings, *, outlet_events: Any, **_: Any) -> list[str]:
     """Emit the asset `labels`, one partition for each tile whose maps are due."""
-    from seaice_ops.mapping.plan import tiles_due
+    from seaice_ops.mapping.survey import tiles_due
 
     tiles = tiles_due(settings)
     if not tiles:
         raise ExpectedSkip("every tile's maps are up to date")
-    outlet_events[LABELS].add_partitions(tiles)
-    return tiles
+    outlet_events[LABELS].add_partitions(list(tiles))
+    return list(tiles)
 
 
 def tile_of(dag_run: Any) -> tuple[str, ...] | None:
@@ -185,7 +208,7 @@ def encode(settings: Settings, *, dag_run: Any, **_: Any) -> dict[str, Any]:
     """Class probabilities of the scenes that the tile's due maps need and the champion has not seen."""
     from seaice_ops.mapping import encode as stage
 
-    return report(stage.run(settings, stage.EncodeRequest(tile_of(dag_run)))).to_dict()
+    return report(stage.run(settings, stage.EncodeRequest(tiles=tile_of(dag_run)))).to_dict()
 
 
 @stage_task
@@ -194,7 +217,7 @@ def publish_maps(settings: Settings, *, dag_run: Any, outlet_events: Any, **_: A
     from seaice_ops.mapping import publish as stage
 
     tiles = tile_of(dag_run) or settings.tiles
-    summary = report(stage.run(settings, stage.MapRequest(tiles)))
+    summary = report(stage.run(settings, stage.MapRequest(tiles=tiles)))
     outlet_events[MAPS].add_partitions(list(tiles))
     return summary.to_dict()
 
@@ -226,14 +249,14 @@ def evaluate(settings: Settings, model_id: str, **_: Any) -> dict[str, Any]:
 @stage_task
 def promote(settings: Settings, model_id: str, *, outlet_events: Any, **_: Any) -> dict[str, Any]:
     """Let the gate decide; a promotion makes every active tile's maps due."""
-    from seaice_ops.mapping.plan import tiles_due
+    from seaice_ops.mapping.survey import tiles_due
     from seaice_ops.training import stage
 
     summary = report(stage.promote(settings, model_id))
     tiles = tiles_due(settings)
     if not tiles:
         raise ExpectedSkip(f"{summary.sentence()}; no map is due")
-    outlet_events[MODEL].add_partitions(tiles)
+    outlet_events[MODEL].add_partitions(list(tiles))
     return summary.to_dict()
 
 

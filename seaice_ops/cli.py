@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -97,7 +98,7 @@ def ingest(
             summaries.append(fetched)
             if scene_id not in fetched.failed:
                 summaries.append(decode.run(settings, decode.DecodeRequest((scene_id,))))
-    _report(_merged("ingest", summaries), as_json)
+    _report(_merged(summaries), as_json)
 
 
 @app.command()
@@ -113,12 +114,19 @@ def label(
 
     settings = _settings()
     if spark:
+        from seaice_ops.labels.package import spark_conf, zip_package
+
+        code = zip_package(settings.work / "spark" / "seaice_ops.zip")
+        conf = [word for key, value in spark_conf().items() for word in ("--conf", f"{key}={value}")]
         os.execvp(  # noqa: S606
             "spark-submit",
             [
                 "spark-submit",
                 "--master",
                 spark,
+                *conf,
+                "--py-files",
+                str(code),
                 str(Path(stage.__file__).with_name("spark_job.py")),
                 *(["--method", method] if method else []),
             ],
@@ -145,7 +153,7 @@ def encode(tile: Tiles = None, as_json: Json = False) -> None:
     from seaice_ops.mapping import encode as stage
 
     with _stage():
-        _report(stage.run(_settings(), stage.EncodeRequest(_tiles(tile))), as_json)
+        _report(stage.run(_settings(), stage.EncodeRequest(tiles=_tiles(tile))), as_json)
 
 
 @app.command("map")
@@ -154,7 +162,7 @@ def publish(tile: Tiles = None, as_json: Json = False) -> None:
     from seaice_ops.mapping import publish as stage
 
     with _stage():
-        _report(stage.run(_settings(), stage.MapRequest(_tiles(tile))), as_json)
+        _report(stage.run(_settings(), stage.MapRequest(tiles=_tiles(tile))), as_json)
 
 
 @app.command()
@@ -222,7 +230,7 @@ def validate(
     sidecar: Annotated[Path, typer.Argument(help="The <scene>.json beside a plain true-colour scene.")],
 ) -> None:
     """Check the sidecar of a plain scene; every wrong field is named."""
-    from seaice_ops.archive.folder import read_sidecar
+    from seaice_ops.sidecar import read_sidecar
 
     with _stage():
         scene = read_sidecar(sidecar)
@@ -365,17 +373,18 @@ def _say(as_json: bool, data: Any, text: str) -> None:
         out.print(text)
 
 
-def _merged(stage: str, parts: list[Summary]) -> Summary:
-    whole = Summary(stage)
+def _merged(parts: list[Summary]) -> Summary:
+    """One Summary of search, fetches and decodes: what was found and what is ready now."""
+    whole = Summary("ingest", items=parts[0].items)
     for part in parts:
-        whole.done += part.done
-        whole.unchanged += part.unchanged
+        if part.stage != "fetch":
+            whole.done += Counter({"ready" if part.stage == "decode" else "found": part.done.pop("scenes", 0)})
+            whole.done += part.done
         whole.skipped |= part.skipped
         whole.failed |= part.failed
         whole.bytes_in += part.bytes_in
         whole.bytes_out += part.bytes_out
         whole.seconds += part.seconds
-    whole.items = parts[0].items
     return whole
 
 
@@ -386,12 +395,12 @@ def _progress(items: list[str], what: str) -> Iterator[str]:
 
 
 @contextmanager
-def _bar(what: str) -> Iterator[Callable[[int, int], None]]:
+def _bar(what: str) -> Iterator[Callable[[int, int, str], None]]:
     from rich.progress import Progress
 
     with Progress(console=err, transient=True) as bar:
         task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+        yield lambda done, total, item: bar.update(task, completed=done, total=total, description=item)
 
 
 def _utc(value: datetime) -> datetime:

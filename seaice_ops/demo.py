@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as clock
 from pathlib import Path
@@ -24,14 +24,16 @@ import yaml
 from rich.console import Console as Terminal
 
 from seaice_ops import console, demo_report, rest
-from seaice_ops.errors import SeaIceError, TransientError
+from seaice_ops.archive.product import Product
+from seaice_ops.errors import ConfigError, SeaIceError, TransientError
 from seaice_ops.ledger.operations import model_by_alias, unlabelled_scenes
 from seaice_ops.ledger.session import begin, migrate
 from seaice_ops.settings import Settings
 
 DAY = timedelta(days=1)
 PATIENCE = 900.0
-term = Terminal(soft_wrap=True, highlight=False)
+# Where nobody watches (a log), lines are as wide as the final table needs.
+term = Terminal(highlight=False, width=None if sys.stdout.isatty() else 190)
 
 
 @dataclass(frozen=True)
@@ -48,27 +50,20 @@ def simulated(settings: Settings, size: int, acquisitions: int, seed: int, advan
     """The simulated season; the last `advance_days` days on which something is published are advanced one by one."""
     from seaice_ops.simulate import stage
 
-    request = stage.SimulateRequest(seed=seed, size=size, acquisitions=acquisitions)
-    products = stage.plan(settings, request)
-    days = sorted({product.published_at.date() for product in products})
-    advance = tuple(days[-advance_days:])
-    sensed = [p.sensed_at.date() for p in products if p.published_at.date() < advance[0]]
+    request = stage.SimulateRequest(seed=seed, size=size, acquisitions=acquisitions).resolved(settings)
+    products = stage.plan(request)
+    advance = tuple(stage.publication_days(request)[-advance_days:])
+    sensed = [product.sensed.date() for product in products if product.published.date() < advance[0]]
 
     def publish(until: datetime) -> object:
-        return stage.run(
-            settings, stage.SimulateRequest(seed=seed, size=size, acquisitions=acquisitions, publish_until=until)
-        )
+        return stage.run(settings, replace(request, publish_until=until))
 
     return Season(min(sensed), max(sensed), advance, publish)
 
 
 def given(settings: Settings) -> Season:
     """The products of a folder: all of them by one backfill."""
-    from seaice_ops.archive import folder
-
-    days = sorted({product.sensed_at.date() for product in folder.catalogue(settings.archive_path)})
-    if not days:
-        raise SeaIceError(f"{settings.archive_path} holds no product and no scene with a sidecar; see docs/archive.md")
+    days = sorted({product.sensed_at.date() for product in _products(settings.archive_path)})
     return Season(days[0], days[-1], (), lambda until: None)
 
 
@@ -92,10 +87,11 @@ def main() -> int:
             _need_champion(settings, arguments)
         with _step("archive: products of the season's first part"):
             season.publish(_midnight(season.advance[0]) if season.advance else datetime.max.replace(tzinfo=UTC))
+        started = datetime.now(UTC)
         with _step("Airflow: scheduler, dag processor, triggerer, UI"):
             served = console.start(settings, config)
         try:
-            _play(settings, config, served, season)
+            _play(settings, config, served, season, started)
         finally:
             with _step("Airflow: ending every process"):
                 console.stop(settings)
@@ -105,10 +101,9 @@ def main() -> int:
         return 1
 
 
-def _play(settings: Settings, config: Path, served: console.Console, season: Season) -> None:
-    started = datetime.now(UTC)
+def _play(settings: Settings, config: Path, served: console.Console, season: Season, started: datetime) -> None:
     client = rest.connect(served)
-    if left := rest.end_leftovers(client):
+    if left := rest.end_leftovers(client, started):
         _say(f"{left} runs that an earlier demo left unfinished are set aside; their work is taken up again")
     first, last = _midnight(season.first), _midnight(season.backfill_end)
     with _step(f"backfill {season.first} .. {season.backfill_end}: search, fetch, decode, label"):
@@ -176,7 +171,7 @@ def _settle(settings: Settings, client: httpx.Client, started: datetime) -> None
 
 
 def _unfinished(settings: Settings) -> str:
-    from seaice_ops.mapping.plan import tiles_due
+    from seaice_ops.mapping.survey import tiles_due
 
     method = settings.labels.method
     with begin(settings) as session:
@@ -184,7 +179,7 @@ def _unfinished(settings: Settings) -> str:
         champion = model_by_alias(session, "champion")
     if unlabelled:
         return f"{unlabelled} scenes have no labels"
-    due = tiles_due(settings) if champion else []
+    due = tiles_due(settings) if champion else ()
     return f"maps of {', '.join(due)} are due" if due else ""
 
 
@@ -199,8 +194,30 @@ def _need_champion(settings: Settings, arguments: argparse.Namespace) -> None:
         registry.promote(settings, registry.import_model(settings, arguments.model), "imported for the demo")
         return
     with _step("no champion yet: training one on a simulated season (MODEL=<exported folder> imports one instead)"):
-        folder = demo_report.pretrain(settings)
+        trained = _pretrained(settings.home / "pretrain", arguments)
+        folder = registry.export_model(trained, "champion", trained.home / "export")
         registry.promote(settings, registry.import_model(settings, folder), "trained on a simulated season")
+
+
+def _pretrained(home: Path, arguments: argparse.Namespace) -> Settings:
+    """The settings of a home in which a champion was trained on half a simulated season, without Airflow."""
+    from seaice_ops.archive import fetch, search
+    from seaice_ops.labels import stage as labels
+    from seaice_ops.scenes import decode
+    from seaice_ops.simulate import stage as simulate
+    from seaice_ops.training import stage as training
+
+    values = yaml.safe_load(Path(arguments.config).read_text())
+    settings = Settings.model_validate({**values, "home": str(home)})
+    migrate(settings)
+    simulate.run(settings, simulate.SimulateRequest(seed=arguments.seed, size=arguments.size, acquisitions=12))
+    eternity = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+    found = search.run(settings, search.SearchRequest("sensed", *eternity)).items
+    fetch.run(settings, fetch.FetchRequest(tuple(found)))
+    decode.run(settings, decode.DecodeRequest(tuple(found)))
+    labels.run(settings, labels.LabelRequest())
+    training.run(settings, training.TrainRequest())
+    return settings
 
 
 def _settings(arguments: argparse.Namespace) -> tuple[Settings, Path]:
@@ -208,12 +225,8 @@ def _settings(arguments: argparse.Namespace) -> tuple[Settings, Path]:
     config = Path(arguments.config).absolute()
     if not arguments.archive:
         return Settings.load(config), config
-    from seaice_ops.archive import folder
-
     archive = Path(arguments.archive).absolute()
-    tiles = sorted({product.tile for product in folder.catalogue(archive)})
-    if not tiles:
-        raise SystemExit(f"{archive} holds no product and no scene with a sidecar; see docs/archive.md")
+    tiles = sorted({product.tile for product in _products(archive)})
     home = Path(os.environ.setdefault("SEAICE_HOME", ".seaice/archive-demo")).absolute()
     values = yaml.safe_load(config.read_text())
     values |= {"regions": {"given": {"title": f"tiles of {archive.name}", "tiles": tiles}}, "reference": None}
@@ -222,6 +235,19 @@ def _settings(arguments: argparse.Namespace) -> tuple[Settings, Path]:
     made = home / "demo.yaml"
     made.write_text(yaml.safe_dump(values))
     return Settings.load(made), made
+
+
+def _products(archive: Path) -> list[Product]:
+    """What a folder holds whatever its tiles; raises `ConfigError` where that is nothing."""
+    from seaice_ops.archive.folder import FolderArchive
+
+    eternity = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+    found = [p for p in FolderArchive(archive, frozenset()).search((), "sensed", *eternity) if p.tile]
+    if not found:
+        raise ConfigError(
+            f"{archive} holds no product and no scene with a sidecar; docs/archive.md says what it may hold"
+        )
+    return found
 
 
 @contextmanager

@@ -57,7 +57,12 @@ class Sidecar(BaseModel):
     crs: Annotated[str, AfterValidator(_crs)] = Field(description="EPSG:n or WKT of a projected system")
     transform: Annotated[Transform, AfterValidator(_north_up)] = Field(description="GDAL's a b c d e f, north-up")
     nodata: float | None = Field(description="value of all three channels where nothing was observed, or null")
-    ceiling: float = Field(0.3558, ge=0.05, le=1.5, description="reflectance shown as 255")
+    ceiling: float | None = Field(
+        None,
+        ge=0.05,
+        le=1.5,
+        description="reflectance shown as 255; default: labels.ceiling, that is, colours as they are",
+    )
     published: Utc | None = Field(None, description="when it became available; default: the sidecar's file time")
     relative_orbit: int = Field(0, ge=0, le=143)
     sun_zenith: float | None = Field(None, ge=0, le=180, description="degrees")

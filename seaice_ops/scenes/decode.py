@@ -70,7 +70,7 @@ def _decode(settings: Settings, store: ObjectStore, scene: Scene, summary: Summa
     inbox = settings.inbox(scene.id)
     _require_files(settings, scene, inbox)
     try:
-        values = _write(store, scene, inbox)
+        values = _write(store, scene, inbox, settings.labels.ceiling)
     except (CorruptProduct, ExpectedSkip) as error:
         with begin(settings) as session:
             failed = fail_scene(session, scene.id, str(error))
@@ -94,10 +94,11 @@ def _require_files(settings: Settings, scene: Scene, inbox: Path) -> None:
         raise TransientError(f"{inbox / lost[0]} was fetched and is gone; {scene.id} is to be fetched again")
 
 
-def _write(store: ObjectStore, scene: Scene, inbox: Path) -> dict[str, Any]:
+def _write(store: ObjectStore, scene: Scene, inbox: Path, ceiling: float) -> dict[str, Any]:
     """Put the scene's COG into the store; the columns of its ready row."""
     details = scene.details or {}
-    source = open_plain(scene, inbox) if details["kind"] == "scene" else open_product(scene, inbox)
+    plain = details["kind"] == "scene"
+    source = open_plain(scene, inbox, ceiling) if plain else open_product(scene, inbox)
     if source.sun_zenith is not None and source.sun_zenith >= NIGHT:
         raise ExpectedSkip(f"night: the sun stood {source.sun_zenith:.1f} degrees from the zenith")
     # A folder of its own: a task that is thought dead may still be decoding the same scene.

@@ -21,10 +21,13 @@ from seaice_ops.sidecar import Sidecar, read_sidecar
 from seaice_ops.storage.rasters import Grid
 
 
-def open_plain(scene: Scene, inbox: Path) -> Source:
-    """The plain scene in `inbox`; raises `CorruptProduct` where its sidecar or image is not what it should be."""
+def open_plain(scene: Scene, inbox: Path, ceiling: float) -> Source:
+    """The plain scene in `inbox`, 255 standing for `ceiling` unless its sidecar says otherwise.
+
+    Raises `CorruptProduct` where its sidecar or image is not what it should be.
+    """
     sidecar = read_sidecar(inbox / f"{scene.id}.json")
-    path = inbox / sidecar.image
+    path, ceiling = inbox / sidecar.image, sidecar.ceiling or ceiling
     if path.suffix.lower() == ".png":
         _check_png(path)
     with open_image(path) as dataset:
@@ -33,9 +36,9 @@ def open_plain(scene: Scene, inbox: Path) -> Source:
         grid=grid,
         bands=RGB_BANDS,
         sun_zenith=sidecar.sun_zenith,
-        tags={"TRUE_COLOUR_CEILING": f"{sidecar.ceiling}", "ORIGIN": "8-bit true colour"},
-        details={"ceiling": sidecar.ceiling, "origin": "8-bit true colour"},
-        strips=lambda: _strips(path, grid, sidecar),
+        tags={"TRUE_COLOUR_CEILING": f"{ceiling}", "ORIGIN": "8-bit true colour"},
+        details={"ceiling": ceiling, "origin": "8-bit true colour"},
+        strips=lambda: _strips(path, grid, sidecar, ceiling),
     )
 
 
@@ -48,8 +51,8 @@ def _check_png(path: Path) -> None:
         raise CorruptProduct(f"{path} cannot be decoded: {error}") from error
 
 
-def _strips(path: Path, grid: Grid, sidecar: Sidecar) -> Iterator[tuple[int, NDArray[np.int16]]]:
-    table = colour_table(sidecar.ceiling)
+def _strips(path: Path, grid: Grid, sidecar: Sidecar, ceiling: float) -> Iterator[tuple[int, NDArray[np.int16]]]:
+    table = colour_table(ceiling)
     with open_image(path, grid) as dataset:
         _check_colours(path, dataset)
         for row in range(0, grid.height, STRIP):

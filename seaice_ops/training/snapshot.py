@@ -8,9 +8,10 @@ from datetime import date
 from sqlalchemy import select
 
 from seaice_ops.errors import ExpectedSkip
+from seaice_ops.ledger.operations import model_by_alias
 from seaice_ops.ledger.session import begin
 from seaice_ops.ledger.tables import LabelSet, Scene, SceneState
-from seaice_ops.models.card import Architecture, Labels, Manifest, Preprocessing, Recipe
+from seaice_ops.models.card import Architecture, Card, Labels, Manifest, Preprocessing, Recipe
 from seaice_ops.settings import Settings
 
 #: Raised by hand whenever the code would train something else from the same manifest.
@@ -20,7 +21,7 @@ ALGORITHM = 1
 def take(settings: Settings) -> Manifest:
     """The manifest of the model that the labelled scenes would make now.
 
-    Raises `ExpectedSkip` where there are too few labelled scenes, or scenes of one day only.
+    Raises `ExpectedSkip` where there are too few labelled scenes, scenes of one day only, or too few new ones.
     """
     labels = Labels(method=settings.labels.method, version=settings.labels.version(settings.labels.method))
     days = _labelled(settings, labels)
@@ -29,7 +30,7 @@ def take(settings: Settings) -> Manifest:
         raise ExpectedSkip(f"{known} scenes have {labels.method} labels; training waits for {wanted}")
     held_out = set(held_out_days(sorted(set(days.values())), settings.training.holdout_every))
     training = settings.training
-    return Manifest(
+    manifest = Manifest(
         algorithm=ALGORITHM,
         architecture=Architecture(width=training.width),
         preprocessing=Preprocessing(ceiling=settings.labels.ceiling),
@@ -38,6 +39,24 @@ def take(settings: Settings) -> Manifest:
         train=tuple(scene for scene, day in days.items() if day not in held_out),
         held_out=tuple(scene for scene, day in days.items() if day in held_out),
     )
+    _check_worthwhile(settings, manifest)
+    return manifest
+
+
+def _check_worthwhile(settings: Settings, manifest: Manifest) -> None:
+    """Raise `ExpectedSkip` where the champion was made the same way from nearly the same scenes."""
+    with begin(settings) as session:
+        row = model_by_alias(session, "champion")
+    if row is None:
+        return
+    champion = Card.model_validate(row.card).manifest
+    same_way = champion.model_copy(update={"train": manifest.train, "held_out": manifest.held_out}) == manifest
+    new = len({*manifest.train, *manifest.held_out} - {*champion.train, *champion.held_out})
+    if same_way and new < settings.training.min_new_scenes:
+        raise ExpectedSkip(
+            f"{new} scenes were labelled since the champion {row.id} was trained; "
+            f"training waits for {settings.training.min_new_scenes} (training.min_new_scenes)"
+        )
 
 
 def held_out_days(days: Sequence[date], every: int) -> list[date]:
