@@ -84,9 +84,7 @@ class MappingSettings(_Part):
     """How maps are made (method.md section 6)."""
 
     window: int = Field(15, ge=1, le=255, description="acquisitions in a full window")
-    late_after_hours: float = Field(
-        36.0, gt=0, description="age of a tile's newest map that makes it late, where newer scenes are ready"
-    )
+    late_after_hours: float = Field(36.0, gt=0, description="hours a ready scene may wait until its tile's map is late")
 
 
 class NotifySettings(_Part):
