@@ -56,11 +56,12 @@ class ObjectStore:
 
     def put_file(self, key: str, path: Path) -> str:
         """Like `put`, with the content of the file `path`, read in pieces."""
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
         with self._readable_errors(key):
             obstore.put(self._store, key, path)
             self._flush(key)
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return digest
 
     def create(self, key: str, data: bytes) -> bool:
         """Write `key` only if it is absent. True: written. False: the same bytes were there already.

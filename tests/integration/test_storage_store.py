@@ -65,6 +65,19 @@ def test_the_store_behaves_like_a_dictionary(stored: Settings, steps: list[tuple
             assert store.get(key) == model[key]
 
 
+def test_a_file_of_any_size_is_put_whole_and_replaces(stored: Settings, tmp_path: Path) -> None:
+    store, path = open_store(stored), tmp_path / "pixels"
+    for size in (0, 10, 17_000_003):  # the last one travels in several parts
+        data = np.random.default_rng(size).bytes(size)
+        path.write_bytes(data)
+        assert store.put_file("maps/01CCV/class.tif", path) == hashlib.sha256(data).hexdigest()
+        assert store.get("maps/01CCV/class.tif") == data
+    path.unlink()
+    with pytest.raises(FileNotFoundError, match="pixels"):
+        store.put_file("maps/01CCV/class.tif", path)
+    assert list(store.list()) == ["maps/01CCV/class.tif"]
+
+
 def test_an_absent_object_is_missing_and_named(stored: Settings) -> None:
     store = open_store(stored)
     for use in (store.get, lambda key: read_raster(store, key)):
