@@ -68,7 +68,9 @@ def run(settings: Settings, request: DecodeRequest) -> Summary:
 
 def _decode(settings: Settings, store: ObjectStore, scene: Scene, summary: Summary) -> None:
     inbox = settings.inbox(scene.id)
-    _require_files(settings, scene, inbox)
+    if not _files_are_there(settings, scene, inbox):
+        summary.unchanged["scenes"] += 1
+        return
     try:
         values = _write(store, scene, inbox, settings.labels.ceiling)
     except (CorruptProduct, ExpectedSkip) as error:
@@ -86,12 +88,16 @@ def _decode(settings: Settings, store: ObjectStore, scene: Scene, summary: Summa
     summary.bytes_out += values["bytes"]
 
 
-def _require_files(settings: Settings, scene: Scene, inbox: Path) -> None:
+def _files_are_there(settings: Settings, scene: Scene, inbox: Path) -> bool:
+    """False where another worker has finished the scene; raises `TransientError` where files are lost."""
     lost = [file["path"] for file in (scene.details or {})["files"] if not (inbox / file["path"]).is_file()]
-    if lost:
-        with begin(settings) as session:
-            move_scene(session, scene.id, (SceneState.FETCHED,), SceneState.DISCOVERED)
+    if not lost:
+        return True
+    with begin(settings) as session:
+        moved = move_scene(session, scene.id, (SceneState.FETCHED,), SceneState.DISCOVERED)
+    if moved:
         raise TransientError(f"{inbox / lost[0]} was fetched and is gone; {scene.id} is to be fetched again")
+    return False
 
 
 def _write(store: ObjectStore, scene: Scene, inbox: Path, ceiling: float) -> dict[str, Any]:

@@ -13,11 +13,11 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from rasterio.crs import CRS
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import NotGeoreferencedWarning
 from rasterio.windows import Window
 
 from seaice_ops.errors import CorruptProduct
-from seaice_ops.storage.rasters import Grid
+from seaice_ops.storage.rasters import RASTER_ERRORS, Grid
 
 #: Rows of a strip: a multiple of a JPEG 2000 tile's and of a COG block's rows.
 STRIP = 1024
@@ -78,7 +78,7 @@ def decoding(path: Path) -> Iterator[None]:
     """Turn the raster library's errors into `CorruptProduct` naming the file that is read inside."""
     try:
         yield
-    except RasterioError as error:
+    except RASTER_ERRORS as error:
         raise CorruptProduct(f"{path} cannot be decoded: {error.__cause__ or error}") from error
 
 

@@ -13,15 +13,19 @@ from typing import Any
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
+from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
-from rasterio.errors import RasterioIOError
+from rasterio.errors import RasterioError, RasterioIOError
 from rasterio.shutil import copy as rio_copy
 from rasterio.transform import Affine
 
-from seaice_ops.errors import ObjectMissing
+from seaice_ops.errors import ObjectMissing, TransientError
 from seaice_ops.storage.store import ObjectStore
 
 BLOCK = 512
+
+#: What the raster library raises; copying lets GDAL's own errors through, which have no public name.
+RASTER_ERRORS = (RasterioError, CPLE_BaseError)
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,8 @@ def cog_writer(
     """Write the file `path` as a cloud-optimised GeoTIFF (ZSTD, 512-px blocks, overviews) of any size.
 
     Yields a rasterio dataset to fill, best in windows of whole blocks; `path` appears on leaving, from a scratch
-    file beside it. The same pixels give the same bytes: one thread, no dates.
+    file beside it. The same pixels give the same bytes: one thread, no dates. Raises `TransientError` where it cannot
+    be written.
     """
     plain = path.with_name(f"{path.name}.plain")
     profile = {
@@ -100,6 +105,8 @@ def cog_writer(
             BIGTIFF="IF_SAFER",
             NUM_THREADS=1,
         )
+    except RASTER_ERRORS as error:
+        raise TransientError(f"cannot write {path}: {error}; is the disk full, or was its folder removed?") from error
     finally:
         plain.unlink(missing_ok=True)
 
