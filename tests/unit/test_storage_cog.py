@@ -1,4 +1,4 @@
-"""COGs written through a file: the same bytes as in memory, strip by strip, and an error when they cannot be written."""
+"""COGs written through a file: the bytes of those made in memory, strip by strip, and errors that are named."""
 
 from __future__ import annotations
 
