@@ -277,6 +277,21 @@ def up(
 
 
 @app.command()
+def env() -> None:
+    """Print shell lines that let `airflow` and `seaice` work on the running console's data: eval "$(seaice env)"."""
+    import shlex
+
+    from seaice_ops import console
+
+    settings = _settings()
+    found = console.running(settings)
+    port = int(found.url.rpartition(":")[2]) if found else 8080
+    wanted = console.environment(settings, _config_path(), port)
+    for key in sorted(key for key in wanted if key.startswith(("AIRFLOW", "SEAICE_")) or key == "PATH"):
+        sys.stdout.write(f"export {key}={shlex.quote(wanted[key])}\n")
+
+
+@app.command()
 def down() -> None:
     """End the ops console and everything it started."""
     from seaice_ops import console

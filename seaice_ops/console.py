@@ -12,11 +12,12 @@ import os
 import secrets
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,8 @@ def environment(settings: Settings, config: Path, port: int) -> dict[str, str]:
         "SEAICE_CONFIG": str(config.absolute()),
         "SEAICE_ARCHIVE": str(settings.archive_path),
         "AIRFLOW_HOME": str(home),
+        # Five seconds, the driver's default, are too few for several writers on a busy machine.
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout=90",
         "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
@@ -82,6 +85,8 @@ def environment(settings: Settings, config: Path, port: int) -> dict[str, str]:
             }
         ),
         "SPARK_LOCAL_IP": "127.0.0.1",
+        # Tasks run beside each other: one thread each, instead of threads that wait for each other.
+        "OMP_NUM_THREADS": "1",
         "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}",
     }
     chosen = {key: value for key, value in os.environ.items() if key.startswith(("AIRFLOW_CONN_", "SEAICE_RETRY"))}
@@ -106,6 +111,8 @@ def prepare(settings: Settings, env: dict[str, str]) -> None:
     if not passwords.exists():
         _write_private(passwords, json.dumps({"admin": secrets.token_urlsafe(12)}))
     airflow(env, "db", "migrate")
+    with closing(sqlite3.connect(home / "airflow.db", timeout=90)) as database:
+        database.execute("PRAGMA journal_mode=WAL")  # readers and the writer then do not lock each other out
     pools = {
         "copernicus": {"slots": 4, "description": "connections to the archive", "include_deferred": False},
         "gpu": {"slots": 1, "description": "trainings at once", "include_deferred": False},
