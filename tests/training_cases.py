@@ -28,7 +28,8 @@ DAY = datetime(2026, 2, 1, 20, tzinfo=UTC)
 
 def small(settings: Settings, **training: Any) -> Settings:
     """`settings` with a tiny training, changed by `training`."""
-    tiny = {"width": 2, "epochs": 2, "batch": 4, "chip": 64, "min_scenes": 3, "holdout_every": 3, "ranks": 1}
+    tiny = {"width": 2, "epochs": 2, "batch": 4, "chip": 64, "min_scenes": 3, "holdout_every": 3}
+    tiny |= {"ranks": 1, "min_new_scenes": 1}
     return settings.model_copy(update={"training": settings.training.model_copy(update=tiny | training)})
 
 

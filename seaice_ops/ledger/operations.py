@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 import seaice_ops
-from seaice_ops.errors import ConfigError
+from seaice_ops.errors import ConfigError, ExpectedSkip
 from seaice_ops.ledger.session import begin
 from seaice_ops.ledger.tables import Base, LabelSet, Map, Model, ModelAlias, Run, Scene, SceneState
 from seaice_ops.settings import Settings
@@ -109,11 +109,18 @@ def newest_maps(session: Session, tile: str) -> dict[datetime, Map]:
 
 @contextmanager
 def recorded(settings: Settings, stage: str) -> Iterator[Summary]:
-    """Time a stage, yield its `Summary`, and keep it as a `run` row, with the error if one ends it."""
+    """Time a stage, yield its `Summary`, and keep it as a `run` row, with the error if one ends it.
+
+    An `ExpectedSkip` is no error: it is kept as what was skipped and why, and goes on to the caller.
+    """
     started, problem = now(), None
     with timed(stage) as summary:
         try:
             yield summary
+        except ExpectedSkip as reason:
+            summary.skipped[stage] = str(reason)
+            record(settings, summary, started, None)
+            raise
         except BaseException as error:
             problem = f"{type(error).__name__}: {error}"[:2048]
             record(settings, summary, started, problem)

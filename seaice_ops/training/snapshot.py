@@ -47,7 +47,7 @@ def _check_worthwhile(settings: Settings, manifest: Manifest) -> None:
     """Raise `ExpectedSkip` where the champion was made the same way from nearly the same scenes."""
     with begin(settings) as session:
         row = model_by_alias(session, "champion")
-    if row is None:
+    if row is None or row.id == manifest.model_id:  # the very same: not due, but already done
         return
     champion = Card.model_validate(row.card).manifest
     same_way = champion.model_copy(update={"train": manifest.train, "held_out": manifest.held_out}) == manifest

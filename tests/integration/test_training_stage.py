@@ -136,6 +136,23 @@ def test_refused_and_left_alone(
         assert session.get_one(ModelAlias, "challenger").reason == "refused: too weak"
 
 
+def test_few_new_scenes_are_not_worth_a_training(
+    season: Settings, in_process: None, add_scene: Callable[..., Scene]
+) -> None:
+    patient = small(season, min_new_scenes=2)
+    first = stage.run(patient, TrainRequest()).items[0]
+    assert stage.run(patient, TrainRequest()).nothing_new
+    add_labelled(season, add_scene, 4)
+    with pytest.raises(ExpectedSkip, match=f"1 scenes were labelled since the champion {first} was trained"):
+        stage.run(patient, TrainRequest())
+    with begin(season) as session:
+        newest = session.scalars(select(Run).order_by(Run.id.desc())).first()
+    assert newest is not None and newest.error is None and "1 scenes" in newest.summary["skipped"]["train"]
+    assert stage.run(small(patient, epochs=1), TrainRequest()).done["models"] == 1  # another recipe is always new
+    add_labelled(season, add_scene, 5)
+    assert stage.run(patient, TrainRequest()).done["models"] == 1
+
+
 def test_what_a_person_rolled_back_stays_so(
     season: Settings, in_process: None, add_scene: Callable[..., Scene]
 ) -> None:
@@ -154,7 +171,10 @@ def test_promotion_can_wait_for_a_person(season: Settings, in_process: None) -> 
     assert stage.run(season, TrainRequest(promote=True)).done == {"promotions": 1}
 
 
-def test_killed_at_every_write_it_ends_in_the_same_bytes(season: Settings) -> None:
+def test_killed_at_every_write_it_ends_in_the_same_bytes(settings: Settings, add_scene: Callable[..., Scene]) -> None:
+    season = small(settings)
+    for day in range(3):
+        add_labelled(season, add_scene, day, size=64)
     boundaries = crash_everywhere(
         season,
         """
