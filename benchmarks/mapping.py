@@ -111,11 +111,10 @@ def in_memory(tile: Survey, series: list[NDArray[np.uint8]], again: bool) -> tup
 def by_strips(settings: Settings, tile: Survey, again: bool) -> tuple[float, str]:
     """The same from the stored COGs."""
     store, old, digest, spent = open_store(settings), range(0), hashlib.sha256(), []
-    with tempfile.TemporaryDirectory() as folder:
-        kept = None if again else kept_sums(Path(folder), tile.grid)
+    with kept_sums(settings.home) as sums:
         for due in tile.due:
             start = time.perf_counter()
-            strips = list(map_strips(store, tile, due, old, kept))
+            strips = list(map_strips(store, tile, due, old, None if again else sums))
             spent.append(time.perf_counter() - start)
             digest.update(np.concatenate([layers for _, layers in strips], axis=1))
             old = range(0) if again else due.window

@@ -11,9 +11,8 @@ import time
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
-from rasterio.errors import RasterioIOError
 
-from seaice_ops.errors import CorruptProduct, ObjectMissing, PublishConflict
+from seaice_ops.errors import ObjectMissing, PublishConflict
 from seaice_ops.imagery import read_true_colour
 from seaice_ops.ledger.operations import insert_new, now, recorded
 from seaice_ops.ledger.session import begin
@@ -22,7 +21,7 @@ from seaice_ops.legend import CLASSES, SLUGS
 from seaice_ops.mapping.survey import Survey, chosen_tiles, survey
 from seaice_ops.settings import Settings
 from seaice_ops.storage import keys
-from seaice_ops.storage.rasters import cog_bytes
+from seaice_ops.storage.rasters import RASTER_ERRORS, cog_bytes
 from seaice_ops.storage.store import ObjectStore, open_store
 from seaice_ops.summary import Summary
 
@@ -67,7 +66,7 @@ def _encode_tile(settings: Settings, tile: Survey, summary: Summary) -> None:
         log.info("%s: encoding %s (%d of %d)", tile.tile, scene.id, number, len(missing))
         try:
             new = _encode_scene(settings, store, loaded, tile.champion.id, scene, summary)
-        except (CorruptProduct, ObjectMissing, RasterioIOError) as error:
+        except (ObjectMissing, *RASTER_ERRORS) as error:
             log.error("%s cannot be encoded: %s", scene.id, error)
             summary.failed[scene.id] = f"{scene.key}: {error}"
             continue

@@ -27,20 +27,20 @@ Strips = Iterable[tuple[int, NDArray[np.uint8]]]
 def write_layers(folder: Path, grid: Grid, strips: Strips) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Write ``<layer>.tif`` of all `LAYERS` into `folder` from (first row, (4, rows, columns) u8) strips.
 
-    Returns what the quick-look and the statistics need: the (rows, columns) class codes, and the number of pixels
-    of each of the 256 values of `age`.
+    Returns what the quick-look and the statistics need: the (rows, columns) class codes, and (4, 256) the number of
+    pixels of each value in each layer.
     """
     codes = np.empty((grid.height, grid.width), np.uint8)
-    ages = np.zeros(256, np.int64)
+    counts = np.zeros((len(LAYERS), 256), np.int64)
     with ExitStack() as stack:
         targets = [stack.enter_context(_target(folder, grid, layer)) for layer in LAYERS]
         for top, layers in strips:
             rows = layers.shape[1]
-            for target, band in zip(targets, layers, strict=True):
+            for target, band, count in zip(targets, layers, counts, strict=True):
                 target.write(band, 1, window=Window(0, top, grid.width, rows))
+                count += np.bincount(band.ravel(), minlength=256)
             codes[top : top + rows] = layers[0]
-            ages += np.bincount(layers[LAYERS.index("age")].ravel(), minlength=256)
-    return codes, ages
+    return codes, counts
 
 
 def _target(folder: Path, grid: Grid, layer: str) -> Any:
@@ -82,19 +82,20 @@ def _majority(codes: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
     return thinned
 
 
-def statistics(codes: NDArray[np.uint8], ages: NDArray[np.int64], grid: Grid) -> dict[str, Any]:
-    """Figures of one map: areas in km2 and shares (0..1) by class, of what was observed, and the median age in days.
+def statistics(counts: NDArray[np.int64], grid: Grid) -> dict[str, Any]:
+    """Figures of one map from its (4, 256) `counts` of pixels by layer and value.
 
-    Areas are pixels times the grid's nominal pixel area; `valid_share` is the observed share of the grid.
+    Areas in km2 and shares (0..1 of what was observed) by class, the observed share of the grid, and the median age
+    in days of what was observed. Areas are pixels times the grid's nominal pixel area.
     """
-    pixels = np.bincount(codes.ravel(), minlength=256)[list(CLASSES)]
-    observed, pixel_km2 = int(pixels.sum()), abs(grid.transform[0] * grid.transform[4]) / 1e6
-    counts = {SLUGS[code]: int(count) for code, count in zip(CLASSES, pixels, strict=True)}
+    classes, ages = counts[LAYERS.index("class")], counts[LAYERS.index("age")]
+    pixels = {SLUGS[code]: int(classes[code]) for code in CLASSES}
+    observed, pixel_km2 = sum(pixels.values()), abs(grid.transform[0] * grid.transform[4]) / 1e6
     middle = np.searchsorted(np.cumsum(ages[:NEVER]), (observed + 1) // 2)
     return {
-        "area_km2": {name: round(count * pixel_km2, 4) for name, count in counts.items()},
+        "area_km2": {name: round(count * pixel_km2, 4) for name, count in pixels.items()},
         "observed_km2": round(observed * pixel_km2, 4),
-        "shares": {name: round(count / observed, 6) if observed else None for name, count in counts.items()},
-        "valid_share": round(observed / codes.size, 6),
+        "shares": {name: round(count / observed, 6) if observed else None for name, count in pixels.items()},
+        "valid_share": round(observed / (grid.width * grid.height), 6),
         "median_age_days": int(middle) if observed else None,
     }

@@ -11,10 +11,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import rasterio
 from pydantic import BaseModel, ConfigDict
-from rasterio.errors import RasterioIOError
 
-from seaice_ops.errors import ObjectMissing, PublishConflict
+from seaice_ops.errors import CorruptProduct, ObjectMissing, PublishConflict
 from seaice_ops.ledger.operations import insert_new, now, recorded
 from seaice_ops.ledger.session import begin
 from seaice_ops.ledger.tables import Map
@@ -35,6 +35,10 @@ log = logging.getLogger(__name__)
 FILES = (*(f"{layer}.tif" for layer in LAYERS), "quicklook.png")
 
 
+#: GDAL's cache of raster blocks, MiB. Its default grows with the machine; strips are read and written once.
+CACHE_MB = 128
+
+
 class MapRequest(BaseModel):
     """Which tiles to bring up to date (default: every region's)."""
 
@@ -50,7 +54,7 @@ def run(settings: Settings, request: MapRequest) -> Summary:
     or that conflicts with a published one is recorded as failed; the others go on. Raises `ExpectedSkip` where
     there is no champion yet.
     """
-    with recorded(settings, "map") as summary:
+    with recorded(settings, "map") as summary, rasterio.Env(GDAL_CACHEMAX=CACHE_MB):
         for tile in chosen_tiles(settings, request.tiles):
             _publish_tile(settings, survey(settings, tile), summary)
     return summary
@@ -64,14 +68,14 @@ def _publish_tile(settings: Settings, tile: Survey, summary: Summary) -> None:
         return
     store, old = open_store(settings), range(0)
     settings.work.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="map-", dir=settings.work) as folder:
-        kept = kept_sums(Path(folder), tile.grid) if len(ready) > 1 else None
+    with tempfile.TemporaryDirectory(prefix="map-", dir=settings.work) as folder, kept_sums(settings.work) as sums:
+        kept = sums if len(ready) > 1 else None
         for due in ready:
             inputs, strips = _inputs(tile, due, settings.mapping.window), map_strips(store, tile, due, old, kept)
             try:
                 _note(summary, inputs, *_publish_map(settings, store, inputs, strips, Path(folder)))
                 old = due.window
-            except (ObjectMissing, RasterioIOError, PublishConflict) as error:
+            except (CorruptProduct, ObjectMissing, PublishConflict) as error:
                 log.error("the map %s failed: %s", inputs.map_id, error)
                 summary.failed[inputs.map_id] = str(error)
                 old = range(0)
@@ -102,9 +106,9 @@ def _publish_map(
 ) -> tuple[str, int]:
     """Objects, item, row; what `_commit` answers, and the bytes of all files."""
     log.info("making map %s of %d acquisitions", inputs.map_id, len(inputs.scene_ids))
-    codes, ages = write_layers(scratch, inputs.grid, strips)
+    codes, counts = write_layers(scratch, inputs.grid, strips)
     (scratch / "quicklook.png").write_bytes(quicklook(codes))
-    figures = statistics(codes, ages, inputs.grid)
+    figures = statistics(counts, inputs.grid)
     files = {name: _measure(scratch / name) for name in FILES}
     record = item(inputs, figures, files)
     folder = keys.map_folder(inputs.tile, inputs.window_end, inputs.map_id)

@@ -209,12 +209,14 @@ def test_a_window_that_waits_does_not_hold_up_the_others(three: Settings, add_sc
     np.testing.assert_array_equal(pixels(three, all_maps(three)[-1]), rebuilt(made, [5, 6, 7], 7))
 
 
-def test_unreadable_probabilities_fail_their_maps_alone(three: Settings, add_scene: AddScene) -> None:
+@pytest.mark.parametrize("damage", ["directory", "pixels"])
+def test_unreadable_probabilities_fail_their_maps_alone(three: Settings, add_scene: AddScene, damage: str) -> None:
     made = season(three, add_scene, [0, 1, 2, 3, 4, 5, 6])
     with begin(three) as session:
         row = session.get_one(Probabilities, (ready_on(three, 2).id, CHAMPION))
     path = Path(three.store) / row.key
-    path.write_bytes(path.read_bytes()[:300])
+    data = path.read_bytes()
+    path.write_bytes(data[:300] if damage == "directory" else data[:-2000] + bytes(2000))
     summary = run(three, MapRequest())
     assert summary.done == {"maps": 4} and len(summary.failed) == 3
     assert all(ready_on(three, 2).id in reason for reason in summary.failed.values())

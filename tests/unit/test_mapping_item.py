@@ -179,10 +179,10 @@ def test_a_quicklook_shows_the_most_frequent_class_of_each_block_in_pure_colours
 
 
 def test_statistics_worked_example() -> None:
-    codes = np.array([[1, 1, 2, 255], [3, 3, 3, 255]], np.uint8)
-    ages = np.zeros(256, np.int64)
-    ages[[0, 4, 9, 254, 255]] = [2, 1, 2, 1, 2]
-    figures = statistics(codes, ages, Grid("EPSG:32701", (100.0, 0, 0, 0, -100.0, 0), 4, 2))
+    counts = np.zeros((4, 256), np.int64)
+    counts[0, [1, 2, 3, 255]] = [2, 1, 3, 2]
+    counts[2, [0, 4, 9, 254, 255]] = [2, 1, 2, 1, 2]
+    figures = statistics(counts, Grid("EPSG:32701", (100.0, 0, 0, 0, -100.0, 0), 4, 2))
     assert figures == {
         "area_km2": {"open_water": 0.02, "thin_ice": 0.01, "thick_ice": 0.03},
         "observed_km2": 0.06,
@@ -193,9 +193,9 @@ def test_statistics_worked_example() -> None:
 
 
 def test_statistics_of_a_map_without_pixels() -> None:
-    ages = np.zeros(256, np.int64)
-    ages[255] = 4
-    figures = statistics(np.full((2, 2), 255, np.uint8), ages, INLAND)
+    counts = np.zeros((4, 256), np.int64)
+    counts[[0, 2, 3], 255] = counts[1, 0] = INLAND.width * INLAND.height
+    figures = statistics(counts, INLAND)
     assert figures["shares"] == {"open_water": None, "thin_ice": None, "thick_ice": None}
     assert figures["valid_share"] == 0 and figures["median_age_days"] is None and figures["observed_km2"] == 0
 
@@ -207,9 +207,9 @@ def test_layers_are_valid_cogs_with_the_legend_and_the_same_bytes_each_time(tmp_
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         strips = ((top, layers[:, top : top + 512]) for top in range(0, 1100, 512))
-        codes, ages = write_layers(tmp_path / name, grid, strips)
+        codes, counts = write_layers(tmp_path / name, grid, strips)
         np.testing.assert_array_equal(codes, layers[0])
-        assert ages.sum() == codes.size
+        np.testing.assert_array_equal(counts[:, 1:4], [[(band == v).sum() for v in (1, 2, 3)] for band in layers])
         answers.append({path.name: path.read_bytes() for path in (tmp_path / name).iterdir()})
     assert answers[0] == answers[1] and sorted(answers[0]) == ["age.tif", "class.tif", "conf.tif", "n_valid.tif"]
     for index, (layer, nodata) in enumerate((("class", 255), ("n_valid", None), ("age", 255), ("conf", 255))):
