@@ -46,8 +46,8 @@ def launch(job: Path, ranks: int, worker: Sequence[str] = _WORKER) -> None:
             log.info("%s: %s", speaker, words)
         status = process.wait()
     if status:
-        words = [f"{speaker}: {line}" for speaker, lines in sorted(last_words.items()) for line in lines]
-        raise TrainingFailed("\n".join([f"training on {ranks} ranks ended with status {status}; last words:", *words]))
+        quoted = [f"{speaker}: {line}" for speaker, lines in sorted(last_words.items()) for line in lines]
+        raise TrainingFailed("\n".join([f"training on {ranks} ranks ended with status {status}; last words:", *quoted]))
 
 
 def end_ranks() -> None:
