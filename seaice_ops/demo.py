@@ -28,6 +28,7 @@ from seaice_ops.archive.product import Product
 from seaice_ops.errors import ConfigError, SeaIceError, TransientError
 from seaice_ops.ledger.operations import model_by_alias, unlabelled_scenes
 from seaice_ops.ledger.session import begin, migrate
+from seaice_ops.regions import TILE
 from seaice_ops.settings import Settings
 
 DAY = timedelta(days=1)
@@ -242,7 +243,7 @@ def _products(archive: Path) -> list[Product]:
     from seaice_ops.archive.folder import FolderArchive
 
     eternity = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
-    found = [p for p in FolderArchive(archive, frozenset()).search((), "sensed", *eternity) if p.tile]
+    found = [p for p in FolderArchive(archive, frozenset()).search((), "sensed", *eternity) if TILE.match(p.tile)]
     if not found:
         raise ConfigError(
             f"{archive} holds no product and no scene with a sidecar; docs/archive.md says what it may hold"

@@ -6,7 +6,7 @@ import logging
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
@@ -22,6 +22,9 @@ from seaice_ops.settings import Settings
 from seaice_ops.summary import Summary
 
 log = logging.getLogger(__name__)
+
+#: A scene that nobody has moved on for so long is nobody's: younger ones are in the hands of the run that found them.
+ABANDONED = timedelta(hours=1)
 
 _UNFINISHED = (SceneState.DISCOVERED, SceneState.FETCHED, SceneState.FAILED)
 
@@ -50,8 +53,8 @@ class SearchRequest:
 def run(settings: Settings, request: SearchRequest) -> Summary:
     """Record what is new in the archive; `Summary.items` are the ids of the scenes to fetch now, oldest first.
 
-    These are the best versions, not yet ready, of what the search found, and whatever an earlier run left unfinished
-    in the same tiles. Products that cannot be ingested are recorded as failed with their reason, once.
+    These are the best versions, not yet ready, of what the search found, and whatever an earlier run abandoned in
+    the same tiles. Products that cannot be ingested are recorded as failed with their reason, once.
     """
     with recorded(settings, "search") as summary:
         tiles = _tiles(settings, request)
@@ -74,8 +77,10 @@ def _tiles(settings: Settings, request: SearchRequest) -> tuple[str, ...]:
 
 
 def _known(session: Session, found: Iterable[Product], tiles: Iterable[str]) -> list[Scene]:
-    """All rows of what was found and of its acquisitions, and of the acquisitions that are unfinished in `tiles`."""
-    unfinished = select(Scene.identity).where(Scene.tile.in_(list(tiles)), Scene.state.in_(_UNFINISHED))
+    """All rows of what was found and of its acquisitions, and of the acquisitions abandoned in `tiles`."""
+    unfinished = select(Scene.identity).where(
+        Scene.tile.in_(list(tiles)), Scene.state.in_(_UNFINISHED), Scene.updated_at < now() - ABANDONED
+    )
     conditions: list[ColumnElement[bool]] = [Scene.identity.in_(unfinished)]
     for first in range(0, len(products := list(found)), 400):  # databases limit the parameters of a statement
         chunk = products[first : first + 400]

@@ -13,6 +13,7 @@ from seaice_ops.archive import fetch, search
 from seaice_ops.archive.fetch import FetchRequest
 from seaice_ops.archive.search import SearchRequest
 from seaice_ops.errors import ConfigError
+from seaice_ops.ledger.operations import now
 from seaice_ops.ledger.session import begin
 from seaice_ops.ledger.tables import Scene, SceneState
 from seaice_ops.settings import Settings
@@ -113,14 +114,17 @@ def test_repeated_search_reports_nothing_new_but_still_what_to_fetch(settings, a
     assert look(settings).items == []
 
 
-def test_unfinished_scenes_of_the_same_tiles_are_offered_whatever_the_interval(settings, archive):
+def test_abandoned_scenes_of_the_same_tiles_are_offered_whatever_the_interval(settings, archive):
     name = make_product(archive, bands=BANDS)
     make_product(archive, bands=BANDS, tile="60CWS")
     look(settings)
     later = (SENSED + timedelta(days=30), SENSED + timedelta(days=31))
-    assert look(settings, "sensed", *later, ("01CCV",)).items == [name]
-    set_state(settings, name, SceneState.FETCHED)
-    assert look(settings, "sensed", *later, ("01CCV",)).items == [name]
+    for state in (SceneState.DISCOVERED, SceneState.FETCHED):
+        set_state(settings, name, state)
+        assert look(settings, "sensed", *later, ("01CCV",)).items == []  # the run that found it is at work on it
+        with begin(settings) as session:
+            session.get_one(Scene, name).updated_at = now() - timedelta(hours=2)
+        assert look(settings, "sensed", *later, ("01CCV",)).items == [name]
 
 
 def test_duplicate_in_an_older_baseline(settings, archive):
