@@ -76,7 +76,6 @@ def environment(settings: Settings, config: Path, port: int) -> dict[str, str]:
         "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "60",
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "60",
         "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "120",
-        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         "AIRFLOW_CONN_SPARK_DEFAULT": json.dumps(
             {
                 "conn_type": "spark",
@@ -113,13 +112,7 @@ def prepare(settings: Settings, env: dict[str, str]) -> None:
     airflow(env, "db", "migrate")
     with closing(sqlite3.connect(home / "airflow.db", timeout=90)) as database:
         database.execute("PRAGMA journal_mode=WAL")  # readers and the writer then do not lock each other out
-    pools = {
-        "copernicus": {"slots": 4, "description": "connections to the archive", "include_deferred": False},
-        "gpu": {"slots": 1, "description": "trainings at once", "include_deferred": False},
-    }
-    listing = home / "pools.json"
-    listing.write_text(json.dumps(pools))
-    airflow(env, "pools", "import", str(listing))
+    airflow(env, "pools", "import", str(ROOT / "config" / "pools.json"))
 
 
 def start(settings: Settings, config: Path, port: int = 0, *, detach: bool = False) -> Console:

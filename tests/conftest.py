@@ -47,7 +47,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def add_scene(settings: Settings) -> Callable[..., Scene]:
-    """add_scene(reflectance int16 (bands, h, w), sensed_at=..., tile=...) -> a ready scene, stored and in the ledger."""
+    """add_scene(reflectance int16 (bands, h, w), sensed_at=..., tile=...) -> a ready scene, in store and ledger."""
 
     def add(
         reflectance: np.ndarray,

@@ -65,7 +65,7 @@ def _said(line: str, ranks: int) -> tuple[str, str]:
 
 
 def _horovodrun(ranks: int) -> list[str]:
-    program = [sys.executable, "-m", "horovod.runner.launch", "--gloo", "--network-interfaces", "lo"]
+    program = [sys.executable, "-m", "horovod.runner.launch", "--gloo", "--disable-cache", "--network-interfaces", "lo"]
     return [*program, "-np", str(ranks), "-H", f"localhost:{ranks}"]
 
 

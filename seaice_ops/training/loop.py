@@ -12,6 +12,7 @@ import hashlib
 import logging
 import math
 import time
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ from seaice_ops.errors import TrainingFailed
 from seaice_ops.models.build import build
 from seaice_ops.models.card import Epoch
 from seaice_ops.models.preprocess import prepare
+from seaice_ops.models.unet import Dropout
 from seaice_ops.training.checkpoint import resume, save, state_tensors
 from seaice_ops.training.chips import IGNORE, Chips, augment, load
 from seaice_ops.training.comm import Communicator
@@ -33,6 +35,10 @@ log = logging.getLogger(__name__)
 
 #: Share of all steps in which the learning rate climbs to its peak.
 WARM_UP = 0.1
+
+#: Share of all steps, from the first on, that drop activations out. A network that learns to its end with dropout does
+#: not know its own answers without: noise behind a ReLU is no longer centred, which moves sharp limits between classes.
+DROPOUT = 0.5
 
 
 def train(job: Job, comm: Communicator) -> None:
@@ -84,24 +90,37 @@ def _epoch(module: nn.Module, optimizer: Optimizer, chips: Chips, job: Job, comm
     steps = steps_of(len(chips), recipe.seed, epoch, recipe.batch * comm.size)
     weights = torch.tensor(job.class_weights, device=comm.device)
     figures = torch.zeros(4, dtype=torch.float64)
-    for step, together in enumerate(steps):
-        done = (epoch + step / len(steps)) / recipe.epochs
+    for number, together in enumerate(steps):
+        done = (epoch + number / len(steps)) / recipe.epochs
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(recipe.learning_rate, comm.size, done)
-        torch.manual_seed(_seed(recipe.seed, epoch, step, comm.rank))
-        mine = np.array_split(together, comm.size)[comm.rank]
-        x, valid, targets = (tensor.to(comm.device) for tensor in _batch(chips, mine, job, epoch))
-        with torch.autocast(comm.device.type, torch.bfloat16, enabled=fast_bfloat16(comm.device)):
-            logits = module(x, torch.zeros(len(mine), 1, device=comm.device), valid)[:, 0]
-        loss = loss_sum(logits, targets, weights)
-        optimizer.zero_grad()
-        (loss * (comm.size / (len(together) * recipe.chip**2))).backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        figures += _figures(loss.detach(), logits.detach(), targets, weights)
-    total, weight, correct, pixels = comm.average(figures).tolist()
-    if not math.isfinite(total):
+        _drop_out(module, done < DROPOUT)
+        torch.manual_seed(_seed(recipe.seed, epoch, number, comm.rank))
+        batch = _batch(chips, np.array_split(together, comm.size)[comm.rank], job, epoch)
+        scale = comm.size / (len(together) * recipe.chip**2)
+        figures += _step(module, optimizer, [tensor.to(comm.device) for tensor in batch], weights, scale)
+    loss, weight, right, pixels = comm.average(figures).tolist()
+    if not math.isfinite(loss):
         raise TrainingFailed(f"the loss of epoch {epoch + 1} is not finite; lower training.learning_rate")
-    return Epoch(loss=total / weight, accuracy=correct / pixels)
+    return Epoch(loss=loss / weight, accuracy=right / pixels)
+
+
+def _step(module: nn.Module, optimizer: Optimizer, batch: Sequence[Tensor], weights: Tensor, scale: float) -> Tensor:
+    """One step down the gradient of the loss times `scale`; its `_figures`."""
+    x, valid, targets = batch
+    with torch.autocast(x.device.type, torch.bfloat16, enabled=fast_bfloat16(x.device)):
+        logits = module(x, torch.zeros(x.shape[:2], device=x.device), valid)[:, 0]
+    loss = loss_sum(logits, targets, weights)
+    optimizer.zero_grad()
+    (loss * scale).backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+    return _figures(loss.detach(), logits.detach(), targets, weights)
+
+
+def _drop_out(module: nn.Module, active: bool) -> None:
+    for part in module.modules():
+        if isinstance(part, Dropout):
+            part.train(active)
 
 
 def _batch(chips: Chips, mine: NDArray[np.intp], job: Job, epoch: int) -> tuple[Tensor, Tensor, Tensor]:

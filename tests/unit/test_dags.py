@@ -26,11 +26,13 @@ print(json.dumps({{
     "errors": bag.import_errors,
     "heavy": [name for name in ("torch", "rasterio", "pyspark", "cv2", "horovod") if name in sys.modules],
     "dags": {{dag.dag_id: {{
-        "doc": dag.doc_md, "catchup": dag.catchup, "runs": dag.max_active_runs, "schedule": type(dag.timetable).__name__,
+        "doc": dag.doc_md, "catchup": dag.catchup, "schedule": type(dag.timetable).__name__,
         "tasks": {{task.task_id: {{
-            "pool": task.pool, "queue": task.queue, "retries": task.retries, "down": sorted(task.downstream_task_ids),
+            "pool": task.pool, "queue": task.queue, "retries": task.retries,
+            "down": sorted(task.downstream_task_ids),
             "policy": task.retry_policy is not None, "told": bool(task.on_failure_callback),
-            "outlets": [asset.name for asset in task.outlets], "mapped": task.is_mapped, "rule": getattr(task.trigger_rule, "value", task.trigger_rule),
+            "outlets": [asset.name for asset in task.outlets], "mapped": task.is_mapped,
+            "rule": getattr(task.trigger_rule, "value", task.trigger_rule),
             "owner": task.owner,
         }} for task in dag.tasks}},
     }} for dag in bag.dags.values()}},
