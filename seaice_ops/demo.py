@@ -33,6 +33,7 @@ from seaice_ops.settings import Settings
 
 DAY = timedelta(days=1)
 PATIENCE = 900.0
+ATTEMPTS = 8
 # Where nobody watches (a log), lines are as wide as the final table needs.
 term = Terminal(highlight=False, width=None if sys.stdout.isatty() else 190)
 
@@ -124,22 +125,19 @@ def _play(settings: Settings, config: Path, served: console.Console, season: Sea
 
 
 def _backfill(settings: Settings, config: Path, client: httpx.Client, first: datetime, last: datetime) -> None:
-    port = int(str(client.base_url.port))
-    console.airflow(
-        console.environment(settings, config, port),
-        "backfill",
-        "create",
-        "--dag-id",
-        "seaice_ingest",
-        "--from-date",
-        first.isoformat(),
-        "--to-date",
-        last.isoformat(),
-        "--reprocess-behavior",
-        "completed",
-        "--max-active-runs",
-        "2",
-    )
+    env = console.environment(settings, config, int(str(client.base_url.port)))
+    dates = ["--from-date", first.isoformat(), "--to-date", last.isoformat()]
+    create = ["backfill", "create", "--dag-id", "seaice_ingest", *dates, "--reprocess-behavior", "completed"]
+    for attempt in range(ATTEMPTS):
+        rest.wait_until(lambda: not rest.active_runs(client), "the runs that Airflow starts by itself", PATIENCE)
+        try:
+            console.airflow(env, *create, "--max-active-runs", "2")
+            break
+        except ConfigError as error:
+            # On SQLite the command and the scheduler may each hold what the other waits for; one of them gives up.
+            if "database is locked" not in str(error) or attempt == ATTEMPTS - 1:
+                raise
+            rest.cancel_backfills(client)
 
     def completed() -> bool:
         found = rest.ask(client, "GET", "/backfills", params={"dag_id": "seaice_ingest"})["backfills"]

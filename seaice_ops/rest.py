@@ -86,11 +86,16 @@ def run_state(client: httpx.Client, dag_id: str, run_id: str) -> str:
     return str(ask(client, "GET", f"/dags/{dag_id}/dagRuns/{run_id}")["state"])
 
 
-def end_leftovers(client: httpx.Client, before: datetime) -> int:
-    """Cancel backfills and fail runs that an interrupted Airflow left active `before`, so that they can run anew."""
+def cancel_backfills(client: httpx.Client) -> None:
+    """Cancel every backfill of `seaice_ingest` that has not ended."""
     for backfill in ask(client, "GET", "/backfills", params={"dag_id": "seaice_ingest"})["backfills"]:
         if backfill["completed_at"] is None:
             ask(client, "PUT", f"/backfills/{backfill['id']}/cancel")
+
+
+def end_leftovers(client: httpx.Client, before: datetime) -> int:
+    """Cancel backfills and fail runs that an interrupted Airflow left active `before`, so that they can run anew."""
+    cancel_backfills(client)
     left = [run for run in active_runs(client) if datetime.fromisoformat(run["queued_at"] or run["run_after"]) < before]
     for run in left:
         ask(client, "PATCH", f"/dags/{run['dag_id']}/dagRuns/{run['dag_run_id']}", json={"state": "failed"})
