@@ -9,8 +9,8 @@ are any and against auto-labels, never mixed -> `promote` lets the gate decide a
 
 | you see | it means | do |
 |---|---|---|
-| `snapshot` pink | too few labelled scenes, or nothing is new since the champion | nothing |
-| `train` orange | a rank died; the next try resumes at the last finished epoch | look at the log if it happens twice |
+| `snapshot` pink | too few labelled scenes, or too few new ones since the champion; the log has the numbers | nothing |
+| `train` orange | a rank failed or was killed; the next try resumes at the last finished epoch | look at the log if it happens twice |
 | `promote` ends without promotion | the challenger lost to the champion; both scores are in the log | nothing; `seaice status` keeps them |
 
 **Roll back:** `seaice model rollback` makes the previous champion champion again; the next run of `seaice_update_maps`
