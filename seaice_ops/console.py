@@ -130,6 +130,9 @@ def start(settings: Settings, config: Path, port: int = 0, *, detach: bool = Fal
         [sys.executable, "-m", "seaice_ops.console", serves, str(settings.home / "airflow")],
         env=env,
         stdin=subprocess.DEVNULL,
+        # Not ours: a console in the background would keep whoever reads our output waiting.
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
     passwords = json.loads((settings.home / "airflow" / "passwords.json").read_text())

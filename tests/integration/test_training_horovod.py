@@ -57,11 +57,15 @@ def test_two_ranks_take_the_same_steps_as_one_process(tmp_path: Path, caplog: py
         assert ours.accuracy == pytest.approx(theirs.accuracy, abs=2e-3)
 
 
+def started_since(before: set[psutil.Process]) -> set[psutil.Process]:
+    return set(psutil.Process().children(recursive=True)) - before  # servers of other tests may be among them
+
+
 def test_a_killed_rank_fails_the_training_with_its_last_words(tmp_path: Path) -> None:
-    job = write_job(tmp_path, chips=16, batch=2, ranks=2, epochs=3)
+    job, before = write_job(tmp_path, chips=16, batch=2, ranks=2, epochs=3), started_since(set())
     with pytest.raises(TrainingFailed, match="this is the last of me"):
         launch(job.folder / "job.json", 2, worker("one_dies"))
-    assert psutil.Process().children(recursive=True) == []
+    assert started_since(before) == set()
     assert epochs_done(job.checkpoint) == 1
 
 
@@ -91,7 +95,7 @@ launch(Path({str(job.folder / "job.json")!r}), 2, {worker("slowly")!r})
 
 
 def test_ranks_can_be_ended_from_another_thread(tmp_path: Path) -> None:
-    job = write_job(tmp_path, chips=16, batch=1, epochs=50)
+    job, before = write_job(tmp_path, chips=16, batch=1, epochs=50), started_since(set())
     failed: list[TrainingFailed] = []
 
     def run() -> None:
@@ -105,4 +109,4 @@ def test_ranks_can_be_ended_from_another_thread(tmp_path: Path) -> None:
     until(lambda: launching._running, 30)
     end_ranks()
     thread.join(15)
-    assert failed and psutil.Process().children(recursive=True) == []
+    assert failed and started_since(before) == set()
