@@ -34,12 +34,13 @@ _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 
 @dataclass(frozen=True)
 class Console:
-    """A running console: where it is and how to log in."""
+    """A running console: where it is, how to log in, and the process it ends with (0: none)."""
 
     url: str
     user: str
     password: str
     pid: int
+    serves: int
 
 
 def environment(settings: Settings, config: Path, port: int) -> dict[str, str]:
@@ -120,14 +121,14 @@ def start(settings: Settings, config: Path, port: int = 0, *, detach: bool = Fal
 
     Not detached, it ends with the calling process, however that ends. Raises `ConfigError` when one runs already.
     """
-    if found := running(settings):
+    if found := _standing(settings):
         raise ConfigError(f"the console already runs at {found.url} (process {found.pid}); end it with `make down`")
     port = port or _free_ports(1)[0]
     env = environment(settings, config, port)
     prepare(settings, env)
-    serves = "0" if detach else str(os.getpid())
+    serves = 0 if detach else os.getpid()
     process = subprocess.Popen(
-        [sys.executable, "-m", "seaice_ops.console", serves, str(settings.home / "airflow")],
+        [sys.executable, "-m", "seaice_ops.console", str(serves), str(settings.home / "airflow")],
         env=env,
         stdin=subprocess.DEVNULL,
         # Not ours: a console in the background would keep whoever reads our output waiting.
@@ -136,7 +137,7 @@ def start(settings: Settings, config: Path, port: int = 0, *, detach: bool = Fal
         start_new_session=True,
     )
     passwords = json.loads((settings.home / "airflow" / "passwords.json").read_text())
-    console = Console(f"http://127.0.0.1:{port}", "admin", passwords["admin"], process.pid)
+    console = Console(f"http://127.0.0.1:{port}", "admin", passwords["admin"], process.pid, serves)
     _write_private(
         _state_file(settings), json.dumps({**console.__dict__, "started": psutil.Process(process.pid).create_time()})
     )
@@ -152,10 +153,21 @@ def running(settings: Settings) -> Console | None:
     """The console over this home, if one runs."""
     try:
         state = json.loads(_state_file(settings).read_text())
-        alive = psutil.Process(state["pid"]).create_time() == state.pop("started")
-    except (OSError, ValueError, KeyError, psutil.NoSuchProcess):
+        process = psutil.Process(state["pid"])
+        alive = process.create_time() == state.pop("started") and _is_alive(process)
+        return Console(**state) if alive else None
+    except (OSError, ValueError, KeyError, TypeError, psutil.NoSuchProcess):
         return None
-    return Console(**state) if alive else None
+
+
+def _standing(settings: Settings, patience: float = 60.0) -> Console | None:
+    """The console that runs and goes on running: one whose process was killed is ending, and is waited for."""
+    deadline = time.monotonic() + patience
+    while (found := running(settings)) and found.serves and not _is_alive(_find(found.serves)):
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.5)
+    return found
 
 
 def stop(settings: Settings) -> bool:

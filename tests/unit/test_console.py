@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -12,6 +13,9 @@ from pathlib import Path
 
 import psutil
 import pytest
+
+from seaice_ops.console import Console, running
+from seaice_ops.settings import Settings
 
 # Stands in for `airflow`: a component that starts a grandchild in a session of its own, then sleeps.
 FAKE_AIRFLOW = textwrap.dedent("""
@@ -79,3 +83,17 @@ def test_it_ends_all_when_one_component_ends(fake: dict[str, str], tmp_path: Pat
     assert process.wait(30) == 1
     assert not marked(fake["MARK"])
     assert "triggerer" in (tmp_path / "logs" / "console.log").read_text()
+
+
+def test_a_zombie_is_no_running_console(tmp_path: Path) -> None:
+    settings = Settings.model_validate({"home": tmp_path, "regions": {"t": {"title": "T", "tiles": ["01CCV"]}}})
+    (tmp_path / "airflow").mkdir()
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    started = psutil.Process(process.pid).create_time()
+    state = {"url": "http://127.0.0.1:1", "user": "admin", "password": "x", "pid": process.pid, "serves": 0}
+    (tmp_path / "airflow" / "console.json").write_text(json.dumps({**state, "started": started}))
+    assert running(settings) == Console(**state)
+    process.kill()
+    assert eventually(lambda: psutil.Process(process.pid).status() == psutil.STATUS_ZOMBIE)
+    assert running(settings) is None
+    process.wait()
