@@ -13,6 +13,7 @@ from seaice_ops.console import Console
 from seaice_ops.errors import SeaIceError, TransientError
 
 Json = dict[str, Any]
+ATTEMPTS = 6
 
 
 def connect(console: Console) -> httpx.Client:
@@ -28,11 +29,19 @@ def connect(console: Console) -> httpx.Client:
 
 
 def ask(client: httpx.Client, method: str, path: str, **kwargs: Any) -> Json:
-    """One request; raises `SeaIceError` with the answer's text where it is refused."""
-    try:
-        answer = client.request(method, path, **kwargs)
-    except httpx.HTTPError as error:
-        raise TransientError(f"Airflow does not answer {path}: {error}") from error
+    """One request; raises `SeaIceError` with the answer's text where it is refused.
+
+    A server's error is asked again a few times: on SQLite Airflow gives up a request whose turn to write did not come,
+    and has then done nothing of it.
+    """
+    for attempt in range(ATTEMPTS):
+        try:
+            answer = client.request(method, path, **kwargs)
+        except httpx.HTTPError as error:
+            raise TransientError(f"Airflow does not answer {path}: {error}") from error
+        if not answer.is_server_error or attempt == ATTEMPTS - 1:
+            break
+        time.sleep(2)
     if answer.is_error:
         raise SeaIceError(f"Airflow refused {method} {path}: {answer.status_code} {answer.text[:500]}")
     found: Json = answer.json() if answer.content else {}
