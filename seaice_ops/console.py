@@ -53,8 +53,9 @@ def environment(settings: Settings, config: Path, port: int) -> dict[str, str]:
         "SEAICE_CONFIG": str(config.absolute()),
         "SEAICE_ARCHIVE": str(settings.archive_path),
         "AIRFLOW_HOME": str(home),
-        # Five seconds, the driver's default, are too few for several writers on a busy machine.
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout=90",
+        # Five seconds, the driver's default, are too few for several writers on a busy machine. Far more would be
+        # worse: two requests of the API server can wait for each other until one gives up, and all wait with them.
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout=20",
         "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",

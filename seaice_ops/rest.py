@@ -29,19 +29,30 @@ def connect(console: Console) -> httpx.Client:
 
 
 def ask(client: httpx.Client, method: str, path: str, **kwargs: Any) -> Json:
-    """One request; raises `SeaIceError` with the answer's text where it is refused.
+    """One request and its answer; raises `SeaIceError` with the answer's text where it is refused."""
+    return _accepted(_send(client, method, path, **kwargs), method, path)
 
-    A server's error is asked again a few times: on SQLite Airflow gives up a request whose turn to write did not come,
-    and has then done nothing of it.
+
+def _send(client: httpx.Client, method: str, path: str, **kwargs: Any) -> httpx.Response:
+    """Send until an answer comes that is no server's error; raises `TransientError` after some attempts.
+
+    On SQLite Airflow gives up a request whose turn to write did not come, and has then done nothing of it. A request
+    that was not answered may have been done: what is sent here may be done twice.
     """
     for attempt in range(ATTEMPTS):
+        last = attempt == ATTEMPTS - 1
         try:
             answer = client.request(method, path, **kwargs)
+            if last or not answer.is_server_error:
+                return answer
         except httpx.HTTPError as error:
-            raise TransientError(f"Airflow does not answer {path}: {error}") from error
-        if not answer.is_server_error or attempt == ATTEMPTS - 1:
-            break
+            if last:
+                raise TransientError(f"Airflow does not answer {path}: {error}") from error
         time.sleep(2)
+    raise AssertionError("unreachable")
+
+
+def _accepted(answer: httpx.Response, method: str, path: str) -> Json:
     if answer.is_error:
         raise SeaIceError(f"Airflow refused {method} {path}: {answer.status_code} {answer.text[:500]}")
     found: Json = answer.json() if answer.content else {}
@@ -72,17 +83,19 @@ def wait_until(condition: Callable[[], bool], what: str, patience: float, poll: 
 
 def run_once(client: httpx.Client, dag_id: str, run_id: str, start: datetime, end: datetime) -> None:
     """Run `dag_id` for the data interval [start, end): a new run, or the existing one of that id again."""
-    found = client.get(f"/dags/{dag_id}/dagRuns/{run_id}")
-    if found.status_code == httpx.codes.NOT_FOUND:
+    runs = f"/dags/{dag_id}/dagRuns"
+    if _send(client, "GET", f"{runs}/{run_id}").status_code == httpx.codes.NOT_FOUND:
         body = {
             "dag_run_id": run_id,
             "logical_date": start.isoformat(),
             "data_interval_start": start.isoformat(),
             "data_interval_end": end.isoformat(),
         }
-        ask(client, "POST", f"/dags/{dag_id}/dagRuns", json=body)
+        answer = _send(client, "POST", runs, json=body)
+        if answer.status_code != httpx.codes.CONFLICT:  # an attempt that went unanswered had made it
+            _accepted(answer, "POST", runs)
     else:
-        ask(client, "POST", f"/dags/{dag_id}/dagRuns/{run_id}/clear", json={"dry_run": False})
+        ask(client, "POST", f"{runs}/{run_id}/clear", json={"dry_run": False})
 
 
 def trigger(client: httpx.Client, dag_id: str) -> str:
