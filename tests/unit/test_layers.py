@@ -9,10 +9,10 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "seaice_ops"
 
-FOUNDATION = {"errors", "legend", "metrics", "regions", "settings", "summary", "__init__"}
+FOUNDATION = {"conditions", "errors", "legend", "metrics", "regions", "settings", "summary", "__init__"}
 STORES = {"ledger", "storage"}
 SHARED = {"imagery", "models", "reference", "sidecar"}
-STAGES = {"archive", "scenes", "labels", "training", "mapping", "simulate"}
+STAGES = {"archive", "scenes", "labels", "training", "mapping", "quality", "simulate"}
 OPERATORS = {"cli", "console", "demo", "demo_report", "doctor", "notify", "pages", "rest", "status"}
 
 ALLOWED = {

@@ -1,0 +1,9 @@
+"""The command line: one module a family of verbs; importing a module adds its verbs to `app`.
+
+Nothing heavy is imported here: a verb imports its stage when it runs, so that `seaice --help` answers at once.
+"""
+
+from seaice_ops.cli import labels, models, operators, stages
+from seaice_ops.cli.common import app
+
+__all__ = ["app", "labels", "models", "operators", "stages"]

@@ -1,0 +1,5 @@
+"""`python -m seaice_ops.cli`."""
+
+from seaice_ops.cli import app
+
+app()

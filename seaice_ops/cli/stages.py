@@ -1,0 +1,155 @@
+"""One verb a stage."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from seaice_ops.cli.common import (
+    Json,
+    Tiles,
+    app,
+    as_tiles,
+    load_settings,
+    progress_bar,
+    readable_errors,
+    report,
+    tracked,
+    utc,
+)
+from seaice_ops.summary import Summary
+
+
+@app.command()
+def ingest(
+    start: Annotated[datetime, typer.Option("--from", help="Start of the interval, UTC.")],
+    end: Annotated[datetime, typer.Option("--to", help="End of the interval (not included), UTC.")],
+    by: Annotated[str, typer.Option(help="published or sensed")] = "sensed",
+    tile: Tiles = None,
+    as_json: Json = False,
+) -> None:
+    """Search the archive, fetch what is new and decode it into scenes."""
+    from seaice_ops.archive import fetch, search
+    from seaice_ops.scenes import decode
+
+    settings = load_settings()
+    if by not in ("published", "sensed"):
+        raise typer.BadParameter("--by is 'published' or 'sensed'")
+    with readable_errors():
+        found = search.run(settings, search.SearchRequest(by, utc(start), utc(end), as_tiles(tile)))  # type: ignore[arg-type]
+        summaries = [found]
+        for scene_id in tracked(found.items, "ingest"):
+            fetched = fetch.run(settings, fetch.FetchRequest((scene_id,)))
+            summaries.append(fetched)
+            if scene_id not in fetched.failed:
+                summaries.append(decode.run(settings, decode.DecodeRequest((scene_id,))))
+    report(_merged(summaries), as_json)
+
+
+@app.command()
+def label(
+    method: Annotated[str | None, typer.Option(help="colour or iqrah2024; default: labels.method")] = None,
+    spark: Annotated[
+        str | None, typer.Option(help="Spark master, for example local[2]; default: in this process")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Auto-label the ready scenes that have no labels yet."""
+    from seaice_ops.labels import stage
+
+    settings = load_settings()
+    if spark:
+        from seaice_ops.labels.package import spark_conf, zip_package
+
+        code = zip_package(settings.work / "spark" / "seaice_ops.zip")
+        conf = [word for key, value in spark_conf().items() for word in ("--conf", f"{key}={value}")]
+        os.execvp(  # noqa: S606
+            "spark-submit",
+            [
+                "spark-submit",
+                "--master",
+                spark,
+                *conf,
+                "--py-files",
+                str(code),
+                str(Path(stage.__file__).with_name("spark_job.py")),
+                *(["--method", method] if method else []),
+            ],
+        )
+    with readable_errors():
+        report(stage.run(settings, stage.LabelRequest(method)), as_json)
+
+
+@app.command()
+def train(
+    promote: Annotated[bool, typer.Option(help="Let the gate promote the model if it is good enough.")] = True,
+    as_json: Json = False,
+) -> None:
+    """Train on the labelled scenes with Horovod, evaluate on held-out acquisitions, and let the gate decide."""
+    from seaice_ops.training import stage
+
+    with readable_errors():
+        report(stage.run(load_settings(), stage.TrainRequest(promote=promote)), as_json)
+
+
+@app.command()
+def encode(tile: Tiles = None, as_json: Json = False) -> None:
+    """Keep the champion's class probabilities of every scene that a due map needs."""
+    from seaice_ops.mapping import encode as stage
+
+    with readable_errors():
+        report(stage.run(load_settings(), stage.EncodeRequest(tiles=as_tiles(tile))), as_json)
+
+
+@app.command("map")
+def publish(tile: Tiles = None, as_json: Json = False) -> None:
+    """Shift the window and publish every map that is due."""
+    from seaice_ops.mapping import publish as stage
+
+    with readable_errors():
+        report(stage.run(load_settings(), stage.MapRequest(tiles=as_tiles(tile))), as_json)
+
+
+@app.command()
+def simulate(
+    folder: Annotated[Path | None, typer.Argument(help="Archive folder; default: archive.path.")] = None,
+    seed: int = 1,
+    size: Annotated[int, typer.Option(help="Edge of a product, pixels of 10 m.")] = 1024,
+    acquisitions: Annotated[int, typer.Option(help="Acquisitions a tile.")] = 24,
+    start: Annotated[datetime, typer.Option(help="First day.")] = datetime(2026, 2, 1),
+    publish_until: Annotated[datetime | None, typer.Option(help="Only what is published by then, UTC.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write a Copernicus-like archive of an ocean with drifting ice, with its truth."""
+    from seaice_ops.simulate import stage
+
+    request = stage.SimulateRequest(
+        out=folder,
+        seed=seed,
+        size=size,
+        acquisitions=acquisitions,
+        start=start.date(),
+        publish_until=utc(publish_until) if publish_until else None,
+    )
+    with readable_errors(), progress_bar("simulate") as progress:
+        report(stage.run(load_settings(), request, progress=progress), as_json)
+
+
+def _merged(parts: list[Summary]) -> Summary:
+    """One Summary of search, fetches and decodes: what was found and what is ready now."""
+    whole = Summary("ingest", items=parts[0].items)
+    for part in parts:
+        if part.stage != "fetch":
+            whole.done += Counter({"ready" if part.stage == "decode" else "found": part.done.pop("scenes", 0)})
+            whole.done += part.done
+        whole.skipped |= part.skipped
+        whole.failed |= part.failed
+        whole.bytes_in += part.bytes_in
+        whole.bytes_out += part.bytes_out
+        whole.seconds += part.seconds
+    return whole
