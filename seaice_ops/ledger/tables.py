@@ -10,7 +10,7 @@ import enum
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import JSON, DateTime, Enum, ForeignKey, Index, String, TypeDecorator, text
+from sqlalchemy import JSON, BigInteger, DateTime, Enum, ForeignKey, Index, String, TypeDecorator, text
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -60,6 +60,7 @@ class Scene(Base):
     """One product of one acquisition of one tile. At most one row of an `identity` is ready.
 
     `id` is the product's name without .SAFE; `identity` is platform, sensing start, tile and relative orbit.
+    `claimed_by` is the run that last found it to be ingested.
     """
 
     __tablename__ = "scene"
@@ -80,6 +81,7 @@ class Scene(Base):
     reason: Mapped[str | None] = mapped_column(String(2048))
     attempts: Mapped[int] = mapped_column(default=0)
     superseded_by: Mapped[str | None] = mapped_column(String(128))
+    claimed_by: Mapped[str | None] = mapped_column(String(256))
     key: Mapped[str | None] = mapped_column(String(512))
     sha256: Mapped[str | None] = mapped_column(String(64))
     bytes: Mapped[int | None]
@@ -192,6 +194,44 @@ class Map(Base):
     created_at: Mapped[datetime]
 
     __table_args__ = (Index("uq_map_tile_end_revision", "tile", "window_end", "revision", unique=True),)
+
+
+class Watermark(Base):
+    """Up to which publication time everything that `archive` published of `tile` is in the ledger.
+
+    The row of the tile ``withdrawn`` says the same of the archive's list of withdrawn products.
+    """
+
+    __tablename__ = "watermark"
+
+    archive: Mapped[str] = mapped_column(String(64), primary_key=True)
+    tile: Mapped[str] = mapped_column(String(16), primary_key=True)
+    published_until: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class TransferUsage(Base):
+    """Bytes received from and requests sent to an archive within one UTC hour, named by its start."""
+
+    __tablename__ = "transfer_usage"
+
+    archive: Mapped[str] = mapped_column(String(64), primary_key=True)
+    hour: Mapped[datetime] = mapped_column(primary_key=True)
+    bytes: Mapped[int] = mapped_column(BigInteger)
+    requests: Mapped[int] = mapped_column(BigInteger)
+
+
+class Breaker(Base):
+    """Failures of an archive in a row, and until when it is left alone."""
+
+    __tablename__ = "breaker"
+
+    archive: Mapped[str] = mapped_column(String(64), primary_key=True)
+    failures: Mapped[int]
+    opened_at: Mapped[datetime | None]
+    retry_at: Mapped[datetime | None]
+    reason: Mapped[str | None] = mapped_column(String(2048))
+    updated_at: Mapped[datetime]
 
 
 class Run(Base):

@@ -1,0 +1,112 @@
+"""What the ledger remembers of an archive, on both databases: the migration to it, and writers at the same moment."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from alembic import command
+from racing import race
+from sqlalchemy import create_engine, text
+
+from seaice_ops.ledger import archives
+from seaice_ops.ledger import session as ledger_session
+from seaice_ops.ledger.session import begin, migrate, schema_revision
+from seaice_ops.ledger.tables import Scene
+from seaice_ops.settings import Settings
+
+NOON = datetime(2026, 2, 1, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+#: A scene as version 0001 kept it.
+OLD_ROW = """
+INSERT INTO scene (id, identity, tile, platform, sensed_at, relative_orbit, baseline, generated_at, published_at, href,
+  state, attempts, details, discovered_at, updated_at)
+VALUES ('one', 'S2B_x', '01CCV', 'S2B', '2026-02-01 12:00:00', 28, '05.11', '2026-02-01 12:00:00',
+  '2026-02-01 12:00:00', 'one.SAFE', 'ready', 0, '{"kind": "product"}', '2026-02-01 12:00:00', '2026-02-01 12:00:00')
+"""
+
+
+def test_ledger_of_the_first_version_is_brought_up_with_its_rows(empty_ledger: Settings) -> None:
+    if empty_ledger.ledger.startswith("sqlite"):
+        empty_ledger.home.mkdir(parents=True)
+    config = ledger_session._config(empty_ledger.ledger)
+    command.upgrade(config, "0001")
+    engine = create_engine(empty_ledger.ledger)
+    with engine.begin() as connection:
+        connection.execute(text(OLD_ROW))
+    migrate(empty_ledger)
+    assert schema_revision(empty_ledger)[0] == schema_revision(empty_ledger)[1] != "0001"
+    with begin(empty_ledger) as session:
+        scene = session.get_one(Scene, "one")
+        assert (scene.sensed_at, scene.details, scene.claimed_by) == (NOON, {"kind": "product"}, None)
+        assert archives.watermarks(session, "cdse", ["01CCV"]) == {}
+    command.downgrade(config, "0001")
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT id, state FROM scene")).one() == ("one", "ready")
+
+
+def test_watermark_moves_forward_only_and_for_each_tile_alone(ledger: Settings) -> None:
+    with begin(ledger) as session:
+        archives.advance_watermarks(session, "cdse", ["01CCV", "60CWS"], NOON)
+    with begin(ledger) as session:
+        archives.advance_watermarks(session, "cdse", ["01CCV"], NOON + HOUR)
+        archives.advance_watermarks(session, "cdse", ["60CWS"], NOON - HOUR)
+        archives.advance_watermarks(session, "dhus", ["60CWS"], NOON - HOUR)
+    with begin(ledger) as session:
+        expected = {"01CCV": NOON + HOUR, "60CWS": NOON}
+        assert archives.watermarks(session, "cdse", ["01CCV", "60CWS", "33XWJ"]) == expected
+        assert archives.watermarks(session, "dhus", ["01CCV", "60CWS"]) == {"60CWS": NOON - HOUR}
+
+
+def test_usage_is_summed_by_the_hour(ledger: Settings) -> None:
+    with begin(ledger) as session:
+        assert archives.usage_since(session, "cdse", NOON) == (0, 0)
+        archives.add_usage(session, "cdse", NOON + HOUR / 2, n_bytes=3_000_000_000, n_requests=1)
+        archives.add_usage(session, "cdse", NOON + HOUR / 3, n_bytes=3_000_000_000)
+        archives.add_usage(session, "cdse", NOON + HOUR, n_requests=2)
+        archives.add_usage(session, "dhus", NOON, n_bytes=7)
+        assert archives.usage_since(session, "cdse", NOON) == (6_000_000_000, 3)
+        assert archives.usage_since(session, "cdse", NOON + HOUR) == (0, 2)
+
+
+def test_breaker_counts_opens_and_closes(ledger: Settings) -> None:
+    with begin(ledger) as session:
+        assert archives.breaker(session, "cdse") is None
+        assert [archives.count_failure(session, "cdse", f"try {n}") for n in (1, 2)] == [1, 2]
+        archives.open_breaker(session, "cdse", NOON, "down")
+        first = archives.breaker(session, "cdse")
+        assert first is not None
+        opened = first.opened_at
+        assert (first.failures, first.retry_at, first.reason) == (2, NOON, "down")
+        archives.open_breaker(session, "cdse", NOON + HOUR, "still down")
+        again = archives.breaker(session, "cdse")
+        assert again is not None
+        assert (again.opened_at, again.retry_at) == (opened, NOON + HOUR)
+    with begin(ledger) as session:
+        archives.close_breaker(session, "cdse")
+        archives.close_breaker(session, "dhus")
+    with begin(ledger) as session:
+        closed = archives.breaker(session, "cdse")
+        assert closed is not None
+        assert (closed.failures, closed.opened_at, closed.retry_at, closed.reason) == (0, None, None, None)
+        assert archives.breaker(session, "dhus") is None
+
+
+def _work(settings: Settings, worker: int) -> list[int]:
+    """Twenty times: count a request, fail once, and push the watermarks of two tiles, in the worker's own order."""
+    failures = []
+    for step in range(20):
+        with begin(settings) as session:
+            tiles = ["01CCV", "60CWS"] if worker % 2 else ["60CWS", "01CCV"]
+            archives.advance_watermarks(session, "cdse", tiles, NOON + ((step * 7 + worker) % 20) * HOUR)
+            archives.add_usage(session, "cdse", NOON, n_bytes=worker, n_requests=1)
+            failures.append(archives.count_failure(session, "cdse", f"worker {worker}"))
+    return failures
+
+
+def test_workers_at_the_same_moment_lose_nothing(ledger: Settings) -> None:
+    counted = race(_work, [(ledger, worker) for worker in range(1, 5)])
+    assert sorted(n for failures in counted for n in failures) == list(range(1, 81))
+    with begin(ledger) as session:
+        assert archives.usage_since(session, "cdse", NOON) == (20 * (1 + 2 + 3 + 4), 80)
+        assert set(archives.watermarks(session, "cdse", ["01CCV", "60CWS"]).values()) == {NOON + 19 * HOUR}
