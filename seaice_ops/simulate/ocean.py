@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from math import cos, pi, sin
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,26 +101,36 @@ def surface(seed: int, tile: str, size: int, season: Season, when: datetime) -> 
     return Surface(codes, np.maximum(thickness, 0).astype(np.float32), np.clip(snow, 0, 1), dusting, slope)
 
 
+def shelf(seed: int, tile: str, size: int) -> NDArray[np.bool_]:
+    """(size, size) where the ice shelf lies: the same at all times, and not where the tile's real coast is."""
+    return _shelf(_View(derive(seed, tile, "ocean"), (size, size), size / _FULL, (0.0, 0.0), 0.0))[0]
+
+
 def _coast(
     view: _View, season: Season, when: datetime
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_], Field]:
     """Masks of shelf, fast ice and broken fast ice, and the distance seaward of the old front, in tile heights."""
-    height, width = view.shape
-    down = (np.arange(height, dtype=np.float32) / height)[:, None]
-    across = (np.arange(width, dtype=np.float32) / width)[None, :]
-    if derive(view.seed, "side") % 2:
-        across = 1 - across
-    ragged = view.fixed("front", 330, 5) * np.float32(0.012)
-    shelf_front = 0.925 + 0.02 * np.sin(5 * across + view.seed % 7) + ragged
+    shelf, shelf_front, down, across, ragged = _shelf(view)
     reach = np.maximum(0.19 / (1 + np.exp((across - 0.47) * 14)) - 0.02, 0)
     fast_front = shelf_front - reach * (1 - 10 * ragged)
-    shelf = down > shelf_front
     fast = ~shelf & (down > fast_front)
     outer = (
         fast & (down < fast_front + 0.62 * reach + ragged) & (across > 0.05 + 0.5 * (down - fast_front) + 2 * ragged)
     )
     broken = outer & (when >= season.breakup)
     return shelf, fast & ~broken, broken, (fast_front - down).astype(np.float32)
+
+
+def _shelf(view: _View) -> tuple[NDArray[np.bool_], Field, NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """The shelf's mask and front, the rows and columns that it is drawn in (tile heights), how ragged the front is."""
+    height, width = view.shape
+    down = (np.arange(height, dtype=np.float32) / height)[:, None]
+    across = (np.arange(width, dtype=np.float32) / width)[None, :]
+    if derive(view.seed, "side") % 2:
+        across = 1 - across
+    ragged = view.fixed("front", 330, 5) * np.float32(0.012)
+    front = (0.925 + 0.02 * np.sin(5 * across + view.seed % 7) + ragged).astype(np.float32)
+    return down > front, front, np.asarray(down), np.asarray(across), np.asarray(ragged)
 
 
 def _floes(view: _View, offshore: Field) -> tuple[NDArray[np.bool_], Field]:

@@ -16,7 +16,7 @@ from rasterio.transform import Affine
 from seaice_ops import legend
 from seaice_ops.simulate import metadata
 from seaice_ops.simulate.noise import derive
-from seaice_ops.simulate.ocean import surface
+from seaice_ops.simulate.ocean import shelf, surface
 from seaice_ops.simulate.season import TRUNCATED, Planned, SimulateRequest, season_of
 from seaice_ops.simulate.sensor import Image, digital_numbers, observe, sky
 from seaice_ops.simulate.spectra import BANDS
@@ -66,8 +66,12 @@ def publish(out: Path, request: SimulateRequest, product: Planned) -> int:
     if product.kind == TRUNCATED:
         cut = safe / metadata.image_path(product, _CUT_BAND)
         os.truncate(cut, int(cut.stat().st_size * _CUT_SHARE))
-    truth = cog_bytes(image.truth[None], _grid(tile, request.size), nodata=legend.NODATA)
     (out / "truth").mkdir(exist_ok=True)
+    grid = _grid(tile, request.size)
+    land = shelf(request.seed, product.tile, request.size).astype(np.uint8)
+    _replace(out / "truth" / f"{product.tile}.land.tif", work, cog_bytes(land[None], grid, nodata=None))
+    _replace(out / "truth" / f"{product.id}.conditions.tif", work, cog_bytes(image.conditions[None], grid, nodata=None))
+    truth = cog_bytes(image.truth[None], grid, nodata=legend.NODATA)
     _replace(out / "truth" / f"{product.id}.tif", work, truth)
     shutil.rmtree(out / safe.name, ignore_errors=True)
     safe.replace(out / safe.name)
@@ -89,12 +93,15 @@ def tidy(out: Path) -> None:
 
 def _write_images(safe: Path, product: Planned, tile: Tile, image: Image) -> None:
     (safe / metadata.image_path(product, "TCI")).parent.mkdir(parents=True)
-    numbers = digital_numbers(image, metadata.offset(product))
-    for band, values in zip(BANDS, numbers, strict=True):
-        pixel = metadata.PIXEL_M[band]
-        values = values if pixel == 10 else _halved(values)
-        _write_jp2(safe / metadata.image_path(product, band), values[None], tile, pixel)
+    for band, values in stored(image, metadata.offset(product)).items():
+        _write_jp2(safe / metadata.image_path(product, band), values[None], tile, metadata.PIXEL_M[band])
     _write_jp2(safe / metadata.image_path(product, "TCI"), _true_colour(image), tile, 10)
+
+
+def stored(image: Image, offset: int) -> dict[str, NDArray[np.uint16]]:
+    """The digital numbers of each band's file, at the band's own pixel size."""
+    numbers = dict(zip(BANDS, digital_numbers(image, offset), strict=True))
+    return {band: values if metadata.PIXEL_M[band] == 10 else _halved(values) for band, values in numbers.items()}
 
 
 def _halved(values: NDArray[np.uint16]) -> NDArray[np.uint16]:

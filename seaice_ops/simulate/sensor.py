@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from seaice_ops import legend
 from seaice_ops.simulate import spectra
+from seaice_ops.simulate.marks import conditions_of
 from seaice_ops.simulate.noise import Field, derive, smooth
 from seaice_ops.simulate.ocean import Surface
 
@@ -41,11 +42,12 @@ class Sky:
 
 @dataclass(frozen=True)
 class Image:
-    """(5, rows, columns) top-of-atmosphere reflectance, what was observed, and the reference class codes."""
+    """(5, rows, columns) top-of-atmosphere reflectance, what was observed, the reference class codes and conditions."""
 
     reflectance: Field
     valid: NDArray[np.bool_]
     truth: NDArray[np.uint8]
+    conditions: NDArray[np.uint8]
 
 
 #: Optical depth beyond which nobody could say what lies below: such pixels are cloud in the reference.
@@ -96,7 +98,14 @@ def observe(seed: int, ground: Surface, above: Sky, sun_zenith: float) -> Image:
         surface[band] = seen + spread * rng.standard_normal(seen.shape, np.float32)
     truth = np.where((above.cloud > OPAQUE) & (ground.codes != legend.LAND), legend.CLOUD, ground.codes)
     truth[above.unseen] = legend.NODATA
-    return Image(surface, ~above.unseen, truth.astype(np.uint8))
+    truth = truth.astype(np.uint8)
+    marks = conditions_of(truth, above.cloud, above.shadow, sun_zenith, _mixed(ground.codes))
+    return Image(surface, ~above.unseen, truth, marks)
+
+
+def _mixed(codes: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Pixels beside another class."""
+    return np.asarray(cv2.morphologyEx(codes, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) > 0, np.bool_)
 
 
 def _ground(ground: Surface, shadow: Field, sun_zenith: float) -> Field:

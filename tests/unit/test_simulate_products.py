@@ -62,7 +62,10 @@ def test_the_folder_holds_products_entries_and_truth_only(archive: Path) -> None
     assert {path.name for path in archive.iterdir()} == {
         *(f"{name}.SAFE" for name in ids), *(f"{name}.json" for name in ids), "truth",
     }  # fmt: skip
-    assert {path.name for path in (archive / "truth").iterdir()} == {f"{name}.tif" for name in ids}
+    assert {path.name for path in (archive / "truth").iterdir()} == {
+        *(f"{name}.tif" for name in ids), *(f"{name}.conditions.tif" for name in ids),
+        "01CCV.land.tif", "60CWS.land.tif",
+    }  # fmt: skip
 
 
 def test_entries_list_every_file_and_only_the_truncated_differs(archive: Path) -> None:
