@@ -1,8 +1,8 @@
 """All settings, read in one place: `config/seaice.yaml`, then the environment.
 
 `Settings.load()` is cheap (no heavy import) so that DAG files may call it while they are parsed.
-Credentials are never settings: object-store keys come from the usual `AWS_*` variables and the ledger's
-password from `SEAICE_LEDGER_URL`, both of which stay out of logs (`Settings.redacted`).
+Credentials are never settings: object-store keys come from the usual `AWS_*` variables, the ledger's password from
+`SEAICE_LEDGER_URL`, an archive's keys from its connection (archive/credentials.py); all of them stay out of logs.
 """
 
 from __future__ import annotations
@@ -26,17 +26,113 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class QuotaSettings(_Part):
+    """What the archive's service allows an account; the defaults are those of the Copernicus Data Space (2026)."""
+
+    connections: int = Field(4, ge=1, description="transfers at once, over all workers that share SEAICE_HOME")
+    requests_per_minute: int = Field(
+        2000, ge=1, description="requests in any 60 seconds, over all workers that share SEAICE_HOME"
+    )
+    bytes_per_30_days: int = Field(
+        12 * 10**12,
+        ge=1,
+        description="bytes received in any 30 days; beyond it the service slows to one connection of 1 MB/s, so that "
+        "nothing more is asked for until there is room again",
+    )
+
+
+class OutageSettings(_Part):
+    """When a service that does not answer is left alone, and for how long."""
+
+    failures: int = Field(
+        5, ge=1, description="failures in a row (no answer, 5xx) after which the archive is left alone"
+    )
+    first_wait_s: float = Field(60, gt=0, description="seconds until the first try after that; each wait doubles")
+    longest_wait_s: float = Field(3600, gt=0, description="the longest wait between two tries")
+    probe_s: float = Field(900, gt=0, description="seconds that a try may take until another worker may make one")
+
+
+class QuotaSettings(_Part):
+    """What an archive allows; the defaults are those of the Copernicus Data Space (docs/copernicus.md)."""
+
+    connections: int = Field(4, ge=1, le=64, description="transfers at the same time, over all tasks")
+    requests_per_minute: int = Field(2_000, ge=1)
+    bytes_per_30_days: int = Field(12 * 10**12, ge=1, description="transferred volume of any 30 days")
+
+
+class HttpSettings(_Part):
+    """How patient we are with a service."""
+
+    attempts: int = Field(6, ge=1, le=50, description="tries of a request that brings nothing, before a task gives up")
+    timeout_s: float = Field(60.0, gt=0, description="seconds to connect, and without a byte")
+    backoff_s: float = Field(1.0, ge=0, description="first step of the exponential back-off; each wait is random below")
+    patience_s: float = Field(120.0, ge=0, description="longest wait inside a task; a longer Retry-After ends its try")
+    min_bytes_s: float = Field(20_000.0, ge=0, description="a transfer slower than this is begun again where it stood")
+    window_s: float = Field(30.0, gt=0, description="seconds over which a transfer's rate is judged")
+
+
+class CdseSettings(_Part):
+    """The services of the Copernicus Data Space."""
+
+    stac_url: str = "https://stac.dataspace.copernicus.eu/v1/"
+    collection: str = "sentinel-2-l1c"
+    odata_url: str = "https://catalogue.dataspace.copernicus.eu/odata/v1"
+    download_url: str = "https://download.dataspace.copernicus.eu/odata/v1"
+    token_url: str = "https://identity.dataspace.copernicus.eu/auth/realms/CDSE/protocol/openid-connect/token"  # noqa: S105
+    client_id: str = "cdse-public"
+    s3_url: str = "https://eodata.dataspace.copernicus.eu"
+    s3_region: str = "default"
+    page: int = Field(100, ge=1, le=1000, description="products asked for at once")
+
+
+class DhusSettings(_Part):
+    """A hub that speaks DHuS."""
+
+    url: str = Field("", description="the hub's root, below which search and odata/v1 lie")
+    page: int = Field(100, ge=1, le=100, description="products asked for at once")
+
+
+class StacSettings(_Part):
+    """Any other STAC API; empty values are filled in for the mirrors that we know (archive/mirror.py)."""
+
+    url: str = Field("", description="for example https://earth-search.aws.element84.com/v1")
+    collection: str = "sentinel-2-l1c"
+    assets: dict[str, str] = Field({}, description="asset names of B02 B03 B04 B08 B11 and MTD_TL")
+    published: str = Field("", description="property with the time of publication, if items have one")
+    tile: str = Field("", description="property that names the tile")
+    sign_url: str = Field("", description="service that answers GET <url>?href=... with a signed href")
+    s3_url: str = Field("", description="endpoint of s3:// hrefs")
+    s3_region: str = "eu-central-1"
+    requester_pays: bool = Field(False, description="the S3 keys' owner pays for the transfer")
+    late_days: float = Field(30.0, ge=0, description="oldest sensing time looked at where no publication time is known")
+    page: int = Field(100, ge=1, le=1000, description="products asked for at once")
+
+
 class ArchiveSettings(_Part):
     """Where products are found."""
 
-    kind: Literal["folder"] = Field("folder", description="a folder of products and plain scenes, local or mounted")
+    kind: Literal["folder", "simulated", "cdse", "dhus", "stac"] = Field(
+        "folder",
+        description="folder: products and plain scenes, local or mounted; simulated: the folder that the simulator "
+        "fills; cdse: Copernicus Data Space; dhus: a hub that speaks DHuS; stac: another STAC API",
+    )
     path: Path = Field(Path("archive"), description="the folder; relative to SEAICE_HOME")
+    connection: str = Field(
+        "seaice_archive",
+        pattern=r"^\w+$",
+        description="Airflow connection with the credentials, also read from AIRFLOW_CONN_<NAME>",
+    )
     overlap_hours: float = Field(
         48.0,
         ge=0,
         description="how far a scheduled search by publication time reaches "
         "back before its interval, so that a missed day is caught up",
     )
+    quota: QuotaSettings = QuotaSettings()
+    http: HttpSettings = HttpSettings()
+    cdse: CdseSettings = CdseSettings()
+    dhus: DhusSettings = DhusSettings()
+    stac: StacSettings = StacSettings()
 
 
 class LabelSettings(_Part):
