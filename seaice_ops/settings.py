@@ -52,14 +52,6 @@ class OutageSettings(_Part):
     probe_s: float = Field(900, gt=0, description="seconds that a try may take until another worker may make one")
 
 
-class QuotaSettings(_Part):
-    """What an archive allows; the defaults are those of the Copernicus Data Space (docs/copernicus.md)."""
-
-    connections: int = Field(4, ge=1, le=64, description="transfers at the same time, over all tasks")
-    requests_per_minute: int = Field(2_000, ge=1)
-    bytes_per_30_days: int = Field(12 * 10**12, ge=1, description="transferred volume of any 30 days")
-
-
 class HttpSettings(_Part):
     """How patient we are with a service."""
 
@@ -129,6 +121,7 @@ class ArchiveSettings(_Part):
         "back before its interval, so that a missed day is caught up",
     )
     quota: QuotaSettings = QuotaSettings()
+    outage: OutageSettings = OutageSettings()
     http: HttpSettings = HttpSettings()
     cdse: CdseSettings = CdseSettings()
     dhus: DhusSettings = DhusSettings()
