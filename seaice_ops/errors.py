@@ -3,6 +3,7 @@
 import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 
@@ -23,7 +24,19 @@ class TransientError(SeaIceError, OSError):
 
 
 class QuotaExceeded(TransientError):
-    """The archive asks us to wait."""
+    """What the archive allows us is used up; `again` is when there is room, where that is known."""
+
+    def __init__(self, *words: object, again: datetime | None = None) -> None:
+        super().__init__(*words)
+        self.again = again
+
+
+class ArchiveUnavailable(TransientError):
+    """The archive does not answer (no connection, time-out, 5xx), or did not lately and is left alone until `again`."""
+
+    def __init__(self, *words: object, again: datetime | None = None) -> None:
+        super().__init__(*words)
+        self.again = again
 
 
 class CorruptProduct(SeaIceError, ValueError):
