@@ -69,11 +69,12 @@ def show(settings: Settings, term: Console, *, truth_expected: bool) -> int:
 
 def agreement(settings: Settings, store: ObjectStore, session: Session, row: Map) -> Agreement | None:
     """How a map and the labels in its window agree with truth; None where a scene of the window has no truth."""
-    truths = [read_reference(settings, scene_id) for scene_id in row.scene_ids]
+    bands, grid = read_raster(store, f"{row.folder}/class.tif")
+    truths = [read_reference(settings, scene_id, grid) for scene_id in row.scene_ids]
     known = [truth for truth in truths if truth is not None]
     if len(known) < len(truths):
         return None
-    classes = read_raster(store, f"{row.folder}/class.tif")[0][0]
+    classes = bands[0]
     method = settings.labels.method
     matrix = np.zeros((3, 3), np.int64)
     for scene_id, truth in zip(row.scene_ids, known, strict=True):
@@ -161,7 +162,7 @@ def _model(session: Session, champion: Model) -> Table:
     for row in session.scalars(select(Evaluation).order_by(Evaluation.subject, Evaluation.against)):
         if row.subject == champion.id or row.subject.startswith("labels:"):
             figures = row.metrics
-            if figures["pixels"]:
+            if figures.get("accuracy") is not None:
                 table.add_row(
                     row.subject,
                     row.against,

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import select
 
-from seaice_ops.errors import CorruptProduct
 from seaice_ops.imagery import read_true_colour
 from seaice_ops.ledger.operations import insert_new, now
 from seaice_ops.ledger.session import begin
@@ -74,10 +73,9 @@ def _tally(settings: Settings, loaded: LoadedModel, scenes: Sequence[str], label
         with begin(settings) as session:
             scene = session.get_one(Scene, scene_id)
             label_set = session.get_one(LabelSet, (scene_id, labels.method, labels.version))
-        auto = read_raster(store, label_set.key)[0][0]
-        found = compare(
-            loaded.card.id, labels.subject, _predict(store, scene, loaded), auto, _truth(settings, scene_id, auto)
-        )
+        bands, grid = read_raster(store, label_set.key)
+        truth = read_reference(settings, scene_id, grid)
+        found = compare(loaded.card.id, labels.subject, _predict(store, scene, loaded), bands[0], truth)
         for key, matrix in found.items():
             tally[key] = tally.get(key, np.zeros_like(matrix)) + matrix
         log.info("evaluated %s on %s", loaded.card.id, scene_id)
@@ -103,10 +101,3 @@ def compare(
 def _predict(store: ObjectStore, scene: Scene, loaded: LoadedModel) -> NDArray[np.uint8]:
     rgb, valid, _ = read_true_colour(store, scene, loaded.card.manifest.preprocessing.ceiling)
     return classes(loaded, probabilities(loaded, rgb, valid))
-
-
-def _truth(settings: Settings, scene_id: str, like: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
-    truth = read_reference(settings, scene_id)
-    if truth is not None and truth.shape != like.shape:
-        raise CorruptProduct(f"the reference of {scene_id} has {truth.shape} pixels, the scene {like.shape}")
-    return truth
