@@ -10,7 +10,7 @@ import enum
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import JSON, BigInteger, DateTime, Enum, ForeignKey, Index, String, TypeDecorator, text
+from sqlalchemy import JSON, BigInteger, DateTime, Enum, ForeignKey, Index, String, TypeDecorator, false, text
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -222,7 +222,7 @@ class TransferUsage(Base):
 
 
 class Breaker(Base):
-    """Failures of an archive in a row, and until when it is left alone."""
+    """Failures of an archive in a row, and until when it is left alone; `told`: people know that it is."""
 
     __tablename__ = "breaker"
 
@@ -231,6 +231,7 @@ class Breaker(Base):
     opened_at: Mapped[datetime | None]
     retry_at: Mapped[datetime | None]
     reason: Mapped[str | None] = mapped_column(String(2048))
+    told: Mapped[bool] = mapped_column(default=False, server_default=false())
     updated_at: Mapped[datetime]
 
 

@@ -38,6 +38,7 @@ def upgrade() -> None:
         sa.Column("opened_at", time, nullable=True),
         sa.Column("retry_at", time, nullable=True),
         sa.Column("reason", sa.String(2048), nullable=True),
+        sa.Column("told", sa.Boolean(), nullable=False, server_default=sa.false()),
         sa.Column("updated_at", time, nullable=False),
         sa.PrimaryKeyConstraint("archive"),
     )

@@ -1,0 +1,118 @@
+"""The pace of requests and the number of connections, kept by all workers that share a home through small locked files.
+
+A lock of the kernel's on a file costs microseconds, where a row of the ledger would cost every request a transaction,
+and it is gone with the process that held it: a killed worker blocks nobody. The files hold wall-clock times, so that
+they mean the same on machines that share the folder; one written before the clock was set back is ignored.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from seaice_ops.errors import writing
+
+#: A reservation so far ahead (s) was made before the clock was set back.
+STALE = 600.0
+
+_LAYOUT = struct.Struct("<ddqqd")
+
+
+@dataclass(frozen=True)
+class Pending:
+    """What this machine's workers asked for and received in the UTC hour that starts at `hour` and have not yet put
+    into the ledger; `since` is when the oldest of it was counted (both s since 1970)."""
+
+    hour: float
+    bytes: int
+    requests: int
+    since: float
+
+
+@dataclass(frozen=True)
+class Pace:
+    """When the next request would be due at the even pace (s since 1970), and what is `pending`."""
+
+    due: float = 0.0
+    pending: Pending | None = None
+
+
+def reserve(due: float, now: float, per_minute: int) -> tuple[float, float]:
+    """(when the next request may be sent, the new `due`), so that no 60 seconds see more than `per_minute`.
+
+    Requests may come at once up to a tenth of the limit, then evenly (the generic cell rate algorithm).
+    """
+    burst = max(1, per_minute // 10)
+    interval = 60.0 / (per_minute - burst + 1)
+    start = max(due if due < now + STALE else now, now)
+    return max(now, start - (burst - 1) * interval), start + interval
+
+
+def counted(pending: Pending | None, n_bytes: int, requests: int, now: float) -> Pending:
+    """`pending` of the present hour with some more."""
+    if pending is None:
+        return Pending(now // 3600 * 3600, n_bytes, requests, now)
+    return Pending(pending.hour, pending.bytes + n_bytes, pending.requests + requests, pending.since)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[tuple[int, Pace]]:
+    """The file's descriptor and what it holds, while nobody else has it. Raises `ConfigError`, `TransientError`."""
+    with writing(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield descriptor, _unpack(os.pread(descriptor, _LAYOUT.size, 0))
+    finally:
+        os.close(descriptor)
+
+
+def keep(descriptor: int, pace: Pace) -> None:
+    """Write `pace` in one piece: a reader after a kill sees the old or the new."""
+    pending = pace.pending or Pending(0.0, 0, 0, 0.0)
+    os.pwrite(descriptor, _LAYOUT.pack(pace.due, pending.hour, pending.bytes, pending.requests, pending.since), 0)
+
+
+def peek(path: Path) -> Pace:
+    """What the file holds; an empty `Pace` where there is none."""
+    try:
+        return _unpack(path.read_bytes()[: _LAYOUT.size])
+    except FileNotFoundError:
+        return Pace()
+
+
+def _unpack(data: bytes) -> Pace:
+    if len(data) != _LAYOUT.size:
+        return Pace()
+    due, hour, n_bytes, requests, since = _LAYOUT.unpack(data)
+    return Pace(due, Pending(hour, n_bytes, requests, since) if hour else None)
+
+
+@contextmanager
+def one_of(folder: Path, name: str, count: int, poll: float = 0.05) -> Iterator[int]:
+    """Hold one of `count` places (its number), waiting until one is free."""
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        places = [os.open(folder / f"{name}.{i}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660) for i in range(count)]
+    try:
+        while (held := next((i for i, place in enumerate(places) if _try_lock(place)), None)) is None:
+            time.sleep(poll)
+        yield held
+    finally:
+        for place in places:
+            os.close(place)
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
