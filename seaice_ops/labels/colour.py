@@ -5,8 +5,11 @@ The published limits leave hue and saturation free, so they are thresholds on V,
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import cv2
 import numpy as np
+from cv2.typing import MatLike
 from numpy.typing import NDArray
 
 from seaice_ops.legend import THICK, THIN, WATER
@@ -34,16 +37,25 @@ def colour(
 
 def by_brightness(rgb: NDArray[np.uint8], table: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """(rows, columns) u8: the entry of the 256-entry `table` at V = max(red, green, blue)."""
-    rows, columns = rgb.shape[:2]
-    answer = np.empty((rows, columns), np.uint8)
-    step = max(1, _STRIP // columns)
+    answer = np.empty(rgb.shape[:2], np.uint8)
     planes = None
-    for top in range(0, rows, step):
-        v, green, blue = planes = cv2.split(np.ascontiguousarray(rgb[top : top + step]), planes)
-        cv2.max(v, green, v)
-        cv2.max(v, blue, v)
-        cv2.LUT(v, table, answer[top : top + step])
+    for rows in strips(answer.shape):
+        planes = cv2.split(np.ascontiguousarray(rgb[rows]), planes)
+        cv2.LUT(brightness(planes), table, answer[rows])
     return answer
+
+
+def strips(shape: tuple[int, ...]) -> Iterator[slice]:
+    """Slices of whole rows that cover an array of this shape from top to bottom, each of about `_STRIP` pixels."""
+    rows, columns = shape
+    step = max(1, _STRIP // columns)
+    return (slice(top, top + step) for top in range(0, rows, step))
+
+
+def brightness(planes: Sequence[MatLike]) -> MatLike:
+    """V, the largest of the red, green and blue plane, written over the first."""
+    red, green, blue = planes
+    return cv2.max(cv2.max(red, green, red), blue, red)
 
 
 def not_valid(valid: NDArray[np.bool_]) -> NDArray[np.uint8]:

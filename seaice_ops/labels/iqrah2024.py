@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+from cv2.typing import MatLike
 from numpy.typing import NDArray
 
-from seaice_ops.labels.colour import by_brightness, not_valid
+from seaice_ops.labels.colour import brightness, not_valid, strips
 from seaice_ops.legend import THICK, THIN, WATER
 
 #: Ground size of the published scenes' pixel, metres: 2048 pixels were a whole tile. Kernels scale from it.
@@ -23,6 +24,9 @@ WIDEST_MEDIAN = 255
 
 #: The first stretch is cut here before the second (method.md section 2.2, step 10).
 _TRUNCATE = 235
+
+#: float32's: OpenCV's Otsu passes over parts with a smaller share of the pixels.
+_EPSILON = float(np.finfo(np.float32).eps)
 
 
 def kernel(ground_m: float, pixel_m: float) -> int:
@@ -49,42 +53,78 @@ def iqrah2024(
     """
     if dilate % 2 == 0 or median % 2 == 0:
         raise ValueError(f"kernels must be odd, not {dilate} and {median}")
-    rgb = np.ascontiguousarray(rgb)
-    marks = by_brightness(rgb, _water_table(water_max))
-    marks |= not_valid(valid)
-    if not valid.any():
-        return marks
-    contrast = _contrast(rgb, marks, dilate, median)
-    codes = cv2.LUT(contrast, _classes(contrast if valid.all() else contrast[valid], thin_max))
+    dark, marks = _darkness(rgb, valid, water_max)
+    background = median_blur(np.asarray(cv2.erode(dark, np.ones((dilate, dilate), np.uint8)), np.uint8), median)
+    counts = _distances(dark, background, valid)
+    codes = cv2.LUT(dark, _classes(counts[::-1], thin_max)[::-1], background)
     return np.asarray(cv2.copyTo(marks, marks, codes), np.uint8)
 
 
-def _water_table(water_max: int) -> NDArray[np.uint8]:
-    table = np.zeros(256, np.uint8)
-    table[: water_max + 1] = WATER
-    return table
+def _darkness(
+    rgb: NDArray[np.uint8], valid: NDArray[np.bool_], water_max: int
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Steps 1 to 3: 255 minus the grey, 0 where water and no-data are painted white; and these marked, 0 elsewhere.
+
+    The negative, because OpenCV's median counts levels from 0 up and so finds those of bright ice sooner. Erosion and
+    median of the negative are the negatives of dilation and median.
+    """
+    dark, marks = np.empty(valid.shape, np.uint8), np.empty(valid.shape, np.uint8)
+    planes = None
+    for rows in strips(valid.shape):
+        part = np.ascontiguousarray(rgb[rows])
+        planes = cv2.split(part, planes)
+        cv2.threshold(brightness(planes), water_max, WATER, cv2.THRESH_BINARY_INV, marks[rows])
+        marks[rows] |= not_valid(valid[rows])
+        kept = cv2.threshold(marks[rows], 0, 255, cv2.THRESH_BINARY_INV)[1]
+        cv2.cvtColor(part, cv2.COLOR_RGB2GRAY, dark[rows])
+        cv2.bitwise_and(cv2.bitwise_not(dark[rows]), kept, dark[rows])
+    return dark, marks
 
 
-def _contrast(rgb: NDArray[np.uint8], marks: NDArray[np.uint8], dilate: int, median: int) -> NDArray[np.uint8]:
-    """Steps 2 to 6: 255 minus the distance of the grey to its background, water and no-data (marks) painted white."""
-    grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
-    cv2.bitwise_or(grey, cv2.threshold(marks, 0, 255, cv2.THRESH_BINARY)[1], grey)
-    dilated = cv2.dilate(grey, np.ones((dilate, dilate), np.uint8))
-    cv2.absdiff(grey, median_blur(np.asarray(dilated, np.uint8), median), grey)
-    return np.asarray(cv2.bitwise_not(grey, grey), np.uint8)
+def _distances(dark: NDArray[np.uint8], background: NDArray[np.uint8], valid: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Write |dark - background| over `dark`; (256,) how often each value occurs where `valid`."""
+    counts = np.zeros(256, np.int64)
+    for rows in strips(valid.shape):
+        cv2.absdiff(dark[rows], background[rows], dark[rows])
+        mask = None if valid[rows].all() else valid[rows].view(np.uint8)
+        # OpenCV counts in float32: exact within a strip, not in a whole tile.
+        counts += cv2.calcHist([dark[rows]], [0], mask, [256], [0, 256]).ravel().astype(np.int64)
+    return counts
 
 
-def _classes(observed: NDArray[np.uint8], thin_max: int) -> NDArray[np.uint8]:
-    """Steps 7 to 12 as a table from contrast to class: with Otsu's threshold and the range of the observed contrasts
-    known, each step maps a grey level to a grey level whatever the pixel."""
-    threshold, _ = cv2.threshold(observed.reshape(1, -1), 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
-    level: cv2.typing.MatLike = np.arange(256, dtype=np.uint8).reshape(1, -1)
-    occurs = ((level >= observed.min()) & (level <= observed.max())).astype(np.uint8)
-    level = cv2.threshold(level, threshold, 255, cv2.THRESH_TOZERO)[1]
+def _classes(counts: NDArray[np.int64], thin_max: int) -> NDArray[np.uint8]:
+    """Steps 7 to 12 as a table from contrast (255 minus the distance to the background) to class, given how often each
+    contrast was observed: with Otsu's threshold and the range known, each step maps a level to a level."""
+    level: MatLike = np.arange(256, dtype=np.uint8).reshape(1, -1)
+    occurs = (counts > 0).astype(np.uint8).reshape(1, -1)
+    level = cv2.threshold(level, otsu(counts), 255, cv2.THRESH_TOZERO)[1]
     level = cv2.normalize(level, np.zeros_like(level), 0, 255, cv2.NORM_MINMAX, cv2.CV_8U, occurs)
     level = cv2.threshold(level, _TRUNCATE, 255, cv2.THRESH_TRUNC)[1]
     level = cv2.normalize(level, np.zeros_like(level), 0, 255, cv2.NORM_MINMAX, cv2.CV_8U, occurs)
     return np.where(level <= thin_max, THIN, THICK).astype(np.uint8).ravel()
+
+
+def otsu(counts: NDArray[np.int64]) -> int:
+    """Otsu's threshold of (256,) counts of levels, to the last bit as OpenCV finds it in an image; 0 without a pixel.
+
+    OpenCV takes no histogram, and copying the observed pixels out of a scene costs more than all the rest.
+    """
+    scale = 1.0 / max(1, int(counts.sum()))
+    mean = int(counts @ np.arange(256)) * scale
+    below = mean_below = best = 0.0
+    threshold = 0
+    for level, p in enumerate((counts * scale).tolist()):
+        mean_below *= below
+        below += p
+        above = 1.0 - below
+        if min(below, above) < _EPSILON or max(below, above) > 1.0 - _EPSILON:
+            continue
+        mean_below = (mean_below + level * p) / below
+        apart = mean_below - (mean - below * mean_below) / above
+        variance = below * above * apart * apart
+        if variance > best:
+            best, threshold = variance, level
+    return threshold
 
 
 def median_blur(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
