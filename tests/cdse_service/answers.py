@@ -61,9 +61,12 @@ def file_answer(data: bytes, type: str = "application/octet-stream", **headers: 
     return Answer(200, data, type, {"Accept-Ranges": "bytes", **headers}, ranges=True)
 
 
-def ranged(answer: Answer, wanted: str | None) -> Answer:
-    """The part of a file that the Range header `wanted` names."""
-    match = re.fullmatch(r"bytes=(\d*)-(\d*)", wanted or "")
+def ranged(request: Request, answer: Answer) -> Answer:
+    """The part of a file that the request's Range names, unless its If-Range names another version."""
+    match = re.fullmatch(r"bytes=(\d*)-(\d*)", request.headers.get("range", ""))
+    known = request.headers.get("if-range")
+    if known and known not in (answer.headers.get("ETag"), answer.headers.get("Last-Modified")):
+        return answer
     if not answer.ranges or answer.status != 200 or not match or not (match[1] or match[2]):
         return answer
     size = len(answer.body)

@@ -61,7 +61,7 @@ class Faults:
         struck = self._striking(route, f"{request.path}?{request.raw_query}")
         for fault in struck:
             answer = fault(request, answer)
-        return ranged(answer, request.headers.get("range"))
+        return ranged(request, answer)
 
     def _striking(self, route: str, address: str) -> list[Fault]:
         with self._lock:
@@ -122,7 +122,7 @@ def wrong_length(by: int) -> Fault:
     """Content-Length is off by `by`, and the connection ends with the body."""
 
     def fault(request: Request, answer: Answer) -> Answer:
-        part = ranged(answer, request.headers.get("range"))
+        part = ranged(request, answer)
         return replace(part, length=len(part.body) + by, ranges=False)
 
     return fault

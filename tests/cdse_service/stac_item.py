@@ -31,6 +31,7 @@ _COMMON = {
     "B12": ("swir22", "SWIR 2 (band 12)"),
     "B8A": ("nir08", "NIR 2 (band 8A)"),
 }
+_WAVES = {"eo:center_wavelength": 0.492, "eo:full_width_half_max": 0.267}
 _METADATA = {
     "safe_manifest": "manifest.safe",
     "granule_metadata": "MTD_TL.xml",
@@ -150,6 +151,7 @@ def _assets(host: str, product: Product) -> dict[str, Any]:
         "file:size": len(zipped),
         "file:checksum": "d50110" + digest(zipped, "MD5"),
         "alternate:name": "HTTPS",
+        "storage:refs": "\U0001235f\u203b",  # no list, as recorded
         "file:local_path": f"{product.name}.SAFE.zip",
         "type": "application/zip",
         "roles": ["data", "metadata", "archive"],
@@ -165,10 +167,12 @@ def _image(host: str, product: Product, path: str, band: str) -> dict[str, Any]:
         **_file(host, product, path, "1620" + product.digest(path, "SHA3-256")),
         "gsd": pixel,
         "type": "image/jp2",
-        "bands": [_band(name) for name in (["B04", "B03", "B02"] if band == "TCI" else [band])],
-        "roles": ["visual"] if band == "TCI" else ["data", "reflectance"],
+        "bands": [_band(name) for name in ("B04", "B03", "B02")] if band == "TCI" else [_band(band) | _WAVES],
+        "roles": ["visual" if band == "TCI" else "reflectance", "sampling:original", f"gsd:{pixel}m"],
         "title": "True color image" if band == "TCI" else f"{_COMMON[band][1]} - {pixel}m",
         "nodata": 0,
+        "view:azimuth": 156.653042309173,
+        "view:incidence_angle": 2.63071535618052,
         "data_type": "uint8" if band == "TCI" else "uint16",
         "proj:bbox": [float(left), float(top - SIZE_M), float(left + SIZE_M), float(top)],
         "proj:code": code,
@@ -181,7 +185,7 @@ def _image(host: str, product: Product, path: str, band: str) -> dict[str, Any]:
 
 
 def _band(name: str) -> dict[str, Any]:
-    return {"name": name, "eo:common_name": _COMMON[name][0]}
+    return {"name": name, "description": _COMMON[name][1], "eo:common_name": _COMMON[name][0]}
 
 
 def _metadata(host: str, product: Product, path: str) -> dict[str, Any]:
