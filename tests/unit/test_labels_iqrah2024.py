@@ -13,7 +13,7 @@ from published import exact_median, filtered_codes, masked_oracle
 
 from seaice_ops.labels.colour import colour
 from seaice_ops.labels.image import black_border
-from seaice_ops.labels.iqrah2024 import iqrah2024, kernel, median_blur
+from seaice_ops.labels.iqrah2024 import iqrah2024, kernel, median_blur, otsu
 
 
 def everywhere(rgb: np.ndarray) -> np.ndarray:
@@ -47,6 +47,10 @@ SCENES = {
     "one row": floes((1, 400)),
     "one column": floes((400, 1)),
     "one pixel": grey((1, 1), 77),
+    "four pixels in a column": grey((4, 1), 77),
+    "four pixels in a row": floes((1, 4)),
+    "all water but one pixel": np.pad(grey((1, 1), 200), ((40, 39), (40, 39), (0, 0)), constant_values=9),
+    "half saturated noise": np.where(floes((160, 150)) > 128, 255, floes((160, 150), 8)).astype(np.uint8),
     "256": floes((256, 256), 4),
     "2048": cv2.resize(floes((512, 512), 5), (2048, 2048), interpolation=cv2.INTER_CUBIC),
 }
@@ -182,7 +186,7 @@ def test_the_median_is_exact_up_to_255(size, shape):
     assert np.array_equal(median_blur(image, size), exact_median(image, size))
 
 
-@pytest.mark.parametrize("size", [257, 511, 837])
+@pytest.mark.parametrize("size", [257, 511])
 def test_wider_medians_keep_their_stated_error_on_the_real_scene(size, outside_data: Path, monkeypatch):
     rgb = np.ascontiguousarray(cv2.imread(str(outside_data / "ross_sea_s2" / "ross_B_rgb.png"))[100:350, 150:400, ::-1])
     image = cv2.dilate(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), np.ones((7, 7), np.uint8))
@@ -199,10 +203,87 @@ def test_wider_medians_of_uniform_areas_are_exact_whatever_the_shape(size):
         assert (median_blur(np.full(shape, 201, np.uint8), size) == 201).all()
 
 
-def test_the_same_scene_at_10_and_at_54_metres_agrees(outside_data: Path):
-    """54 m pixels seen at 10.8 m: the kernels scale to 35 and 775, the median by its lattice."""
-    coarse = np.ascontiguousarray(cv2.imread(str(outside_data / "ross_sea_s2" / "ross_B_rgb.png"))[..., ::-1])
-    fine = cv2.resize(coarse, None, fx=5, fy=5, interpolation=cv2.INTER_CUBIC)
-    by_coarse = iqrah2024(coarse, everywhere(coarse), dilate=kernel(378, 54), median=kernel(8370, 54))
-    by_fine = iqrah2024(fine, everywhere(fine), dilate=kernel(378, 10.8), median=kernel(8370, 10.8))
-    assert (by_fine[2::5, 2::5] == by_coarse).mean() >= 0.98
+@pytest.mark.parametrize("size", [257, 511, 837])
+def test_wider_medians_of_whole_scenes_are_within_their_stated_error(size, outside_data: Path):
+    """The real scene at about 10 m, 2024 pixels wide: the exact median of 25 random windows, edges repeated."""
+    rgb = cv2.resize(cv2.imread(str(outside_data / "ross_sea_s2" / "ross_B_rgb.png")), None, fx=4, fy=4)
+    grey = np.where(rgb.max(axis=2) <= 30, 255, cv2.cvtColor(rgb, cv2.COLOR_BGR2GRAY)).astype(np.uint8)
+    image = cv2.dilate(grey, np.ones((37, 37), np.uint8))
+    ours = median_blur(image, size).astype(int)
+    errors = []
+    for row, column in np.random.default_rng(size).integers(0, image.shape[0], (25, 2)):
+        taken = [np.clip(np.arange(at - size // 2, at + size // 2 + 1), 0, len(image) - 1) for at in (row, column)]
+        errors.append(abs(ours[row, column] - int(np.median(image[np.ix_(*taken)]))))
+    assert max(errors) <= 3
+    assert np.mean(errors) <= 0.3
+
+
+@pytest.mark.parametrize("name", ["aerial/ice33.png", "ross_sea_s2/ross_B_rgb.png"])
+def test_the_same_scene_at_10_and_at_54_metres_agrees(name, outside_data: Path):
+    """To within resampling: where the 25 labels of 10.8 m in a pixel of 54 m are one, 99.6 % are the pixel's; and
+    98 % of all pixels have the label of most of their 25."""
+    fine = cv2.imread(str(outside_data / name))[:2000, :2000, ::-1]
+    if name.startswith("ross"):
+        fine = cv2.resize(fine, (2530, 2530), interpolation=cv2.INTER_CUBIC)
+    fine = np.ascontiguousarray(fine)
+    coarse = cv2.resize(fine, None, fx=0.2, fy=0.2, interpolation=cv2.INTER_AREA)
+    by_fine, by_coarse = (
+        iqrah2024(rgb, everywhere(rgb), dilate=kernel(378, metres), median=kernel(8370, metres))
+        for rgb, metres in ((fine, 10.8), (coarse, 54))
+    )
+    rows, columns = by_coarse.shape
+    votes = np.stack([(by_fine == code).reshape(rows, 5, columns, 5).sum((1, 3)) for code in (1, 2, 3)], axis=-1)
+    most = votes.argmax(-1) + 1
+    unmixed = votes.max(-1) == 25
+    assert unmixed.mean() > 0.75
+    assert (most == by_coarse)[unmixed].mean() >= 0.996
+    assert (most == by_coarse).mean() >= 0.98
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_the_number_of_threads_changes_nothing(threads):
+    rgb = SCENES["2048"]
+    valid = np.add.outer(np.arange(2048), np.arange(2048)) > 300
+    expected = [iqrah2024(rgb, valid, dilate=7, median=median) for median in (155, 301)]
+    before = cv2.getNumThreads()
+    try:
+        cv2.setNumThreads(threads)
+        again = [iqrah2024(rgb, valid, dilate=7, median=median) for median in (155, 301)]
+    finally:
+        cv2.setNumThreads(before)
+    assert all(np.array_equal(one, other) for one, other in zip(expected, again, strict=True))
+
+
+@given(st.lists(st.tuples(st.integers(0, 255), st.integers(1, 3000)), min_size=1, max_size=40))
+@settings(max_examples=200)
+def test_otsu_is_opencv_s_to_the_last_bit(parts):
+    image = np.concatenate([np.full(count, level, np.uint8) for level, count in parts])
+    theirs, _ = cv2.threshold(image[None], 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
+    assert otsu(np.bincount(image, minlength=256)) == theirs
+
+
+def test_otsu_of_a_whole_tile_s_counts_is_found():
+    """Counts beyond what float32 holds, in two levels: the first level parts them."""
+    counts = np.zeros(256, np.int64)
+    counts[[40, 200]] = 120_000_001, 1_000_003
+    assert otsu(counts) == 40
+
+
+@pytest.mark.parametrize(("shape", "dilate", "median"), [((60, 75), 7, 155), ((1, 90), 7, 31), ((90, 1), 3, 255)])
+def test_no_data_equals_the_oracle_with_wide_kernels(shape, dilate, median):
+    rgb = floes(shape, 9)
+    valid = np.add.outer(np.arange(shape[0]), np.arange(shape[1])) > 20
+    assert np.array_equal(
+        iqrah2024(rgb, valid, dilate=dilate, median=median), masked_oracle(rgb, valid, dilate, median)
+    )
+
+
+def test_strided_pictures_are_labelled_like_their_copies():
+    """Views are welcome: reversed channels, a crop, every other row."""
+    rgb = floes((300, 280))
+    valid = np.add.outer(np.arange(300), np.arange(280)) > 99
+    for cut in (np.s_[::2, 3:200], np.s_[::-1, ::-1]):
+        part, seen = rgb[cut][..., ::-1], valid[cut]
+        copies = np.ascontiguousarray(part), np.ascontiguousarray(seen)
+        assert np.array_equal(iqrah2024(part, seen, dilate=7, median=31), iqrah2024(*copies, dilate=7, median=31))
+        assert np.array_equal(colour(part, seen), colour(*copies))
