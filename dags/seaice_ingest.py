@@ -11,6 +11,8 @@ decode once into one COG -> `announce_scenes` wakes `seaice_autolabel` -> `close
 | you see | it means | do |
 |---|---|---|
 | `ingest` pink (skipped) | the product is unusable (truncated, wrong checksum, no data); the log has the reason, `seaice status` lists it | nothing; a newer version from the archive is taken by itself |
+| `search` turquoise (up for reschedule) | the archive does not answer, or its quota is used up; the log says since when and until when | nothing: it goes on by itself; see docs/quota.md |
+| `ingest` pink: put off | the same happened to a scene's files | nothing: a later run takes the scene up |
 | `ingest` orange (retry) | the archive or the disk failed for now | wait |
 | `search` red | a setting is wrong; the message names it | correct it, clear the task |
 
@@ -36,7 +38,7 @@ with DAG(
     doc_md=__doc__,
     tags=["sea-ice", "ingest"],
 ):
-    scenes = task(seaice.search, task_id="search")()
+    scenes = task.sensor(seaice.search, task_id="search", **seaice.WAITING)()
     ingested = task(
         seaice.ingest,
         task_id="ingest",

@@ -10,16 +10,25 @@ import functools
 import inspect
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk import Asset, ExceptionRetryPolicy, RetryAction, RetryRule
+from airflow.sdk import Asset, ExceptionRetryPolicy, PokeReturnValue, RetryAction, RetryRule
 from airflow.sdk.exceptions import AirflowException, AirflowSkipException
 
 import seaice_ops
-from seaice_ops.errors import CorruptProduct, ExpectedSkip, QuotaExceeded, SeaIceError, TrainingFailed, TransientError
+from seaice_ops.errors import (
+    ArchiveUnavailable,
+    CorruptProduct,
+    ExpectedSkip,
+    QuotaExceeded,
+    SeaIceError,
+    TrainingFailed,
+    TransientError,
+)
 from seaice_ops.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -36,7 +45,6 @@ QUEUE_GPU = "gpu"
 #: First match decides. A task that dies without an exception (killed, out of memory) uses its plain retries.
 RETRIES = ExceptionRetryPolicy(
     rules=[
-        RetryRule(QuotaExceeded, RetryAction.RETRY, timedelta(minutes=30), "the archive asked us to wait"),
         RetryRule(TransientError, RetryAction.RETRY, reason="the outside world failed for now"),
         RetryRule(TrainingFailed, RetryAction.RETRY, reason="training resumes at its last finished epoch"),
         RetryRule(SeaIceError, RetryAction.FAIL, reason="trying again would not help; the message says what would"),
@@ -71,6 +79,14 @@ DEFAULT_ARGS: dict[str, Any] = {
 }
 
 
+#: A sensor that gives its worker back between looks. It waits out an outage of a month before it fails.
+WAITING: dict[str, Any] = {
+    "mode": "reschedule",
+    "poke_interval": float(os.environ.get("SEAICE_RETRY_SECONDS", 300)),
+    "timeout": timedelta(days=30).total_seconds(),
+}
+
+
 def stage_task(body: Callable[..., Any]) -> Callable[..., Any]:
     """Make a task's body end as an operator expects: nothing to do and set-aside products are skips with a reason."""
 
@@ -96,7 +112,54 @@ def stage_task(body: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
+def tiles_asked_for(settings: Settings, dag_run: Any) -> tuple[str, ...] | None:
+    """Tiles of the region that a run's conf names, for a season's backfill; None (all tiles) without one."""
+    name = (dag_run.conf or {}).get("region")
+    return settings.region(name).tiles if name else None
+
+
+def waits_for_archive(body: Callable[..., Any]) -> Callable[..., PokeReturnValue]:
+    """Make a sensor's body wait, instead of failing, while the archive does not answer or the quota is used up."""
+
+    @functools.wraps(body)
+    def run(settings: Settings, *args: Any, **context: Any) -> PokeReturnValue:
+        with telling_outages(settings):
+            try:
+                return PokeReturnValue(True, body(settings, *args, **context))
+            except (ArchiveUnavailable, QuotaExceeded) as reason:
+                log.warning("waiting: %s", reason)
+                return PokeReturnValue(False)
+
+    return run
+
+
+def put_off_with_archive(body: Callable[..., Any]) -> Callable[..., Any]:
+    """Make a scene's task end as skipped, with the reason, in an outage: the next run's search takes the scene up."""
+
+    @functools.wraps(body)
+    def run(settings: Settings, *args: Any, **context: Any) -> Any:
+        with telling_outages(settings):
+            try:
+                return body(settings, *args, **context)
+            except (ArchiveUnavailable, QuotaExceeded) as reason:
+                raise AirflowSkipException(f"put off, a later run takes it up: {reason}") from None
+
+    return run
+
+
+@contextmanager
+def telling_outages(settings: Settings) -> Iterator[None]:
+    """After the block, tell people once if an outage began or ended."""
+    from seaice_ops.notify import tell_outage
+
+    try:
+        yield
+    finally:
+        tell_outage(settings)
+
+
 @stage_task
+@waits_for_archive
 def search(
     settings: Settings, *, dag_run: Any, data_interval_start: Any, data_interval_end: Any, **_: Any
 ) -> list[str]:
@@ -104,7 +167,8 @@ def search(
     from seaice_ops.archive import search as stage
 
     if dag_run.run_type == "backfill":
-        request = stage.SearchRequest("sensed", data_interval_start, data_interval_end)
+        tiles = tiles_asked_for(settings, dag_run)
+        request = stage.SearchRequest("sensed", data_interval_start, data_interval_end, tiles)
     else:
         overlap = timedelta(hours=settings.archive.overlap_hours)
         request = stage.SearchRequest("published", data_interval_start - overlap, data_interval_end)
@@ -112,6 +176,7 @@ def search(
 
 
 @stage_task
+@put_off_with_archive
 def ingest(settings: Settings, scene_id: str, **_: Any) -> dict[str, Any]:
     """Fetch one product and decode it into one COG."""
     from seaice_ops.archive import fetch

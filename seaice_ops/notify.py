@@ -14,13 +14,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
+from seaice_ops.archive import breaker
 from seaice_ops.ledger.operations import now
 from seaice_ops.ledger.session import begin
-from seaice_ops.ledger.tables import Map, Scene, SceneState
+from seaice_ops.ledger.tables import Breaker, Map, Scene, SceneState
 from seaice_ops.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -41,6 +42,22 @@ def notify(settings: Settings, subject: str, text: str, level: Level = "error") 
         _quietly("webhook", lambda: _post(settings.notify.webhook_env or "", subject, text, level))
     if settings.notify.email_to:
         _quietly("e-mail", lambda: _mail(settings.notify.email_to, subject, text))
+
+
+def tell_outage(settings: Settings) -> None:
+    """Tell once when the archive's breaker has opened and once when it has closed again, whoever changed it."""
+    state = breaker.current(settings)
+    is_open = state.opened_at is not None
+    with begin(settings) as session:
+        row = update(Breaker).where(Breaker.archive == settings.archive.kind, Breaker.told != is_open)
+        changed: Any = session.execute(row.values(told=is_open))
+    if changed.rowcount and is_open:
+        text = (
+            f"{breaker.sentence(settings.archive.kind, state)}. Nothing is lost: what was not fetched is fetched then."
+        )
+        notify(settings, subject="the archive does not answer", text=text, level="error")
+    elif changed.rowcount:
+        notify(settings, subject="the archive answers again", text=f"{settings.archive.kind} works", level="info")
 
 
 @dataclass(frozen=True)

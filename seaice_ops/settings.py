@@ -214,6 +214,12 @@ class Settings(_Part):
         """All tiles of all regions, sorted."""
         return tuple(sorted({tile for region in self.regions.values() for tile in region.tiles}))
 
+    def region(self, name: str) -> Region:
+        """The region of that name; raises `ConfigError` naming those that there are."""
+        if name not in self.regions:
+            raise ConfigError(f"there is no region {name!r} in the configuration; it has {', '.join(self.regions)}")
+        return self.regions[name]
+
     @property
     def archive_path(self) -> Path:
         """The archive's folder, absolute."""
