@@ -43,6 +43,14 @@ class CorruptProduct(SeaIceError, ValueError):
     """A product cannot be used (truncated, wrong checksum, not XML): set aside with its reason."""
 
 
+class CorruptPart(CorruptProduct):
+    """One of the products that make a merged scene cannot be used: `part` is its id."""
+
+    def __init__(self, *words: object, part: str) -> None:
+        super().__init__(*words)
+        self.part = part
+
+
 class ObjectMissing(SeaIceError, KeyError):
     """An object that the ledger or a caller names is not in the store."""
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
-from seaice_ops.archive.product import Product, ProductFile
+from seaice_ops.archive.product import Product, from_row
 from seaice_ops.archive.source import Archive, open_archive
 from seaice_ops.archive.transfer import is_complete
-from seaice_ops.errors import CorruptProduct
+from seaice_ops.errors import CorruptPart, CorruptProduct
 from seaice_ops.ledger.operations import fail_scene, get_scene, move_scene, recorded
 from seaice_ops.ledger.session import begin
 from seaice_ops.ledger.tables import Scene, SceneState
@@ -54,13 +55,14 @@ def _scenes(settings: Settings, scene_ids: Iterable[str]) -> Iterator[Scene]:
 
 
 def _fetch(settings: Settings, archive: Archive, scene: Scene, summary: Summary) -> None:
-    inbox, product = settings.inbox(scene.id), _product(scene)
-    missing = [file for file in product.files if not is_complete(file, inbox / file.path)]
+    paths: list[Path] = []
     try:
-        paths = archive.fetch(product, missing, inbox)
+        for product, inbox in _products(settings, scene):
+            paths += _bring(archive, product, inbox)
     except CorruptProduct as error:
+        part = error.part if isinstance(error, CorruptPart) else None
         with begin(settings) as session:
-            failed = fail_scene(session, scene.id, str(error))
+            failed = fail_scene(session, scene.id, str(error), part)
         if failed:
             summary.failed[scene.id] = str(error)
             log.warning("%s: %s", scene.id, error)
@@ -71,19 +73,19 @@ def _fetch(settings: Settings, archive: Archive, scene: Scene, summary: Summary)
     (summary.done if moved or paths else summary.unchanged)["scenes"] += 1
 
 
-def _product(scene: Scene) -> Product:
-    """The product as the search found it, from its row."""
-    details = scene.details or {}
-    return Product(
-        id=scene.id,
-        kind=details["kind"],
-        platform=scene.platform,
-        tile=scene.tile,
-        sensed_at=scene.sensed_at,
-        relative_orbit=scene.relative_orbit,
-        baseline=scene.baseline,
-        generated_at=scene.generated_at,
-        published_at=scene.published_at,
-        href=scene.href,
-        files=tuple(ProductFile(**file) for file in details["files"]),
-    )
+def _products(settings: Settings, scene: Scene) -> list[tuple[Product, Path]]:
+    """What is to be brought, and into which folder: the product, or each part of a merged one into its own."""
+    product, inbox = from_row(scene), settings.inbox(scene.id)
+    if not product.parts:
+        return [(product, inbox)]
+    with begin(settings) as session:
+        return [(from_row(get_scene(session, part)), inbox / part) for part in product.parts]
+
+
+def _bring(archive: Archive, product: Product, inbox: Path) -> list[Path]:
+    """The files of `product` that were not complete in `inbox` and now are; raises `CorruptPart` of it."""
+    missing = [file for file in product.files if not is_complete(file, inbox / file.path)]
+    try:
+        return archive.fetch(product, missing, inbox)
+    except CorruptProduct as error:
+        raise CorruptPart(str(error), part=product.id) from error

@@ -1,5 +1,7 @@
 """The archive that is a folder: catalogue entries, bare .SAFE folders, and plain scenes with a sidecar.
 
+`<product>.withdrawn.json` withdraws what was published until its time: such a product is not found any more.
+
 A tile that is none, or that no region of the configuration names, is a problem of the product and is reported by every
 search that meets it (the ledger remembers it, so people are told once). Once the tile is configured, the next search
 that meets the product finds no problem any more and the scene is ingested.
@@ -8,6 +10,7 @@ that meets the product finds no problem any more and the scene is ingested.
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -17,13 +20,16 @@ from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from seaice_ops.archive.product import By, Product, ProductFile, check_path, needed_files, parse_name
+from seaice_ops.archive.product import By, Product, ProductFile, Withdrawn, check_path, needed_files, parse_name
 from seaice_ops.archive.transfer import receive
 from seaice_ops.errors import ConfigError, CorruptProduct, TransientError
 from seaice_ops.regions import TILE
 from seaice_ops.sidecar import PLAIN_NAME, Sidecar, read_model, read_sidecar
 
+log = logging.getLogger(__name__)
+
 _CHUNK = 1 << 20
+_WITHDRAWN = ".withdrawn.json"
 
 
 class _FileEntry(BaseModel):
@@ -42,6 +48,15 @@ class CatalogueEntry(BaseModel):
     name: str
     published: AwareDatetime
     files: dict[str, _FileEntry]
+
+
+class Withdrawal(BaseModel):
+    """`<product>.withdrawn.json`: the product is withdrawn, why, and since when."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cause: str = Field(min_length=1, max_length=1024)
+    at: AwareDatetime
 
 
 class _Kind(BaseModel):
@@ -63,7 +78,23 @@ class FolderArchive:
         """
         wanted = [p for p in map(self._check_tile, self._all()) if p.tile in tiles or p.tile not in self.known]
         inside = [p for p in wanted if not p.tile or start <= _time(p, by) < end]
-        return sorted(inside, key=lambda p: (p.sensed_at, p.id))
+        gone = {w.id: w.at for w in self.withdrawn(None, None)}
+        offered = [p for p in inside if p.id not in gone or p.published_at > gone[p.id]]
+        return sorted(offered, key=lambda p: (p.sensed_at, p.id))
+
+    def withdrawn(self, start: datetime | None, end: datetime | None) -> list[Withdrawn]:
+        """Products withdrawn in [start, end), oldest first; None is no bound. An unreadable file withdraws nothing."""
+        found = []
+        for path in self._paths():
+            if path.name.endswith(_WITHDRAWN):
+                try:
+                    entry = read_model(Withdrawal, path)
+                except CorruptProduct as error:
+                    log.warning("%s", error)
+                    continue
+                found.append(Withdrawn(path.name.removesuffix(_WITHDRAWN), entry.cause, entry.at.astimezone(UTC)))
+        inside = [w for w in found if (start is None or start <= w.at) and (end is None or w.at < end)]
+        return sorted(inside, key=lambda w: (w.at, w.id))
 
     def fetch(self, product: Product, files: Iterable[ProductFile], inbox: Path) -> list[Path]:
         """Copy `files` of `product` into the folder `inbox`, each checked and complete under its own path.
@@ -80,14 +111,19 @@ class FolderArchive:
             paths.append(receive(file, _read(source), inbox / file.path, source=str(source)))
         return paths
 
-    def _all(self) -> Iterator[Product]:
+    def _paths(self) -> list[Path]:
         try:
-            paths = sorted(self.root.iterdir())
+            return sorted(self.root.iterdir())
         except OSError as error:
             raise ConfigError(
                 f"cannot list the archive folder {self.root}: {error.strerror}; set archive.path or SEAICE_ARCHIVE"
             ) from error
+
+    def _all(self) -> Iterator[Product]:
+        paths = self._paths()
         for path in paths:
+            if path.name.endswith(_WITHDRAWN):
+                continue
             if path.suffix == ".json":
                 yield _readable(self._entry, path)
             elif path.suffix == ".SAFE" and path.with_suffix(".json") not in paths:

@@ -1,121 +1,191 @@
 """What to do about what an archive holds: pure decisions from the products found and the ledger's rows.
 
-Of each acquisition the best version is wanted (highest baseline, then newest generation). While a better one is being
-ingested the ready one stays ready; what is older than the best is superseded at once; a best one that failed gives
-way to the next older one.
+Of each acquisition the best version is wanted: the highest baseline, in it the newest generation of each datastrip,
+and where there are several datastrips (two ground stations) their merger. While a better one is being ingested the
+ready one stays ready; what is not the best is superseded by it at once; a best one that failed gives way to the next.
+A withdrawn product is used no more, alone or merged, until the archive publishes it again.
+
+Nothing depends on the order in which an archive's products came to be known.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import UTC, datetime
 
-from seaice_ops.archive.product import Product
-from seaice_ops.ledger.operations import scene_rank
+from seaice_ops.archive.merge import merged, parts_of
+from seaice_ops.archive.product import Product, Withdrawn, files_json, from_row
 from seaice_ops.ledger.tables import Scene, SceneState
+
+_WAITING = (SceneState.DISCOVERED, SceneState.FETCHED)
 
 
 @dataclass(frozen=True)
 class Decision:
-    """The state that a version of an acquisition is to have; `new` where the ledger has no row of it."""
+    """The state that a version of an acquisition is to have; `new` where the ledger has no row of it.
+
+    `product` is what the row is to say of it (None: what it says already).
+    """
 
     id: str
     state: SceneState
     new: bool
     reason: str | None = None
     superseded_by: str | None = None
+    product: Product | None = None
+    withdrawn_at: datetime | None = None
 
 
 @dataclass
 class Plan:
-    """What changes in the ledger, and the ids that are to be fetched now, oldest sensing time first."""
+    """What changes in the ledger, and by acquisition what is to be fetched now: (sensing time, id), or None."""
 
     decisions: list[Decision] = field(default_factory=list)
-    ingest: list[str] = field(default_factory=list)
+    best: dict[str, tuple[datetime, str] | None] = field(default_factory=dict)
+
+    @property
+    def ingest(self) -> list[str]:
+        """The ids that are to be fetched now, oldest sensing time first."""
+        return [id_ for _, id_ in sorted(filter(None, self.best.values()))]
 
 
-def plan(found: Iterable[Product], known: Iterable[Scene]) -> Plan:
+def plan(found: Iterable[Product], known: Iterable[Scene], withdrawn: Iterable[Withdrawn] = ()) -> Plan:
     """Decide about every acquisition among `found` (products) and `known` (all ledger rows of those acquisitions).
 
-    Planning again after the decisions were applied decides nothing and answers the same `ingest`.
+    `withdrawn` are products that the archive offers no more. Planning again after the decisions were applied decides
+    nothing and answers the same `ingest`.
     """
-    products, rows = {p.id: p for p in found}, {r.id: r for r in known}
-    versions: defaultdict[str, list[str]] = defaultdict(list)
+    products, rows, gone = {p.id: p for p in found}, {r.id: r for r in known}, {w.id: w for w in withdrawn}
+    versions: defaultdict[str, list[_Version]] = defaultdict(list)
     for id_ in sorted(products.keys() | rows.keys()):
-        versions[_current(products.get(id_), rows.get(id_)).identity].append(id_)
-    result, order = Plan(), {}
+        version = _Version(products.get(id_), rows.get(id_), gone.get(id_))
+        versions[version.identity].append(version)
+    result = Plan()
     for identity in sorted(versions):
-        best = _decide(versions[identity], products, rows, result.decisions)
-        if best is not None:
-            order[best] = _current(products.get(best), rows.get(best)).sensed_at
-    result.ingest = sorted(order, key=lambda id_: (order[id_], id_))
+        best = _Acquisition(versions[identity]).decide(result.decisions)
+        result.best[identity] = (best.sensed_at, best.id) if best else None
     return result
 
 
-def files_json(product: Product) -> list[dict[str, Any]]:
-    """The files a scene needs as the ledger keeps them, in `Scene.details["files"]`."""
-    return [{"path": file.path, "size": file.size, "checksum": file.checksum} for file in product.files]
+class _Version:
+    """One product of an acquisition: what the archive says of it, what the ledger says, and what holds of both."""
+
+    def __init__(self, product: Product | None, row: Scene | None, gone: Withdrawn | None) -> None:
+        self.product, self.row = product, row
+        self.state = row.state if row is not None else None
+        # What the archive says now, unless that cannot be used.
+        fresh = product is not None and (not product.problem or row is None)
+        self.now = product if product is not None and fresh else from_row(_present(row))
+        self.id = self.now.id
+        self.identity = self.now.identity if fresh else _present(row).identity
+        #: Offered again since means not withdrawn.
+        self.gone = gone if gone and row is not None and product is None and gone.at > row.published_at else None
+
+    @property
+    def usable(self) -> bool:
+        """Whether the version may be ingested, or is ready."""
+        if self.gone or self.state is SceneState.READY:
+            return not self.gone
+        if self.product is not None and self.product.problem:
+            return False
+        if self.state is SceneState.WITHDRAWN:
+            return self.product is not None and self.product.published_at > _withdrawn_at(_present(self.row))
+        # A scene that failed is tried again once what the archive holds of it has changed, or once nothing is wrong
+        # with it any more (no attempt was made: it failed at the search, because its tile was not configured, say).
+        untried = self.row is not None and self.row.attempts == 0
+        return self.state is not SceneState.FAILED or (self.product is not None and (untried or self.differs(self.now)))
+
+    def differs(self, product: Product) -> bool:
+        """Whether `product` has other files than the ledger knows."""
+        return self.row is None or files_json(product.files) != (self.row.details or {}).get("files", [])
 
 
-def _decide(
-    ids: list[str], products: Mapping[str, Product], rows: Mapping[str, Scene], decisions: list[Decision]
-) -> str | None:
-    """Append the decisions about one acquisition's versions; the id to ingest, or None."""
+class _Acquisition:
+    """All versions of one acquisition: products by id, and the mergers of them that the ledger knows."""
 
-    def rank(id_: str) -> tuple[Any, ...]:
-        version = _current(products.get(id_), rows.get(id_))
-        return scene_rank(version.baseline, version.generated_at, version.id)
+    def __init__(self, versions: Sequence[_Version]) -> None:
+        self.singles = {v.id: v for v in versions if v.now.kind != "merged"}
+        self.mergers = {v.id: v for v in versions if v.now.kind == "merged"}
 
-    usable = {id_ for id_ in ids if _usable(products.get(id_), rows.get(id_))}
-    best = max(usable, key=rank, default=None)
-    for id_ in ids:
-        row, product = rows.get(id_), products.get(id_)
-        if id_ not in usable:
-            _refuse(product, row, decisions)
-        elif id_ != best:
-            if row is None or row.state not in (SceneState.SUPERSEDED, SceneState.READY):
-                decisions.append(Decision(id_, SceneState.SUPERSEDED, row is None, superseded_by=best))
-        elif row is None or row.state in (SceneState.FAILED, SceneState.SUPERSEDED) or _changed(product, row):
-            decisions.append(Decision(id_, SceneState.DISCOVERED, row is None))
-    row = rows.get(best or "")
-    return None if row is not None and row.state is SceneState.READY else best
+    def decide(self, decisions: list[Decision]) -> Product | None:
+        """Append what is to change; the product to ingest, or None."""
+        best = self._best()
+        for version in [*self.singles.values(), *self.mergers.values()]:
+            if best is None or version.id != best.id:
+                decisions.extend(self._other(version, best))
+        if best is None:
+            return None
+        version = (self.singles | self.mergers).get(best.id)
+        if version is not None and version.state is SceneState.READY:
+            return None
+        new = version is None or version.row is None
+        if version is None or version.state not in _WAITING or version.differs(best):
+            decisions.append(Decision(best.id, SceneState.DISCOVERED, new, product=best))
+        return best
+
+    def _best(self) -> Product | None:
+        """The best version that may be ingested or is ready."""
+        usable = {id_: v for id_, v in self.singles.items() if v.usable}
+        while parts := parts_of(v.now for v in usable.values()):
+            if len(parts) == 1:
+                return parts[0]
+            whole = merged(parts)
+            known = self.mergers.get(whole.id)
+            if known is None or known.state is not SceneState.FAILED or known.differs(whole):
+                return whole
+            # Together they show nothing: neither does any of them, unless it was ready before.
+            tried = {part.id for part in parts if usable[part.id].state is not SceneState.READY}
+            if not tried:
+                return parts[0]
+            usable = {id_: v for id_, v in usable.items() if id_ not in tried}
+        return None
+
+    def _other(self, version: _Version, best: Product | None) -> Iterator[Decision]:
+        """What is to become of a version that is not the best."""
+        if cause := self._cause(version):
+            if version.state is not SceneState.WITHDRAWN:
+                reason, at = cause
+                yield Decision(version.id, SceneState.WITHDRAWN, new=False, reason=reason, withdrawn_at=at)
+        elif version.product is not None and version.product.problem:
+            yield from _refused(version.product, version.row)
+        elif best is not None and self._gives_way(version, best):
+            new, product = version.row is None, version.product
+            yield Decision(version.id, SceneState.SUPERSEDED, new, superseded_by=best.id, product=product)
+
+    def _cause(self, version: _Version) -> tuple[str, datetime] | None:
+        """Why and when a version was withdrawn, itself or a part of it; None where it was not."""
+        if version.gone:
+            return version.gone.cause, version.gone.at
+        parts = [part for id_ in version.now.parts if (part := self.singles.get(id_))]
+        for part in parts:
+            if part.gone:
+                return f"its part {part.id} was withdrawn: {part.gone.cause}", part.gone.at
+        return None
+
+    def _gives_way(self, version: _Version, best: Product) -> bool:
+        """Whether a version that is not the best is yet to be marked as superseded by it."""
+        row = version.row
+        if version.state is SceneState.READY or not version.usable:
+            return False
+        marked = row is not None and row.state is SceneState.SUPERSEDED and row.superseded_by == best.id
+        return not marked or version.differs(version.now)
 
 
-def _current(product: Product | None, row: Scene | None) -> Product | Scene:
-    """What is known of a version: what the archive says now, unless that cannot be used."""
-    current = row if product is None or (product.problem and row is not None) else product
-    assert current is not None
-    return current
+def _refused(product: Product, row: Scene | None) -> Iterator[Decision]:
+    """A product that the archive offers and nobody can use, told once."""
+    news = row is not None and row.state is SceneState.FAILED and row.attempts == 0 and row.reason != product.problem
+    if row is None or news or row.state in _WAITING:
+        readable = product if row is None or product.tile else None
+        yield Decision(product.id, SceneState.FAILED, row is None, reason=product.problem, product=readable)
 
 
-def _usable(product: Product | None, row: Scene | None) -> bool:
-    """Whether a version may be ingested, or is ready."""
-    if row is not None and row.state is SceneState.READY:
-        return True
-    if product is not None and product.problem:
-        return False
-    if row is None or row.state not in (SceneState.FAILED, SceneState.WITHDRAWN):
-        return True
-    # A scene that failed is tried again once what the archive holds of it has changed, or once nothing is wrong with
-    # it any more (no attempt was made: it failed at the search, because its tile was not configured, for example).
-    return row.state is SceneState.FAILED and product is not None and (row.attempts == 0 or _differs(product, row))
+def _present(row: Scene | None) -> Scene:
+    assert row is not None
+    return row
 
 
-def _changed(product: Product | None, row: Scene) -> bool:
-    """Whether a version that is still to be ingested has other files now than when it was found."""
-    waiting = row.state in (SceneState.DISCOVERED, SceneState.FETCHED)
-    return waiting and product is not None and _differs(product, row)
-
-
-def _differs(product: Product, row: Scene) -> bool:
-    return files_json(product) != (row.details or {}).get("files")
-
-
-def _refuse(product: Product | None, row: Scene | None, decisions: list[Decision]) -> None:
-    if product is None or not product.problem:
-        return
-    untried = row is not None and row.state is SceneState.FAILED and row.attempts == 0 and row.reason != product.problem
-    if row is None or untried or row.state in (SceneState.DISCOVERED, SceneState.FETCHED):
-        decisions.append(Decision(product.id, SceneState.FAILED, row is None, reason=product.problem))
+def _withdrawn_at(row: Scene) -> datetime:
+    at = (row.details or {}).get("withdrawn_at")
+    return datetime.fromisoformat(at) if at else datetime.max.replace(tzinfo=UTC)

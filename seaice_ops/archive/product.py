@@ -11,8 +11,9 @@ from typing import Any, Literal
 
 from seaice_ops.errors import CorruptProduct
 from seaice_ops.ledger.operations import scene_rank
+from seaice_ops.ledger.tables import Scene
 
-Kind = Literal["product", "scene"]
+Kind = Literal["product", "scene", "merged"]
 By = Literal["published", "sensed"]
 
 #: S2B_MSIL1C_20260201T201529_N0511_R028_T01CCV_20260201T214500; names without _Nxxxx are the older form.
@@ -29,6 +30,10 @@ _NEEDED = (
 )
 
 
+#: GRANULE/L1C_T01CCV_A012345_20260201T201530/...: tile, absolute orbit, start of the datastrip.
+_GRANULE = re.compile(r"GRANULE/L1C_T[0-9A-Z]{5}_A\d{6}_(\d{8}T\d{6})/")
+
+
 @dataclass(frozen=True)
 class ProductFile:
     """A file of a product: its path below the product, its size in bytes and ``md5:<hex>`` where they are known."""
@@ -40,10 +45,11 @@ class ProductFile:
 
 @dataclass(frozen=True)
 class Product:
-    """One product, or one plain scene, as an archive offers it.
+    """One product, or one plain scene, as an archive offers it; or products of one acquisition to be merged.
 
     `id` is the name without .SAFE, `baseline` is ``05.11`` or empty, `href` is where the archive finds it again,
-    `files` are those that a scene needs, `problem` says why it cannot be ingested at all.
+    `files` are those that a scene needs, `problem` says why it cannot be ingested at all. `parts` are the ids of the
+    products that a merged one is made of (`archive.merge`), newest first.
     """
 
     id: str
@@ -58,6 +64,7 @@ class Product:
     href: str
     files: tuple[ProductFile, ...] = ()
     problem: str | None = None
+    parts: tuple[str, ...] = ()
 
     @property
     def identity(self) -> str:
@@ -68,6 +75,21 @@ class Product:
     def rank(self) -> tuple[Any, ...]:
         """Orders the versions of one acquisition, best last."""
         return scene_rank(self.baseline, self.generated_at, self.id)
+
+    @property
+    def datastrip(self) -> str:
+        """Start of the datastrip as the granule's folder names it (``20260201T201530``); empty where it does not."""
+        starts = {match[1] for file in self.files if (match := _GRANULE.match(file.path))}
+        return starts.pop() if len(starts) == 1 else ""
+
+
+@dataclass(frozen=True)
+class Withdrawn:
+    """A product that its archive has withdrawn: its id, why, and when (aware UTC)."""
+
+    id: str
+    cause: str
+    at: datetime
 
 
 @dataclass(frozen=True)
@@ -102,6 +124,30 @@ def parse_name(name: str) -> ProductName:
         relative_orbit=int(match["orbit"]),
         tile=match["tile"],
         generated_at=_time(name, match["generated"]),
+    )
+
+
+def files_json(files: Iterable[ProductFile]) -> list[dict[str, Any]]:
+    """The files a scene needs as the ledger keeps them, in `Scene.details["files"]`."""
+    return [{"path": file.path, "size": file.size, "checksum": file.checksum} for file in files]
+
+
+def from_row(scene: Scene) -> Product:
+    """The product as the search found it, from its row in the ledger."""
+    details = scene.details or {}
+    return Product(
+        id=scene.id,
+        kind=details.get("kind", "product"),
+        platform=scene.platform,
+        tile=scene.tile,
+        sensed_at=scene.sensed_at,
+        relative_orbit=scene.relative_orbit,
+        baseline=scene.baseline,
+        generated_at=scene.generated_at,
+        published_at=scene.published_at,
+        href=scene.href,
+        files=tuple(ProductFile(**file) for file in details.get("files", ())),
+        parts=tuple(details.get("parts", ())),
     )
 
 

@@ -1,45 +1,49 @@
-"""The search stage: what the archive holds, planned against the ledger, becomes scene rows and a list to fetch."""
+"""The search stage: what the archive holds, planned against the ledger, becomes scene rows and a list to fetch.
+
+A scheduled search catches up: from each tile's watermark, up to which all that was published is in the ledger. The
+watermark moves in the transaction that keeps what was found, so that whatever ends a run, the next one begins there.
+"""
 
 from __future__ import annotations
 
 import logging
-import shutil
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, select
-from sqlalchemy.orm import Session
+from sqlalchemy import func, select
 
-from seaice_ops.archive.plan import Decision, Plan, files_json, plan
-from seaice_ops.archive.product import By, Product
-from seaice_ops.archive.source import open_archive
+from seaice_ops.archive.intervals import Part, parts, slices
+from seaice_ops.archive.plan import Plan
+from seaice_ops.archive.product import By, Product, Withdrawn
+from seaice_ops.archive.record import record
+from seaice_ops.archive.source import Archive, open_archive
 from seaice_ops.errors import ConfigError
-from seaice_ops.ledger.operations import insert_new, now, recorded
-from seaice_ops.ledger.session import begin
+from seaice_ops.ledger.archives import WITHDRAWN, advance_watermarks, watermarks
+from seaice_ops.ledger.operations import now, recorded
+from seaice_ops.ledger.session import alone, begin
 from seaice_ops.ledger.tables import Scene, SceneState
 from seaice_ops.settings import Settings
 from seaice_ops.summary import Summary
 
 log = logging.getLogger(__name__)
 
-#: A scene that nobody has moved on for so long is nobody's: younger ones are in the hands of the run that found them.
-ABANDONED = timedelta(hours=1)
-
-_UNFINISHED = (SceneState.DISCOVERED, SceneState.FETCHED, SceneState.FAILED)
+_SECOND = timedelta(seconds=1)
 
 
 @dataclass(frozen=True)
 class SearchRequest:
     """Search by publication or sensing time in [start, end), both aware; `tiles` None means all that are configured.
 
-    Raises `ConfigError` where the interval is none.
+    `catch_up` (of a scheduled search by publication): begin at each tile's watermark where that is before `start`, and
+    `archive.overlap_hours` earlier; move the watermarks; and look for withdrawn products. Raises `ConfigError` where
+    the interval is none.
     """
 
     by: By
     start: datetime
     end: datetime
     tiles: tuple[str, ...] | None = None
+    catch_up: bool = False
 
     def __post_init__(self) -> None:
         if self.by not in ("published", "sensed"):
@@ -48,107 +52,95 @@ class SearchRequest:
             raise ConfigError(f"the interval {self.start} to {self.end} has no time zone; give UTC times")
         if self.start >= self.end:
             raise ConfigError(f"the interval from {self.start} to {self.end} is empty")
+        if self.catch_up and self.by != "published":
+            raise ConfigError("only a search by 'published' time can catch up")
 
 
 def run(settings: Settings, request: SearchRequest) -> Summary:
     """Record what is new in the archive; `Summary.items` are the ids of the scenes to fetch now, oldest first.
 
     These are the best versions, not yet ready, of what the search found, and whatever an earlier run abandoned in
-    the same tiles. Products that cannot be ingested are recorded as failed with their reason, once.
+    the same tiles. Products that cannot be ingested are recorded as failed with their reason, once. Raises
+    `TransientError` where the archive does not answer: what was found before that is kept.
     """
     with recorded(settings, "search") as summary:
-        tiles = _tiles(settings, request)
-        found = open_archive(settings).search(tiles, request.by, request.start, request.end)
-        with begin(settings) as session:
-            known = _known(session, found, tiles)
-            decided = plan(found, known)
-            _apply(settings, session, decided, {p.id: p for p in found}, {r.id: r for r in known})
-            summary.items = decided.ingest
-        _report(summary, decided, found)
+        archive, planned = open_archive(settings), Plan()
+        for part in _parts(settings, request):
+            found = archive.search(part.tiles, request.by, part.start, part.end)
+            with alone(settings) as session:
+                decided = record(settings, session, found, part.tiles)
+                if request.catch_up:
+                    # Not beyond the present: what will be published until the interval's end is yet to be found.
+                    reached = min(part.end, now())
+                    advance_watermarks(session, settings.archive.kind, part.tiles, reached)
+            _report(summary, planned, decided, found)
+        if request.catch_up:
+            _find_withdrawn(settings, archive, request.end, summary, planned)
+        summary.items = planned.ingest
     return summary
 
 
-def _tiles(settings: Settings, request: SearchRequest) -> tuple[str, ...]:
+def _parts(settings: Settings, request: SearchRequest) -> list[Part]:
     tiles = settings.tiles if request.tiles is None else request.tiles
     unknown = sorted(set(tiles) - set(settings.tiles))
     if unknown:
         raise ConfigError(f"tiles {', '.join(unknown)} are in no configured region; add them to one")
-    return tiles
+    if not request.catch_up:
+        return [Part(tuple(tiles), request.start, request.end)]
+    with begin(settings) as session:
+        marks = watermarks(session, settings.archive.kind, tiles)
+    return parts(tiles, request.start, request.end, marks, _overlap(settings))
 
 
-def _known(session: Session, found: Iterable[Product], tiles: Iterable[str]) -> list[Scene]:
-    """All rows of what was found and of its acquisitions, and of the acquisitions abandoned in `tiles`."""
-    unfinished = select(Scene.identity).where(
-        Scene.tile.in_(list(tiles)), Scene.state.in_(_UNFINISHED), Scene.updated_at < now() - ABANDONED
-    )
-    conditions: list[ColumnElement[bool]] = [Scene.identity.in_(unfinished)]
-    for first in range(0, len(products := list(found)), 400):  # databases limit the parameters of a statement
-        chunk = products[first : first + 400]
-        ids, identities = [p.id for p in chunk], [p.identity for p in chunk]
-        conditions.append(Scene.id.in_(ids) | Scene.identity.in_(identities))
-    rows: dict[str, Scene] = {}
-    for condition in conditions:
-        # Locked (in one order) so that a decode that ends meanwhile waits for what is decided here.
-        query = select(Scene).where(condition).order_by(Scene.id).with_for_update()
-        rows |= {row.id: row for row in session.scalars(query)}
-    return list(rows.values())
+def _overlap(settings: Settings) -> timedelta:
+    return timedelta(hours=settings.archive.overlap_hours)
 
 
-def _apply(
-    settings: Settings, session: Session, decided: Plan, found: Mapping[str, Product], rows: Mapping[str, Scene]
-) -> None:
-    for decision in decided.decisions:
-        if decision.new:
-            insert_new(session, _row(found[decision.id], decision))
-        else:
-            _update(settings, rows[decision.id], decision, found.get(decision.id))
+def _find_withdrawn(settings: Settings, archive: Archive, end: datetime, summary: Summary, planned: Plan) -> None:
+    """Record what the archive has withdrawn since this was last looked for, or since the ledger's first scene."""
+    with begin(settings) as session:
+        mark = watermarks(session, settings.archive.kind, [WITHDRAWN]).get(WITHDRAWN)
+        first = mark or session.scalar(select(func.min(Scene.discovered_at)))
+    if first is None:
+        return
+    for left, right in slices(first - _overlap(settings), end):
+        listed = archive.withdrawn(left, right)
+        offered = _still_offered(settings, archive, listed)
+        with alone(settings) as session:
+            decided = record(settings, session, offered, withdrawn=listed)
+            advance_watermarks(session, settings.archive.kind, [WITHDRAWN], min(right, now()))
+        _report(summary, planned, decided, offered)
 
 
-def _row(product: Product, decision: Decision) -> Scene:
-    moment = now()
-    return Scene(
-        id=product.id,
-        identity=product.identity,
-        tile=product.tile,
-        platform=product.platform,
-        sensed_at=product.sensed_at,
-        relative_orbit=product.relative_orbit,
-        baseline=product.baseline,
-        generated_at=product.generated_at,
-        published_at=product.published_at,
-        href=product.href,
-        state=decision.state,
-        reason=decision.reason and decision.reason[:2048],
-        attempts=0,
-        superseded_by=decision.superseded_by,
-        details={"kind": product.kind, "files": files_json(product)},
-        discovered_at=moment,
-        updated_at=moment,
-    )
+def _still_offered(settings: Settings, archive: Archive, listed: list[Withdrawn]) -> list[Product]:
+    """What the archive offers of the acquisitions of withdrawn products that the ledger holds.
+
+    A product of which one copy of two was removed is in the list of the withdrawn and is still offered.
+    """
+    at = {product.id: product.at for product in listed}
+    with begin(settings) as session:
+        query = select(Scene).where(Scene.id.in_(list(at)), Scene.state != SceneState.WITHDRAWN)
+        rows = [row for row in session.scalars(query) if at[row.id] > row.published_at]
+    acquisitions = sorted({(row.tile, row.sensed_at) for row in rows})
+    offered = [
+        product
+        for tile, sensed in acquisitions
+        for product in archive.search([tile], "sensed", sensed, sensed + _SECOND)
+    ]
+    return list({product.id: product for product in offered}.values())
 
 
-def _update(settings: Settings, row: Scene, decision: Decision, product: Product | None) -> None:
-    row.state, row.updated_at = decision.state, now()
-    row.reason = decision.reason and decision.reason[:2048]
-    row.superseded_by = decision.superseded_by
-    if decision.state is SceneState.DISCOVERED:
-        row.attempts = 0
-        # Files fetched earlier may not be those that the archive holds now.
-        shutil.rmtree(settings.inbox(row.id), ignore_errors=True)
-    if product is not None:
-        fresh = _row(product, decision)
-        for name in ("identity", "tile", "platform", "sensed_at", "relative_orbit", "generated_at", "published_at"):
-            setattr(row, name, getattr(fresh, name))
-        row.href, row.details = fresh.href, fresh.details
-
-
-def _report(summary: Summary, decided: Plan, found: list[Product]) -> None:
+def _report(summary: Summary, planned: Plan, decided: Plan, found: list[Product]) -> None:
+    planned.best |= decided.best
     for decision in decided.decisions:
         if decision.state is SceneState.FAILED:
             summary.failed[decision.id] = decision.reason or ""
             log.warning("%s: %s", decision.id, decision.reason)
+        elif decision.state is SceneState.WITHDRAWN:
+            summary.done["withdrawn"] += 1
+            log.warning("%s was withdrawn: %s", decision.id, decision.reason)
         elif decision.state is SceneState.SUPERSEDED:
             summary.done["superseded"] += 1
         else:
             summary.done["scenes" if decision.new else "retried"] += 1
-    summary.unchanged["scenes"] = len({p.id for p in found} - {d.id for d in decided.decisions})
+    summary.unchanged["scenes"] += len({p.id for p in found} - {d.id for d in decided.decisions})

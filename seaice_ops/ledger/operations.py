@@ -78,10 +78,17 @@ def move_scene(session: Session, scene_id: str, before: Iterable[SceneState], st
     return bool(result.rowcount)
 
 
-def fail_scene(session: Session, scene_id: str, reason: str) -> bool:
-    """Record that a scene cannot be used, and why: one more attempt, state `failed`."""
+def fail_scene(session: Session, scene_id: str, reason: str, part: str | None = None) -> bool:
+    """Record that a scene cannot be used, and why: one more attempt, state `failed`.
+
+    Where a merged scene fails because of one of its parts, that `part` fails with it, unless it is ready.
+    """
     before = (SceneState.DISCOVERED, SceneState.FETCHED)
-    return move_scene(session, scene_id, before, SceneState.FAILED, reason=reason[:2048], attempts=Scene.attempts + 1)
+    fate: dict[str, Any] = {"reason": reason[:2048], "attempts": Scene.attempts + 1}
+    failed = move_scene(session, scene_id, before, SceneState.FAILED, **fate)
+    if failed and part is not None:
+        move_scene(session, part, (*before, SceneState.SUPERSEDED), SceneState.FAILED, superseded_by=None, **fate)
+    return failed
 
 
 def unlabelled_scenes(session: Session, method: str, version: str) -> list[Scene]:

@@ -13,7 +13,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.orm import Session
@@ -115,6 +115,15 @@ def begin(settings: Settings) -> Iterator[Session]:
         Session(_engine(settings.ledger), expire_on_commit=False) as session,
         session.begin(),
     ):
+        yield session
+
+
+@contextmanager
+def alone(settings: Settings) -> Iterator[Session]:
+    """`begin`, one such transaction at a time: for decisions that depend on which rows are not there yet."""
+    with begin(settings) as session:
+        if session.get_bind().dialect.name == "postgresql":  # SQLite has one writer at a time anyway
+            session.execute(text("SELECT pg_advisory_xact_lock(72177322)"))
         yield session
 
 

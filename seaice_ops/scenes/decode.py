@@ -14,11 +14,12 @@ import rasterio
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from seaice_ops.errors import CorruptProduct, ExpectedSkip, TransientError, writing
+from seaice_ops.errors import CorruptPart, CorruptProduct, ExpectedSkip, TransientError, writing
 from seaice_ops.imagery import NODATA
 from seaice_ops.ledger.operations import fail_scene, get_scene, move_scene, recorded, scene_rank
 from seaice_ops.ledger.session import begin
 from seaice_ops.ledger.tables import Scene, SceneState
+from seaice_ops.scenes.merged import open_merged
 from seaice_ops.scenes.plain import open_plain
 from seaice_ops.scenes.sentinel2 import open_product
 from seaice_ops.scenes.source import Source
@@ -74,8 +75,9 @@ def _decode(settings: Settings, store: ObjectStore, scene: Scene, summary: Summa
     try:
         values = _write(store, scene, inbox, settings.labels.ceiling)
     except (CorruptProduct, ExpectedSkip) as error:
+        part = error.part if isinstance(error, CorruptPart) else None
         with begin(settings) as session:
-            failed = fail_scene(session, scene.id, str(error))
+            failed = fail_scene(session, scene.id, str(error), part)
         if failed:
             (summary.skipped if isinstance(error, ExpectedSkip) else summary.failed)[scene.id] = str(error)
             log.warning("%s: %s", scene.id, error)
@@ -102,9 +104,7 @@ def _files_are_there(settings: Settings, scene: Scene, inbox: Path) -> bool:
 
 def _write(store: ObjectStore, scene: Scene, inbox: Path, ceiling: float) -> dict[str, Any]:
     """Put the scene's COG into the store; the columns of its ready row."""
-    details = scene.details or {}
-    plain = details["kind"] == "scene"
-    source = open_plain(scene, inbox, ceiling) if plain else open_product(scene, inbox)
+    details, source = scene.details or {}, _open(scene, inbox, ceiling)
     if source.sun_zenith is not None and source.sun_zenith >= NIGHT:
         raise ExpectedSkip(f"night: the sun stood {source.sun_zenith:.1f} degrees from the zenith")
     # A folder of its own: a task that is thought dead may still be decoding the same scene.
@@ -127,6 +127,13 @@ def _write(store: ObjectStore, scene: Scene, inbox: Path, ceiling: float) -> dic
         "valid_share": share,
         "details": {**details, **source.details},
     }
+
+
+def _open(scene: Scene, inbox: Path, ceiling: float) -> Source:
+    kind = (scene.details or {})["kind"]
+    if kind == "scene":
+        return open_plain(scene, inbox, ceiling)
+    return open_merged(scene, inbox) if kind == "merged" else open_product(scene, inbox)
 
 
 def _write_cog(path: Path, scene: Scene, source: Source) -> float:

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seaice_ops.archive.plan import Plan, files_json, plan
-from seaice_ops.archive.product import Product, ProductFile
+from seaice_ops.archive.plan import Plan, plan
+from seaice_ops.archive.product import Product, ProductFile, files_json
 from seaice_ops.ledger.operations import scene_rank
 from seaice_ops.ledger.tables import Scene, SceneState
 
@@ -40,13 +40,17 @@ def row(product: Product, state: SceneState, attempts: int = 0, reason: str | No
         id=product.id,
         identity=product.identity,
         tile=product.tile,
+        platform=product.platform,
+        relative_orbit=product.relative_orbit,
         baseline=product.baseline,
         generated_at=product.generated_at,
+        published_at=product.published_at,
+        href=product.href,
         sensed_at=product.sensed_at,
         state=state,
         attempts=attempts,
         reason=reason,
-        details={"files": files_json(product)},
+        details={"kind": product.kind, "files": files_json(product.files), "parts": list(product.parts)},
     )
 
 
@@ -116,7 +120,9 @@ def test_a_product_with_a_problem_supersedes_nothing():
 
 def test_damage_to_the_archive_does_not_touch_what_is_ready():
     lost = replace(NEW, problem="not JSON", tile="", platform="", sensed_at=T0 + timedelta(days=9))
-    result = plan([lost, OLD], [row(NEW, SceneState.READY), row(OLD, SceneState.SUPERSEDED)])
+    older = row(OLD, SceneState.SUPERSEDED)
+    older.superseded_by = NEW.id
+    result = plan([lost, OLD], [row(NEW, SceneState.READY), older])
     assert (states(result), result.ingest) == ({}, [])
 
 
@@ -144,13 +150,12 @@ class World:
 
     def search(self, found: list[Product]) -> Plan:
         result = plan(found, self.rows.values())
-        products = {p.id: p for p in found}
         for decision in result.decisions:
             if decision.new:
                 assert decision.id not in self.rows
-                self.rows[decision.id] = row(products[decision.id], decision.state, reason=decision.reason)
-            else:
-                self.rows[decision.id].state = decision.state
+                self.rows[decision.id] = row(decision.product, decision.state, reason=decision.reason)
+            self.rows[decision.id].state = decision.state
+            self.rows[decision.id].superseded_by = decision.superseded_by
         return result
 
     def ingest(self, ids: list[str], broken: set[str]) -> None:

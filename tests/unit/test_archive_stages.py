@@ -123,7 +123,8 @@ def test_abandoned_scenes_of_the_same_tiles_are_offered_whatever_the_interval(se
         set_state(settings, name, state)
         for hours, offered in ((0, []), (2, [name])):  # at first the run that found it is at work on it
             with begin(settings) as session:
-                session.get_one(Scene, name).updated_at = now() - timedelta(hours=hours)
+                scene = session.get_one(Scene, name)
+                scene.updated_at, scene.claimed_by = now() - timedelta(hours=hours), "another run"
             assert look(settings, "sensed", *later, ("01CCV",)).items == offered
 
 

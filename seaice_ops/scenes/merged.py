@@ -1,0 +1,74 @@
+"""Decoding one acquisition received by two ground stations: the newest part's pixels, the others' where it has none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seaice_ops.errors import CorruptPart, CorruptProduct
+from seaice_ops.imagery import NODATA
+from seaice_ops.ledger.tables import Scene
+from seaice_ops.scenes.sentinel2 import open_product
+from seaice_ops.scenes.source import Source
+
+Strips = Iterator[tuple[int, NDArray[np.int16]]]
+
+
+def open_merged(scene: Scene, inbox: Path) -> Source:
+    """The parts of `scene` in `inbox`, each in a folder of its own, as one source; the sun stands as in the newest.
+
+    Each part has its own offsets. Raises `CorruptPart` naming the part that cannot be used, also where it does not lie
+    on the newest part's grid.
+    """
+    ids: list[str] = (scene.details or {})["parts"]
+    sources = [_open(scene, part, inbox / part) for part in ids]
+    newest = sources[0]
+    for part, source in zip(ids, sources, strict=True):
+        if source.grid != newest.grid:
+            raise CorruptPart(f"{part} lies on {source.grid}, its other part {ids[0]} on {newest.grid}", part=part)
+    offsets = {part: dict(source.details["offsets"]) for part, source in zip(ids, sources, strict=True)}
+    return Source(
+        grid=newest.grid,
+        bands=newest.bands,
+        sun_zenith=newest.sun_zenith,
+        tags={**newest.tags, "PARTS": " ".join(ids)},
+        details={**newest.details, "part_offsets": offsets},
+        strips=lambda: _strips(ids, [source.strips for source in sources]),
+    )
+
+
+def fill(newest: NDArray[np.int16], other: NDArray[np.int16]) -> NDArray[np.int16]:
+    """(bands, rows, columns): `newest`, with the whole pixels of `other` where it lacks a band and `other` none."""
+    taken = (newest == NODATA).any(axis=0) & (other != NODATA).all(axis=0)
+    return np.where(taken, other, newest)
+
+
+def _open(scene: Scene, part: str, folder: Path) -> Source:
+    with _naming(part):
+        return open_product(scene, folder)
+
+
+def _strips(ids: Sequence[str], parts: Sequence[Callable[[], Strips]]) -> Strips:
+    readers = [_named(part, strips()) for part, strips in zip(ids, parts, strict=True)]
+    for (row, strip), *others in zip(*readers, strict=True):
+        for _, other in others:
+            strip = fill(strip, other)
+        yield row, strip
+
+
+def _named(part: str, strips: Strips) -> Strips:
+    with _naming(part):
+        yield from strips
+
+
+@contextmanager
+def _naming(part: str) -> Iterator[None]:
+    """Make what is wrong with a part's files name the part."""
+    try:
+        yield
+    except CorruptProduct as error:
+        raise CorruptPart(str(error), part=part) from error
