@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
+from seaice_ops.archive import breaker, quota
+from seaice_ops.archive.cdse import CdseArchive
+from seaice_ops.archive.credentials import credentials
 from seaice_ops.archive.folder import FolderArchive
-from seaice_ops.archive.product import By, Product, ProductFile
+from seaice_ops.archive.http import open_wire
+from seaice_ops.archive.product import By, Product, ProductFile, Withdrawn
 from seaice_ops.settings import Settings
+
+T = TypeVar("T")
 
 
 class Archive(Protocol):
-    """Where products are found and fetched from; both can be repeated at any time."""
+    """Where products are found and fetched from; everything can be repeated at any time."""
 
     def search(self, tiles: Collection[str], by: By, start: datetime, end: datetime) -> list[Product]:
         """Products of `tiles` published (or sensed) in [start, end), sorted by sensing time."""
@@ -23,7 +30,40 @@ class Archive(Protocol):
         """Bring `files` of `product` into `inbox`, each under its own path, checked and complete."""
         ...
 
+    def withdrawn(self, start: datetime, end: datetime) -> list[Withdrawn]:
+        """Products that the archive withdrew in [start, end), by time; none where it tells of none."""
+        ...
+
 
 def open_archive(settings: Settings) -> Archive:
-    """The archive of `settings`; a folder is the only kind."""
-    return FolderArchive(settings.archive_path, frozenset(settings.tiles))
+    """The archive of `settings`. Raises `ConfigError` where its credentials cannot be read."""
+    if settings.archive.kind in quota.LOCAL:
+        return FolderArchive(settings.archive_path, frozenset(settings.tiles))
+    meter = quota.meter(settings)
+    wire = open_wire(settings.archive.http, meter)
+    return _Polite(CdseArchive(settings, wire, credentials(settings)), settings, meter)
+
+
+@dataclass(frozen=True)
+class _Polite:
+    """An archive over the network: left alone while its breaker is open, and its use told to the ledger."""
+
+    archive: Archive
+    settings: Settings
+    meter: quota.Meter
+
+    def search(self, tiles: Collection[str], by: By, start: datetime, end: datetime) -> list[Product]:
+        return self._ask(lambda: self.archive.search(tiles, by, start, end))
+
+    def fetch(self, product: Product, files: Iterable[ProductFile], inbox: Path) -> list[Path]:
+        return self._ask(lambda: self.archive.fetch(product, files, inbox))
+
+    def withdrawn(self, start: datetime, end: datetime) -> list[Withdrawn]:
+        return self._ask(lambda: self.archive.withdrawn(start, end))
+
+    def _ask(self, what: Callable[[], T]) -> T:
+        with breaker.guarded(self.settings):
+            try:
+                return what()
+            finally:
+                self.meter.flush()

@@ -7,7 +7,9 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
+
+from blake3 import blake3
 
 from seaice_ops.archive.product import ProductFile
 from seaice_ops.errors import CorruptProduct, writing
@@ -52,7 +54,7 @@ def is_complete(file: ProductFile, target: Path) -> bool:
 def check(file: ProductFile, chunks: Iterable[bytes], source: str) -> None:
     """Read `chunks` to their end; raises `CorruptProduct` where their size or checksum is not `file`'s."""
     algorithm, _, expected = (file.checksum or "md5:").partition(":")
-    digest, size = hashlib.new(algorithm, usedforsecurity=False), 0
+    digest, size = _digest(algorithm), 0
     for chunk in chunks:
         digest.update(chunk)
         size += len(chunk)
@@ -60,6 +62,11 @@ def check(file: ProductFile, chunks: Iterable[bytes], source: str) -> None:
         raise CorruptProduct(f"{source} has {size} bytes, {file.size} were published")
     if expected and digest.hexdigest() != expected:
         raise CorruptProduct(f"{source} has {algorithm} {digest.hexdigest()}, {expected} was published")
+
+
+def _digest(algorithm: str) -> Any:
+    """A hash object: `hashlib`'s, or that of BLAKE3."""
+    return blake3() if algorithm == "blake3" else hashlib.new(algorithm, usedforsecurity=False)
 
 
 def _copied(chunks: Iterable[bytes], stream: IO[bytes]) -> Iterator[bytes]:

@@ -1,0 +1,49 @@
+"""What the catalogues of Sentinel-2 products have in common: a name, files, and a time of publication."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from seaice_ops.archive.product import Product, ProductFile, needed_files, parse_name
+from seaice_ops.errors import CorruptProduct
+
+#: When nothing better is known.
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def entry(name: str, href: str, files: Iterable[ProductFile], published: datetime | None) -> Product:
+    """The product called `name`, with those of `files` that a scene needs.
+
+    What makes it unusable (its name, its level, a missing file) is its `problem`. Not published at a known time, it
+    counts as published when it was generated.
+    """
+    try:
+        parsed = parse_name(name)
+    except CorruptProduct as error:
+        return unusable(name, "", href, published, str(error))
+    product = Product(
+        id=name.removesuffix(".SAFE"),
+        kind="product",
+        platform=parsed.platform,
+        tile=parsed.tile,
+        sensed_at=parsed.sensed_at,
+        relative_orbit=parsed.relative_orbit,
+        baseline=parsed.baseline,
+        generated_at=parsed.generated_at,
+        published_at=published or parsed.generated_at,
+        href=href,
+    )
+    if parsed.level != "L1C":
+        return replace(product, problem=f"{name} is a Level-{parsed.level[1:]} product; only Level-1C is ingested")
+    try:
+        return replace(product, files=needed_files(name, files))
+    except CorruptProduct as error:
+        return replace(product, problem=str(error))
+
+
+def unusable(name: str, tile: str, href: str, seen: datetime | None, problem: str) -> Product:
+    """A product of `tile` that nobody can use, and why."""
+    seen = seen or _EPOCH
+    return Product(name[:128], "product", "", tile, seen, 0, "", seen, seen, href, problem=problem)
