@@ -163,15 +163,17 @@ def telling_outages(settings: Settings) -> Iterator[None]:
 def search(
     settings: Settings, *, dag_run: Any, data_interval_start: Any, data_interval_end: Any, **_: Any
 ) -> list[str]:
-    """Find what the archive holds for the run's interval: by sensing time in a backfill, else by publication."""
+    """Find what the archive holds: in a backfill what was sensed in the run's interval, else what was published.
+
+    A scheduled run begins where the last one that succeeded ended, however long ago that was.
+    """
     from seaice_ops.archive import search as stage
 
     if dag_run.run_type == "backfill":
         tiles = tiles_asked_for(settings, dag_run)
         request = stage.SearchRequest("sensed", data_interval_start, data_interval_end, tiles)
     else:
-        overlap = timedelta(hours=settings.archive.overlap_hours)
-        request = stage.SearchRequest("published", data_interval_start - overlap, data_interval_end)
+        request = stage.SearchRequest("published", data_interval_start, data_interval_end, catch_up=True)
     return report(stage.run(settings, request)).items
 
 

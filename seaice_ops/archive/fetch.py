@@ -10,8 +10,8 @@ from pathlib import Path
 from seaice_ops.archive.product import Product, from_row
 from seaice_ops.archive.source import Archive, open_archive
 from seaice_ops.archive.transfer import is_complete
-from seaice_ops.errors import CorruptPart, CorruptProduct
-from seaice_ops.ledger.operations import fail_scene, get_scene, move_scene, recorded
+from seaice_ops.errors import CorruptPart, CorruptProduct, TransientError
+from seaice_ops.ledger.operations import fail_scene, get_scene, move_scene, recorded, release_scene
 from seaice_ops.ledger.session import begin
 from seaice_ops.ledger.tables import Scene, SceneState
 from seaice_ops.settings import Settings
@@ -67,6 +67,10 @@ def _fetch(settings: Settings, archive: Archive, scene: Scene, summary: Summary)
             summary.failed[scene.id] = str(error)
             log.warning("%s: %s", scene.id, error)
         return
+    except TransientError:
+        with begin(settings) as session:
+            release_scene(session, scene.id)
+        raise
     summary.bytes_in += sum(path.stat().st_size for path in paths)
     with begin(settings) as session:
         moved = move_scene(session, scene.id, (SceneState.DISCOVERED,), SceneState.FETCHED)

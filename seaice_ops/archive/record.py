@@ -56,7 +56,7 @@ def _caller() -> str:
 def _known(session: Session, found: Sequence[Product], ids: Sequence[str], tiles: Collection[str]) -> list[Scene]:
     """All rows of what was found, of `ids` and of their acquisitions, and of the acquisitions abandoned in `tiles`."""
     # What a run of the same caller had in hand is taken up at once: it is that run, repeated.
-    nobodys = (Scene.updated_at < now() - ABANDONED) | (Scene.claimed_by == _caller())
+    nobodys = (Scene.updated_at < now() - ABANDONED) | Scene.claimed_by.is_(None) | (Scene.claimed_by == _caller())
     unfinished = select(Scene.identity).where(Scene.tile.in_(list(tiles)), Scene.state.in_(_UNFINISHED), nobodys)
     conditions: list[ColumnElement[bool]] = [Scene.identity.in_(unfinished)]
     ids, identities = [*ids, *(p.id for p in found)], sorted({p.identity for p in found})

@@ -18,10 +18,10 @@ from seaice_ops.archive.product import By, Product, Withdrawn
 from seaice_ops.archive.record import record
 from seaice_ops.archive.source import Archive, open_archive
 from seaice_ops.errors import ConfigError
-from seaice_ops.ledger.archives import WITHDRAWN, advance_watermarks, watermarks
 from seaice_ops.ledger.operations import now, recorded
 from seaice_ops.ledger.session import alone, begin
 from seaice_ops.ledger.tables import Scene, SceneState
+from seaice_ops.ledger.watermarks import WITHDRAWN, advance_watermarks, watermarks
 from seaice_ops.settings import Settings
 from seaice_ops.summary import Summary
 

@@ -91,6 +91,11 @@ def fail_scene(session: Session, scene_id: str, reason: str, part: str | None = 
     return failed
 
 
+def release_scene(session: Session, scene_id: str) -> None:
+    """The run that had the scene in hand could not go on with it: the next run that looks may take it up at once."""
+    session.execute(update(Scene).where(Scene.id == scene_id).values(claimed_by=None))
+
+
 def unlabelled_scenes(session: Session, method: str, version: str) -> list[Scene]:
     """Ready scenes without labels by this version of this method, oldest first."""
     labelled = select(LabelSet.scene_id).where(LabelSet.method == method, LabelSet.version == version)
