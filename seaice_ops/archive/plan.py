@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from seaice_ops.archive.merge import merged, parts_of
-from seaice_ops.archive.product import Product, Withdrawn, files_json, from_row
+from seaice_ops.archive.product import Product, Withdrawn, from_row, same_files
 from seaice_ops.ledger.tables import Scene, SceneState
 
 _WAITING = (SceneState.DISCOVERED, SceneState.FETCHED)
@@ -98,8 +98,8 @@ class _Version:
         return self.state is not SceneState.FAILED or (self.product is not None and (untried or self.differs(self.now)))
 
     def differs(self, product: Product) -> bool:
-        """Whether `product` has other files than the ledger knows."""
-        return self.row is None or files_json(product.files) != (self.row.details or {}).get("files", [])
+        """Whether `product` has other files than the ledger knows; what one of both does not tell is no difference."""
+        return self.row is None or not same_files(product.files, from_row(self.row).files)
 
 
 class _Acquisition:

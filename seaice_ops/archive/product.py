@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
@@ -31,7 +31,7 @@ _NEEDED = (
 
 
 #: GRANULE/L1C_T01CCV_A012345_20260201T201530/...: tile, absolute orbit, start of the datastrip.
-_GRANULE = re.compile(r"GRANULE/L1C_T[0-9A-Z]{5}_A\d{6}_(\d{8}T\d{6})/")
+_GRANULE = re.compile(r"GRANULE/L(?:1C|2A)_T[0-9A-Z]{5}_A\d{6}_(\d{8}T\d{6})/")
 
 
 @dataclass(frozen=True)
@@ -130,6 +130,14 @@ def parse_name(name: str) -> ProductName:
 def files_json(files: Iterable[ProductFile]) -> list[dict[str, Any]]:
     """The files a scene needs as the ledger keeps them, in `Scene.details["files"]`."""
     return [{"path": file.path, "size": file.size, "checksum": file.checksum} for file in files]
+
+
+def same_files(one: Sequence[ProductFile], other: Sequence[ProductFile]) -> bool:
+    """Whether both lists name the same files; a size or checksum that one of them does not know is no difference."""
+    if [file.path for file in one] != [file.path for file in other]:
+        return False
+    told = [pair for a, b in zip(one, other, strict=True) for pair in ((a.size, b.size), (a.checksum, b.checksum))]
+    return all(None in pair or pair[0] == pair[1] for pair in told)
 
 
 def from_row(scene: Scene) -> Product:
