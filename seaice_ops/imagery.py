@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from rasterio.windows import Window
 
+from seaice_ops.errors import CorruptProduct
 from seaice_ops.ledger.tables import Scene
 from seaice_ops.storage.rasters import Grid, open_raster
 from seaice_ops.storage.store import ObjectStore
@@ -22,6 +26,10 @@ NODATA = -32_768
 #: The bands of a scene COG made from Sentinel-2, in order. A plain true-colour scene has RGB_BANDS only.
 BANDS = ("B02", "B03", "B04", "B08", "B11")
 RGB_BANDS = ("B04", "B03", "B02")
+
+#: Pixels from which on a connected region of exact (0, 0, 0) at a picture's border is taken for no-data where its file
+#: says nothing. Very dark water has real zeros, but scattered ones.
+BLACK_REGION = 1024
 
 #: Rows read at a time: a few rows of blocks.
 _ROWS = 2048
@@ -37,6 +45,32 @@ def true_colour(reflectance: NDArray[np.int16], ceiling: float) -> NDArray[np.ui
     return np.asarray(cv2.merge([cv2.LUT(band.view(np.uint16), table) for band in reflectance]), np.uint8)
 
 
+def black_border(rgb: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Where 4-connected regions of exact (0, 0, 0) of `BLACK_REGION` pixels or more touch the border of a
+    (rows, columns, 3) u8 picture: no-data, where a file says nothing of it."""
+    regions = cv2.inRange(rgb, (0, 0, 0), (0, 0, 0))  # 255: black, not looked at yet
+    rows, columns = regions.shape
+    border = np.zeros((rows, columns), np.bool_)
+    border[[0, -1]] = border[:, [0, -1]] = True
+    for row, column in np.argwhere(border & (regions == 255)).tolist():
+        if regions[row, column] == 255:
+            area = cv2.floodFill(regions, None, (column, row), 1)[0]
+            if area < BLACK_REGION:
+                cv2.floodFill(regions, None, (column, row), 0)
+    return np.asarray(regions == 1)
+
+
+def check_png(path: Path) -> None:
+    """Decode a whole PNG once; raises `CorruptProduct`. GDAL answers a truncated one with arbitrary numbers instead."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # a whole tile is as large as one
+            with Image.open(path) as image:
+                image.load()
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise CorruptProduct(f"{path} cannot be decoded: {error}") from error
+
+
 def read_bands(
     store: ObjectStore, scene: Scene, bands: Sequence[str] = BANDS
 ) -> tuple[NDArray[np.int16], NDArray[np.bool_], Grid]:
@@ -47,6 +81,22 @@ def read_bands(
     with _pixels(store, scene) as dataset:
         values = dataset.read(_indexes(scene, bands))
         return values, (values != NODATA).all(axis=0), Grid.of(dataset)
+
+
+@contextmanager
+def strips(
+    store: ObjectStore, scene: Scene, bands: Sequence[str]
+) -> Iterator[tuple[Callable[[int, int], NDArray[np.int16]], Grid]]:
+    """A function (first row, row after the last) -> (bands, rows, columns) int16 reflectance x 10000 of a ready
+    scene, for who cannot hold a whole one, and the scene's grid."""
+    with _pixels(store, scene) as dataset:
+        indexes = _indexes(scene, bands)
+
+        def read(top: int, bottom: int) -> NDArray[np.int16]:
+            window = Window.from_slices((top, bottom), (0, dataset.width))
+            return np.asarray(dataset.read(indexes, window=window), np.int16)
+
+        yield read, Grid.of(dataset)
 
 
 def read_true_colour(

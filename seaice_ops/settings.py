@@ -131,7 +131,9 @@ class ArchiveSettings(_Part):
 class LabelSettings(_Part):
     """How scenes are auto-labelled (method.md section 2)."""
 
-    method: Literal["colour", "iqrah2024"] = Field("colour", description="the labels that training learns from")
+    method: Literal["colour", "iqrah2024", "reflectance"] = Field(
+        "colour", description="the labels that training learns from"
+    )
     ceiling: float = Field(0.3558, gt=0, le=1.5, description="reflectance shown as 255 in the true colour")
     water_max: int = Field(30, ge=0, le=253, description="V of the darkest colours, called open water")
     thin_max: int = Field(204, ge=1, le=254, description="V up to which ice is called thin / young")
@@ -140,14 +142,19 @@ class LabelSettings(_Part):
 
     def version(self, method: str) -> str:
         """The version of `method`'s labels: its algorithm's number and a hash of the settings it depends on."""
-        parameters = self.model_dump(exclude={"method"} | (_FILTER_ONLY if method == "colour" else set()))
+        parameters = self.model_dump(exclude={"method"} | _UNUSED[method])
         digest = hashlib.sha256(json.dumps(parameters, sort_keys=True).encode()).hexdigest()[:8]
         return f"{_LABEL_ALGORITHM[method]}-{digest}"
 
 
 #: Raised by hand whenever an algorithm changes what it answers, so that its labels are made anew.
-_LABEL_ALGORITHM = {"colour": 1, "iqrah2024": 2}
+_LABEL_ALGORITHM = {"colour": 1, "iqrah2024": 2, "reflectance": 1}
 _FILTER_ONLY = {"dilate_m", "median_m"}
+_UNUSED = {
+    "colour": _FILTER_ONLY,
+    "iqrah2024": set[str](),
+    "reflectance": _FILTER_ONLY | {"water_max", "thin_max"},
+}
 
 
 class TrainingSettings(_Part):

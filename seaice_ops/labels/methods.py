@@ -12,10 +12,12 @@ from rasterio.crs import CRS
 from seaice_ops.errors import ConfigError
 from seaice_ops.labels.colour import colour
 from seaice_ops.labels.iqrah2024 import iqrah2024, kernel
+from seaice_ops.labels.reflectance_rgb import reflectance_rgb
+from seaice_ops.labels.result import Labels
 from seaice_ops.settings import LabelSettings
 from seaice_ops.storage.rasters import Grid
 
-Method = Literal["colour", "iqrah2024"]
+Method = Literal["colour", "iqrah2024", "reflectance"]
 METHODS: tuple[Method, ...] = get_args(Method)
 
 _METRES_PER_DEGREE = 111_195.0
@@ -36,11 +38,20 @@ def label_pixels(
 
     Returns (rows, columns) u8 legend codes, NODATA exactly where not `valid`.
     """
+    return labels_of_picture(rgb, valid, pixel_m, method, settings).classes
+
+
+def labels_of_picture(
+    rgb: NDArray[np.uint8], valid: NDArray[np.bool_], pixel_m: float, method: Method, settings: LabelSettings
+) -> Labels:
+    """`label_pixels` with all that the method knows."""
     limits = {"water_max": settings.water_max, "thin_max": settings.thin_max}
+    if method == "reflectance":
+        return reflectance_rgb(rgb, valid)
     if method == "colour":
-        return colour(rgb, valid, **limits)
+        return Labels(colour(rgb, valid, **limits))
     dilate, median = kernel(settings.dilate_m, pixel_m), kernel(settings.median_m, pixel_m)
-    return iqrah2024(rgb, valid, dilate=dilate, median=median, **limits)
+    return Labels(iqrah2024(rgb, valid, dilate=dilate, median=median, **limits))
 
 
 def pixel_metres(grid: Grid) -> float | None:

@@ -22,8 +22,11 @@ from rasterio.errors import RasterioError
 
 from seaice_ops import legend
 from seaice_ops.errors import ConfigError, CorruptProduct, ObjectMissing, TransientError
-from seaice_ops.imagery import read_true_colour
-from seaice_ops.labels.methods import Method, known_method, label_pixels, pixel_metres
+from seaice_ops.imagery import read_true_colour, strips
+from seaice_ops.labels.methods import Method, known_method, labels_of_picture, pixel_metres
+from seaice_ops.labels.reflectance import from_strips
+from seaice_ops.labels.reflectance_model import BANDS
+from seaice_ops.labels.result import Labels
 from seaice_ops.ledger.operations import insert_new, now, recorded, unlabelled_scenes
 from seaice_ops.ledger.session import begin
 from seaice_ops.ledger.tables import LabelSet, Scene, SceneState
@@ -117,19 +120,24 @@ def label_scene(settings: Settings, store: ObjectStore, scene: Scene, method: Me
 def label_raster(
     settings: Settings, store: ObjectStore, scene: Scene, method: Method
 ) -> tuple[bytes, dict[str, float]]:
-    """A scene's labels as a COG (u8, no-data 255, legend colours), and each class's share of the scene's pixels.
+    """A scene's labels as a COG (u8, no-data 255), and each class's share of the scene's pixels.
 
-    The shares are by slug, with no_data among them, and sum to 1.
+    The bands: class (with the legend's colours where it is the only one), and of a method that knows them confidence
+    and reasons. The shares are by slug, with no_data among them, and sum to 1.
     """
-    codes, grid = _codes(settings, store, scene, method)
+    labels, grid = _labels(settings, store, scene, method)
     tags = {
         "method": method,
         "version": settings.labels.version(method),
         "scene": scene.id,
         "parameters": json.dumps(settings.labels.model_dump(exclude={"method"}), sort_keys=True),
     }
-    data = cog_bytes(codes[None], grid, nodata=legend.NODATA, names=("class",), tags=tags, colours=legend.COLOURS)
-    return data, class_shares(codes)
+    bands = {"class": labels.classes, "confidence": labels.confidence, "reasons": labels.reasons}
+    known = {name: band for name, band in bands.items() if band is not None}
+    colours = legend.COLOURS if len(known) == 1 else None  # a GeoTIFF of several bands takes no palette
+    stacked = np.stack(list(known.values()))
+    data = cog_bytes(stacked, grid, nodata=legend.NODATA, names=tuple(known), tags=tags, colours=colours)
+    return data, class_shares(labels.classes)
 
 
 def class_shares(codes: NDArray[np.uint8]) -> dict[str, float]:
@@ -142,9 +150,12 @@ def class_shares(codes: NDArray[np.uint8]) -> dict[str, float]:
     }
 
 
-def _codes(settings: Settings, store: ObjectStore, scene: Scene, method: Method) -> tuple[NDArray[np.uint8], Grid]:
+def _labels(settings: Settings, store: ObjectStore, scene: Scene, method: Method) -> tuple[Labels, Grid]:
     where = f"{store.url}/{scene.key}"
     try:
+        if method == "reflectance" and set(BANDS) <= set(scene.bands or ()):
+            with strips(store, scene, BANDS) as (read, grid):
+                return from_strips(read, (grid.height, grid.width), scene.sun_zenith), grid
         rgb, valid, grid = read_true_colour(store, scene, settings.labels.ceiling)
     except RasterioError as error:
         if hashlib.sha256(store.get(scene.key or "")).hexdigest() == scene.sha256:
@@ -153,7 +164,7 @@ def _codes(settings: Settings, store: ObjectStore, scene: Scene, method: Method)
     pixel_m = pixel_metres(grid)
     if pixel_m is None:
         raise CorruptProduct(f"{where} has no CRS, so its pixel size is unknown; decode the scene again")
-    return label_pixels(rgb, valid, pixel_m, method, settings.labels), grid
+    return labels_of_picture(rgb, valid, pixel_m, method, settings.labels), grid
 
 
 def _pending(settings: Settings, method: Method, request: LabelRequest, summary: Summary) -> list[Scene]:

@@ -1,0 +1,55 @@
+"""Pixels on the edge of two classes: which of the two they hold more of, by brightness alone.
+
+A pixel that is part water and part snow has the brightness of thin ice. Where brightness changes by a third or more
+within two pixels, a pixel in between belongs to the class of the darkest or of the brightest neighbour, whichever it
+is nearer to: linear mixing of two surfaces, and half of each is the limit.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from seaice_ops.legend import THICK, THIN, WATER
+
+#: How far the labels of an array's pixels reach.
+REACH = 3
+
+Codes = NDArray[np.uint8]
+
+
+def unmixed(classes: Codes, brightness: NDArray[np.int16]) -> Codes:
+    """`classes` (rows, columns) u8 with the pixels between two surfaces given to the nearer one.
+
+    `brightness` (rows, columns) int16. Codes above THICK (no class) have no say and keep theirs.
+    """
+    near, wide = np.ones((3, 3), np.uint8), np.ones((5, 5), np.uint8)
+    darkest, brightest = cv2.erode(brightness, wide), cv2.dilate(brightness, wide)
+    step = brightness_step(darkest, brightest)
+    low, high = lowest(classes, wide), highest(classes, wide)
+    between = step & (high - low == 1) & (classes <= THICK)
+    across = step & (classes == THIN) & (lowest(classes, near) == WATER) & (highest(classes, near) == THICK)
+    brighter = brightness > darkest + (brightest - darkest) // 2
+    return np.where(between | across, np.where(brighter, high, low), classes).astype(np.uint8)
+
+
+def brightness_step(darkest: cv2.typing.MatLike, brightest: cv2.typing.MatLike) -> NDArray[np.bool_]:
+    """Where brightness changes by a third of the brighter side or more."""
+    return np.asarray(brightest - darkest > brightest // 3)
+
+
+def on_edge(classes: Codes) -> NDArray[np.bool_]:
+    """(rows, columns) bool: pixels of a class with another class among the eight around them."""
+    near = np.ones((3, 3), np.uint8)
+    return np.asarray((lowest(classes, near) < highest(classes, near)) & (classes <= THICK))
+
+
+def lowest(classes: Codes, window: Codes) -> Codes:
+    """The least class within the window; codes above THICK have no say."""
+    return np.asarray(cv2.erode(classes, window), np.uint8)
+
+
+def highest(classes: Codes, window: Codes) -> Codes:
+    """The greatest class within the window; codes above THICK have no say."""
+    return np.asarray(cv2.dilate(np.where(classes <= THICK, classes, np.uint8(0)), window), np.uint8)

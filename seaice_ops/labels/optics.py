@@ -1,0 +1,82 @@
+"""What a nadir-looking Sentinel-2 band sees through air, thin cloud and a cloud's shadow: closed formulas on arrays.
+
+Rayleigh optical depths: Hansen & Travis 1974 (Space Sci. Rev. 16, eq. 2.30) at sea level. Ozone: absorption
+coefficients of the Chappuis bands (Bogumil et al. 2003) times 0.3 atm cm. Path reflectance: single scattering.
+Cloud: a layer that scatters without absorbing in the visible, two-stream with the surface below
+(Lenoble 1993, Atmospheric Radiative Transfer, ch. 10).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+#: Centres of B02, B04, B08 and B11 in micrometres (Sentinel-2A spectral responses, ESA).
+WAVELENGTHS = {"B02": 0.4924, "B04": 0.6646, "B08": 0.8328, "B11": 1.6137}
+
+#: Vertical optical depth of 0.3 atm cm of ozone.
+_OZONE = {"B02": 0.006, "B04": 0.014, "B08": 0.0, "B11": 0.0}
+
+#: Marine polar background aerosol at 550 nm, with its Angstrom exponent (Tomasi et al. 2007, JGR 112).
+_AEROSOL, _ANGSTROM = 0.05, 1.2
+
+
+@dataclass(frozen=True)
+class Air:
+    """Cloudless air in one band under one sun: `path` its own reflectance, `transmittance` down and up together
+    (scattering and ozone), `back` what it throws back of the light from below, `diffuse` the share of the light at
+    the surface that comes from the sky."""
+
+    path: float
+    transmittance: float
+    back: float
+    diffuse: float
+
+
+def air(band: str, sun_zenith: float) -> Air:
+    """The air in `band` with the sun `sun_zenith` degrees from the zenith, seen straight down."""
+    mu = max(math.cos(math.radians(sun_zenith)), 0.05)
+    wavelength = WAVELENGTHS[band]
+    rayleigh, aerosol = rayleigh_depth(wavelength), _AEROSOL * (wavelength / 0.55) ** -_ANGSTROM
+    slant = 1 + 1 / mu
+    scatter = 0.75 * (1 + mu * mu) * rayleigh + 0.15 * aerosol  # phase functions near 180 degrees less the zenith
+    depth = rayleigh + aerosol
+    path = scatter / (4 * (1 + mu)) * (1 - math.exp(-depth * slant)) / depth
+    forward = rayleigh / 2 + aerosol / 5  # what scattering takes out of the light, both ways
+    ozone = math.exp(-_OZONE[band] * slant)
+    total = math.exp(-forward / mu)
+    back = 0.92 * rayleigh * math.exp(-rayleigh) + 0.2 * aerosol  # isotropic light from below (Kaufman 1989)
+    return Air(path * ozone, total * math.exp(-forward) * ozone, back, 1 - math.exp(-depth / mu) / total)
+
+
+def rayleigh_depth(wavelength: float) -> float:
+    """Vertical Rayleigh optical depth at sea level; `wavelength` in micrometres."""
+    square = wavelength**-2
+    return 0.008569 * square * square * (1 + 0.0113 * square + 0.00013 * square * square)
+
+
+def lit(surface: Floats, diffuse: float, sunlight: Floats) -> Floats:
+    """Apparent reflectance of a surface that gets the share `sunlight` (0..1) of the direct beam, and all the sky."""
+    return surface * ((1 - diffuse) * sunlight + diffuse)
+
+
+def under_cloud(surface: Floats, cloud: Floats, absorbed: Floats) -> Floats:
+    """Reflectance of a surface below a cloud that reflects `cloud` and takes `absorbed` of the light on each way."""
+    through = 1 - cloud - absorbed
+    return cloud + through * through * surface / (1 - cloud * surface)
+
+
+def at_satellite(surface: Floats, through: Air) -> Floats:
+    """Top-of-atmosphere reflectance of what lies below the air."""
+    return through.path + through.transmittance * surface / (1 - through.back * surface)
+
+
+def at_surface(seen: Floats, through: Air) -> Floats:
+    """The inverse of `at_satellite`."""
+    above_path = seen - through.path
+    return above_path / (through.transmittance + through.back * above_path)

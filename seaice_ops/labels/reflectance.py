@@ -1,0 +1,116 @@
+"""Labels from calibrated reflectance: class, confidence and reasons of every pixel (method.md section 2.4).
+
+Each pixel is compared with a physical model of ice, water, cloud, shadow and air under the scene's sun
+(`reflectance_model`). From the scene as a whole comes only its snow: what the brightest clear snow reflects in the
+blue, red and near infrared sets the scene's gains. Then a pixel's label depends on nothing but itself and, at edges,
+on the eight pixels around it, so that fields and leads of any width are alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seaice_ops import legend
+from seaice_ops.imagery import NODATA, SCALE
+from seaice_ops.labels import edges, optics, reasons
+from seaice_ops.labels.reflectance_model import BANDS, SNOW
+from seaice_ops.labels.reflectance_table import band_codes, cell_index, nearest_zenith, table
+from seaice_ops.labels.result import NONE, Labels
+
+#: Sun zenith in degrees from which on brightness says little (LOW_SUN) and nothing (210): at 80 degrees the direct
+#: beam crosses 5.6 atmospheres, at 85 more than 10, and slopes of 5 degrees lie in their own shadow.
+LOW_SUN, NO_SUN = 80.0, 85.0
+
+#: Confidence in % below which a pixel under cloud or in shadow is 205.
+HIDDEN = 50
+
+#: The sun where a scene does not say: the middle of the polar season.
+USUAL_ZENITH = 66.0
+
+_SAMPLE = 1024  # rows and columns of the lattice that the scene's snow is looked for on
+_STRIP = 512
+
+#: (first row, row after the last) -> (4, rows, columns) int16 stored reflectance of BANDS.
+Reader = Callable[[int, int], NDArray[np.int16]]
+
+
+def reflectance(bands: NDArray[np.int16], sun_zenith: float | None) -> Labels:
+    """Label a whole scene: `bands` (4, rows, columns) int16 reflectance x 10000 in BANDS order, NODATA (-32768) where
+    not observed; `sun_zenith` in degrees. A pixel that lacks a band is NODATA (255)."""
+    return from_strips(lambda top, bottom: bands[:, top:bottom], bands.shape[1:], sun_zenith)
+
+
+def from_strips(read: Reader, shape: tuple[int, ...], sun_zenith: float | None, strip: int = _STRIP) -> Labels:
+    """`reflectance` of a scene of `shape` (rows, columns) that is read twice, `strip` rows at a time; the labels do
+    not depend on `strip`."""
+    rows, columns = shape
+    zenith = USUAL_ZENITH if sun_zenith is None else sun_zenith
+    planes = np.empty((3, rows, columns), np.uint8)
+    if zenith >= NO_SUN:
+        codes, cells = np.zeros((4, 65_536), np.uint8), np.zeros((1, 4), np.uint8)
+    else:
+        codes, cells = band_codes(zenith, gains(_lattice(read, rows, columns), zenith)), table(nearest_zenith(zenith))
+    for top in range(0, rows, strip):
+        bottom = min(top + strip, rows)
+        first, last = max(0, top - edges.REACH), min(rows, bottom + edges.REACH)
+        for plane, piece in zip(planes, _label(read(first, last), codes, cells, zenith), strict=True):
+            plane[top:bottom] = piece[top - first : bottom - first]
+    return Labels(*planes)
+
+
+def gains(sample: NDArray[np.int16], zenith: float) -> tuple[float, ...]:
+    """What each of BANDS is to be divided by, so that the scene's snow is as bright as the model's; 1 at 1.6 um.
+
+    `sample` (4, n) int16 stored reflectance. Snow is bright and flat from blue to near infrared and dark at 1.6 um,
+    which cloud is not. Where fewer than one pixel in 200 is, nothing is known and nothing changed.
+    """
+    seen = sample[:, (sample != NODATA).all(axis=0)] / SCALE
+    blue, red, infrared, short = (
+        optics.at_surface(values, optics.air(band, zenith)) for values, band in zip(seen, BANDS, strict=True)
+    )
+    snow = (red > 0.55) & (infrared > 0.85 * red) & (short < 0.28 * infrared)
+    if snow.sum() < max(50, snow.size // 200):
+        return 1.0, 1.0, 1.0, 1.0
+    bright = snow & (red > 0.9 * np.percentile(red[snow], 90))
+    found = [float(np.median(band[bright])) for band in (blue, red, infrared)]
+    return *(float(np.clip(a / b, 0.8, 1.2)) for a, b in zip(found, _SNOW, strict=True)), 1.0
+
+
+#: The model's brightest snow in B02, B04, B08.
+_SNOW = (0.97 * SNOW, 0.95 * SNOW, 0.92 * SNOW)
+
+
+def _lattice(read: Reader, rows: int, columns: int) -> NDArray[np.int16]:
+    """(4, n) int16: every k-th pixel of every k-th row, the same however the scene is read."""
+    step = max(1, min(rows, columns) // _SAMPLE)
+    taken = []
+    for top in range(0, rows, _STRIP):
+        bands = read(top, min(top + _STRIP, rows))
+        taken.append(bands[:, (-top) % step :: step, ::step].reshape(len(bands), -1))
+    return np.concatenate(taken, axis=1)
+
+
+def _label(
+    bands: NDArray[np.int16], codes: NDArray[np.uint8], cells: NDArray[np.uint8], zenith: float
+) -> tuple[NDArray[np.uint8], ...]:
+    """Class, confidence and reasons of a strip, right from `edges.REACH` pixels inside it."""
+    index = cell_index(codes, bands)
+    found = cells.view(np.uint32).ravel()[index].view(np.uint8).reshape(*index.shape, 4)
+    classes, confidence, why, _ = (np.ascontiguousarray(found[..., i]) for i in range(4))
+    why[(bands == np.iinfo(np.int16).max).any(axis=0)] |= reasons.SATURATED
+    if zenith >= LOW_SUN:
+        why |= reasons.LOW_SUN
+    if zenith >= NO_SUN:
+        classes[:] = legend.LOW_SUN
+    classes[(confidence < HIDDEN) & ((why & (reasons.CLOUD | reasons.SHADOW)) > 0)] = legend.CLOUD
+    classes[(bands == NODATA).any(axis=0)] = legend.NODATA
+    classes = edges.unmixed(classes, bands[BANDS.index("B04")])
+    edge = edges.on_edge(classes)
+    why[edge] |= reasons.MIXED_EDGE
+    confidence[edge] = confidence[edge] // 4 * 3
+    confidence[classes > legend.THICK] = NONE
+    why[classes == legend.NODATA] = 0
+    return classes, confidence, why

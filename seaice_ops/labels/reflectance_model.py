@@ -1,0 +1,109 @@
+"""Our own picture of what sea ice looks like from above: surfaces and skies drawn evenly from published ranges.
+
+Surfaces, as reflectance in B02, B04, B08, B11 (Brandt et al. 2005, J. Climate 18; Zatko & Warren 2015, Annals of
+Glaciology 56(69); Grenfell & Perovich 1984, JGR 89; snow grains: Wiscombe & Warren 1980, J. Atmos. Sci. 37):
+water 0.02-0.08 with foam; young ice 0.06 (dark nilas) to 0.45 (grey-white), darker in the infrared the thicker the
+light's way through ice; bare first-year and older ice 0.45-0.75; snow 0.8-1.0 whose grains of 0.05-1 mm set 1.6 um
+(0.03-0.25) and part of the near infrared. Snow on young ice raises it towards snow.
+
+A table of these draws (`reflectance_table`) is what a pixel is compared with, so the ranges and the shares of skies
+are the labeller's whole prior knowledge. Nothing here is random: an additive recurrence fills the ranges evenly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seaice_ops.labels import optics
+from seaice_ops.legend import THICK, THIN, WATER
+
+BANDS = ("B02", "B04", "B08", "B11")
+
+#: Reflectance of the brightest snow in the visible, to which a scene is brought.
+SNOW = 0.9
+
+#: Snow-covered young ice counts as thin up to this share of full snow cover: legend.py's optical classes.
+SNOWED_IN = 0.9
+
+#: Shares of the draws: clear, haze or cloud, shadow, both.
+_SKIES = (0.45, 0.30, 0.20, 0.05)
+_DIMENSIONS = 16
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Draws:
+    """`bands` (4, n) top-of-atmosphere reflectance of BANDS, and what made it: `classes` (n,) u8 legend codes,
+    `cloud` (n,) reflectance of the cloud, `sunlight` (n,) share of the direct beam that arrives."""
+
+    bands: Floats
+    classes: NDArray[np.uint8]
+    cloud: Floats
+    sunlight: Floats
+
+
+def draw(count: int, sun_zenith: float) -> Draws:
+    """`count` pixels, each class a third of them, under a sun `sun_zenith` degrees from the zenith."""
+    u = _even(count)
+    kind = np.arange(count) % 3
+    surfaces, classes = _surface(kind, u)
+    sky = np.searchsorted(np.cumsum(_SKIES)[:-1], u[8], side="right")
+    cloud = np.where(sky % 2 == 1, 0.7 * u[9] ** 1.5, 0.02 * u[9])
+    sunlight = np.where(sky >= 2, 0.15 + 0.85 * u[10], 1.0)
+    bands = np.empty((len(BANDS), count))
+    for index, band in enumerate(BANDS):
+        air = optics.air(band, sun_zenith)
+        below = optics.lit(surfaces[index] * (1 + 0.02 * (u[12] - 0.5)), air.diffuse, sunlight)
+        part, absorbed = (0.5 + 0.5 * u[11], 0.05) if band == "B11" else (1.0, 0.0)
+        bands[index] = optics.at_satellite(optics.under_cloud(below, part * cloud, absorbed * cloud), air)
+        haze = 1 + 0.3 * (u[13] - 0.5)  # pressure and aerosol are not ours to know
+        bands[index] += air.path * (haze - 1)
+    return Draws(bands, classes, cloud, sunlight)
+
+
+def _surface(kind: NDArray[np.int64], u: Floats) -> tuple[Floats, NDArray[np.uint8]]:
+    """(4, n) surface reflectance and its class: kind 0 water, 1 young ice with or without snow, 2 thick ice."""
+    snow = snow_spectrum(u[0], SNOW * (0.92 + 0.12 * u[1]))
+    cover = np.maximum(0.0, (u[2] - 0.4) / 0.6)
+    young = ice_spectrum(0.06 * (0.45 / 0.06) ** u[3], u[4], u[5])
+    old = ice_spectrum(0.5 + 0.25 * u[3], u[4], 0.7 * u[5])
+    open_sea = water_spectrum(u[3], 0.03 * u[4] ** 3)
+    whole = np.minimum(1.0, (1 - u[2]) / 0.25)
+    thin = young + cover * (snow - young)
+    thick = old + whole * (snow - old)
+    surface = np.select([kind == 0, kind == 1], [open_sea, thin], thick)
+    classes = np.select([kind == 0, (kind == 1) & (cover < SNOWED_IN)], [WATER, THIN], THICK)
+    return surface, classes.astype(np.uint8)
+
+
+def water_spectrum(blue: Floats, foam: Floats) -> Floats:
+    """(4, n) reflectance of the sea straight down: `blue` 0..1 how much light comes back up, `foam` flat on top."""
+    up = np.array([[0.02], [0.004], [0.001], [0.0]]) * (0.5 + blue)
+    return up + np.array([[0.006], [0.005], [0.004], [0.002]]) + foam
+
+
+def ice_spectrum(visible: Floats, wet: Floats, rough: Floats) -> Floats:
+    """(4, n) reflectance of bare ice: `visible` in the blue-green; `wet` 0..1 how steeply it falls to the near
+    infrared, `rough` 0..1 what its surface scatters at 1.6 um."""
+    red = visible * (1.0 - 0.12 * wet)
+    infrared = red * (0.92 - 0.35 * wet)
+    short = 0.01 + np.minimum(visible, 0.3) * (0.03 + 0.13 * rough)
+    return np.stack([visible, red, infrared, short])
+
+
+def snow_spectrum(fine: Floats, level: Floats) -> Floats:
+    """(4, n) reflectance of snow: `fine` 0 (old, 1 mm) .. 1 (new, 0.05 mm), `level` in the visible (sun, slope)."""
+    return level * np.stack([np.ones_like(fine), 0.97 + 0.02 * fine, 0.90 + 0.09 * fine, 0.04 + 0.18 * fine])
+
+
+def _even(count: int) -> Floats:
+    """(16, n) numbers in [0, 1) that fill the cube evenly (additive recurrence, Roberts 2018)."""
+    root = 2.0
+    for _ in range(64):
+        root = (1 + root) ** (1 / (_DIMENSIONS + 1))
+    steps = root ** -np.arange(1, _DIMENSIONS + 1, dtype=np.float64)
+    return np.asarray((0.5 + steps[:, None] * np.arange(1, count + 1)) % 1.0)

@@ -1,0 +1,121 @@
+"""What a combination of band values means: the share of each class among the draws of our model that look like it.
+
+A pixel's four bands are reduced to a cell: brightness (B04), near infrared and blue against red, and 1.6 um, each on
+a logarithmic scale of the reflectance below the air. `table` fills the cells from `reflectance_model.draw`; looking
+a pixel up is the whole classification, so it costs the same whatever the physics.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from seaice_ops.imagery import NODATA, SCALE
+from seaice_ops.labels import optics, reasons
+from seaice_ops.labels.reflectance_model import BANDS, Draws, draw
+from seaice_ops.legend import CLASSES
+
+#: Cells of brightness, near infrared to red, blue to red, and 1.6 um.
+SHAPE = (96, 24, 16, 32)
+_DRAWS = 1 << 19
+
+#: A step of the codes is 2 %; cells are 2 steps wide, 8 at 1.6 um. Where the first cell begins:
+_STEP = 0.02
+_FIRST = {"B04": 56, "B08": -38, "B02": -8}
+
+#: Cloud reflectance and lost share of the direct beam from which on a pixel counts as under cloud or in shadow.
+_HAZY, _SHADED = 0.1, 0.15
+
+Floats = NDArray[np.float32]
+
+
+def nearest_zenith(sun_zenith: float) -> int:
+    """The zenith distance, even whole degrees, whose table serves `sun_zenith`."""
+    return 2 * round(sun_zenith / 2)
+
+
+@lru_cache(maxsize=4)
+def table(zenith: int) -> NDArray[np.uint8]:
+    """(cells, 4) u8 for a sun that many degrees from the zenith: class, confidence in %, reasons, 0.
+
+    Confidence is the class's share of the draws in and around the cell.
+    """
+    draws = draw(_DRAWS, zenith)
+    stored = np.clip(np.rint(draws.bands * SCALE), NODATA + 1, 32_767).astype(np.int16)
+    return _cells(cell_index(band_codes(zenith), stored[:, None]).ravel(), draws)
+
+
+def band_codes(sun_zenith: float, gains: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0)) -> NDArray[np.uint8]:
+    """(4, 65536) u8: the code of every stored number (int16 taken as uint16) of each of BANDS, after the air is taken
+    away and the reflectance divided by the band's gain."""
+    stored = np.arange(65_536, dtype=np.uint16).view(np.int16) / SCALE
+    codes = []
+    for band, gain in zip(BANDS, gains, strict=True):
+        air = optics.air(band, sun_zenith)
+        surface = optics.at_surface(np.maximum(stored, air.path - 0.1), air) / gain
+        shift, least = (0.01, 0.004) if band == "B11" else (0.04, 0.01)
+        codes.append(np.log(np.maximum(surface + shift, least) / least) / _STEP)
+    return np.clip(np.rint(codes), 0, 255).astype(np.uint8)
+
+
+def cell_index(codes: NDArray[np.uint8], bands: NDArray[np.int16]) -> NDArray[np.int32]:
+    """(rows, columns) i32 cell of each pixel of `bands` (4, rows, columns), stored reflectance in BANDS order."""
+    blue, red, infrared, short = (
+        cv2.LUT(np.ascontiguousarray(band).view(np.uint16), levels) for band, levels in zip(bands, codes, strict=True)
+    )
+    index = cv2.LUT(red, _PLACES["B04"])
+    for name, band in (("B08", infrared), ("B02", blue)):
+        index += cv2.LUT(cv2.addWeighted(band, 1, red, -1, -_FIRST[name]), _PLACES[name])
+    index += cv2.LUT(short, _PLACES["B11"])
+    return np.asarray(index, np.int32)
+
+
+def _places() -> dict[str, NDArray[np.int32]]:
+    """What each level adds to the index: of B04's code, of a band's code less B04's and its first, of B11's code."""
+    level = np.arange(256)
+    cells = {"B04": (level - _FIRST["B04"]) // 2, "B08": level // 2, "B02": level // 2, "B11": level // 8}
+    strides = [int(np.prod(SHAPE[axis + 1 :])) for axis in range(len(SHAPE))]
+    return {
+        band: (np.clip(cell, 0, size - 1) * stride).astype(np.int32)
+        for (band, cell), size, stride in zip(cells.items(), SHAPE, strides, strict=True)
+    }
+
+
+_PLACES = _places()
+
+
+def _cells(index: NDArray[np.int32], draws: Draws) -> NDArray[np.uint8]:
+    shares = [_spread(_sums(index, draws.classes == code)) for code in CLASSES]
+    total = shares[0] + shares[1] + shares[2]
+    likely = np.stack(shares) / total
+    cloud, shade = (_spread(_sums(index, what)) / total for what in (draws.cloud, 1 - draws.sunlight))
+    flags = np.where(cloud > _HAZY, reasons.CLOUD, 0) | np.where(shade > _SHADED, reasons.SHADOW, 0)
+    best = np.array(CLASSES, np.uint8)[likely.argmax(axis=0)]
+    confidence = np.floor(100 * likely.max(axis=0))
+    return np.stack([best, confidence, flags, np.zeros_like(best)], axis=-1).astype(np.uint8).reshape(-1, 4)
+
+
+def _sums(index: NDArray[np.int32], weights: NDArray[np.generic]) -> Floats:
+    return np.bincount(index, weights, minlength=int(np.prod(SHAPE))).reshape(SHAPE).astype(np.float32)
+
+
+def _spread(counts: Floats) -> Floats:
+    """Counts shared with neighbouring cells, and a trace of those of farther ones where there are none."""
+    near = _blurred(_blurred(counts))
+    blocks = counts.reshape([part for size in SHAPE for part in (size // 8, 8)]).sum(axis=(1, 3, 5, 7))
+    far = _blurred(blocks) + 1e-3 * _blurred(_blurred(_blurred(blocks))) + 1e-6 * blocks.mean() + 1e-9
+    for axis in range(far.ndim):
+        far = far.repeat(8, axis=axis)
+    return np.asarray(near + 1e-7 * far, np.float32)
+
+
+def _blurred(counts: Floats) -> Floats:
+    """Each axis smoothed by (1, 2, 1) / 4; what crosses an end stays at it."""
+    for axis in range(counts.ndim):
+        ends = np.pad(counts, [(1, 1) if axis == other else (0, 0) for other in range(counts.ndim)], mode="edge")
+        ends = np.moveaxis(ends, axis, 0)
+        counts = np.moveaxis((ends[:-2] + 2 * ends[1:-1] + ends[2:]) / 4, 0, axis)
+    return counts
