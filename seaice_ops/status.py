@@ -87,9 +87,11 @@ def _labels(session: Session, settings: Settings, scores: dict[str, list[dict[st
 
 
 def _scores(session: Session) -> dict[str, list[dict[str, Any]]]:
-    """The evaluations of each subject, newest first."""
+    """The scores of each subject, newest first; agreement between labellers and flags are no scores."""
     found = defaultdict(list)
     for row in session.scalars(select(Evaluation).order_by(Evaluation.created_at.desc(), Evaluation.against.desc())):
+        if "accuracy" not in row.metrics:
+            continue
         figures = {name: row.metrics.get(name) for name in FIGURES}
         found[row.subject].append(
             {"against": row.against, "dataset": row.dataset, "at": _iso(row.created_at), **figures}
