@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
-from rasterio.enums import ColorInterp
+from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.windows import Window
 
 from seaice_ops.errors import CorruptProduct
-from seaice_ops.imagery import NODATA, RGB_BANDS
+from seaice_ops.imagery import NODATA, RGB_BANDS, black_border, check_png
 from seaice_ops.ledger.tables import Scene
 from seaice_ops.scenes.bands import colour_table
 from seaice_ops.scenes.source import STRIP, Source, decoding, open_image, read_rows
@@ -29,7 +28,7 @@ def open_plain(scene: Scene, inbox: Path, ceiling: float) -> Source:
     sidecar = read_sidecar(inbox / f"{scene.id}.json")
     path, ceiling = inbox / sidecar.image, sidecar.ceiling or ceiling
     if path.suffix.lower() == ".png":
-        _check_png(path)
+        check_png(path)
     with open_image(path) as dataset:
         grid = Grid(sidecar.crs, sidecar.transform, dataset.width, dataset.height)
     return Source(
@@ -42,24 +41,26 @@ def open_plain(scene: Scene, inbox: Path, ceiling: float) -> Source:
     )
 
 
-def _check_png(path: Path) -> None:
-    """Decode the whole file once with Pillow: GDAL answers a truncated PNG with arbitrary numbers, not an error."""
-    try:
-        with Image.open(path) as image:
-            image.load()
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise CorruptProduct(f"{path} cannot be decoded: {error}") from error
-
-
 def _strips(path: Path, grid: Grid, sidecar: Sidecar, ceiling: float) -> Iterator[tuple[int, NDArray[np.int16]]]:
     table = colour_table(ceiling)
     with open_image(path, grid) as dataset:
         _check_colours(path, dataset)
+        rgb = np.empty((grid.height, grid.width, 3), np.uint8)
+        for band in range(3):
+            rgb[..., band] = read_rows(path, dataset, band + 1, 0, grid.height)
+        unsaid = black_border(rgb) if _says_nothing(dataset, sidecar) else None
         for row in range(0, grid.height, STRIP):
-            rows = min(STRIP, grid.height - row)
-            rgb = np.stack([read_rows(path, dataset, band, row, rows) for band in (1, 2, 3)])
-            observed = _mask(path, dataset, row, rows) & ~_is_nodata(rgb, sidecar.nodata)
-            yield row, np.where(observed, table[rgb], np.int16(NODATA))
+            rows = slice(row, row + STRIP)
+            strip = rgb[rows].transpose(2, 0, 1)
+            observed = _mask(path, dataset, row, strip.shape[1]) & ~_is_nodata(strip, sidecar.nodata)
+            if unsaid is not None:
+                observed &= ~unsaid[rows]
+            yield row, np.where(observed, table[strip], np.int16(NODATA))
+
+
+def _says_nothing(dataset: Any, sidecar: Sidecar) -> bool:
+    """Neither sidecar nor file tells what was not observed."""
+    return sidecar.nodata is None and MaskFlags.all_valid in dataset.mask_flag_enums[0]
 
 
 def _mask(path: Path, dataset: Any, row: int, rows: int) -> NDArray[np.bool_]:

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from published import exact_median, filtered_codes, masked_oracle
 
+from seaice_ops.imagery import black_border
 from seaice_ops.labels.colour import colour
-from seaice_ops.labels.image import black_border
 from seaice_ops.labels.iqrah2024 import iqrah2024, kernel, median_blur, otsu
 
 

@@ -14,7 +14,7 @@ from rasterio.transform import Affine
 from seaice_ops.archive import fetch, search
 from seaice_ops.archive.fetch import FetchRequest
 from seaice_ops.archive.search import SearchRequest
-from seaice_ops.imagery import read_true_colour
+from seaice_ops.imagery import black_border, read_true_colour
 from seaice_ops.ledger.session import begin
 from seaice_ops.ledger.tables import Scene, SceneState
 from seaice_ops.scenes import decode
@@ -88,11 +88,13 @@ def test_the_real_ross_sea_scene(settings, archive, outside_data):
     assert dict(ingest(settings).done) == {"scenes": 1}
     rgb, valid = colours(settings, "ross_B")
     np.testing.assert_array_equal(rgb, original)
-    assert valid.all()
+    corner = black_border(original)  # its sidecar and file say nothing of no-data
+    assert corner.sum() == 3709
+    np.testing.assert_array_equal(valid, ~corner)
     scene = ready(settings, "ross_B")
     assert scene.bands == ["B04", "B03", "B02"]
     assert (scene.crs, scene.transform, scene.width) == ("EPSG:32701", [43.5, 0, ORIGIN[0], 0, -43.5, ORIGIN[1]], 506)
-    assert (scene.valid_share, scene.sun_zenith, scene.details["ceiling"]) == (1.0, 66.0, CEILING)
+    assert (scene.valid_share, scene.sun_zenith, scene.details["ceiling"]) == (1 - 3709 / 506**2, 66.0, CEILING)
     assert scene.key == "scenes/01CCV/2019/11/ross_B.tif"
     assert not settings.inbox("ross_B").exists()
 
@@ -114,6 +116,17 @@ def test_nodata_is_all_three_channels_equal(settings, archive):
     assert np.argwhere(~valid).tolist() == [[0, 0], [0, 2]]
     np.testing.assert_array_equal(out, rgb)  # zero where nothing was observed, and zero is what nodata was
     assert ready(settings, "wedge").valid_share == 254 / 256
+
+
+@pytest.mark.parametrize(("said", "observed"), [({"nodata": None}, 0.96), ({"nodata": 255}, 1.0)])
+def test_a_black_border_is_no_data_only_where_nothing_is_said(settings, archive, said, observed):
+    rgb = np.full((200, 200, 3), 90, np.uint8)
+    rgb[:40, :40] = 0
+    rgb[100:150, 100:150] = 0  # dark water inside
+    make_plain(archive, "ross", rgb, **said)
+    ingest(settings)
+    assert ready(settings, "ross").valid_share == observed
+    np.testing.assert_array_equal(colours(settings, "ross")[0], rgb)
 
 
 def test_alpha_of_a_png(settings, archive):
