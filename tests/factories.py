@@ -60,13 +60,17 @@ def make_product(
     sun_zenith: float = 62.5,
     tile: str = "01CCV",
     sensed: datetime = SENSED,
+    datastrip: datetime | None = None,
     **fields: Any,
 ) -> str:
-    """Write one product (and its catalogue entry) and return its id; `fields` go into its name."""
+    """Write one product (and its catalogue entry) and return its id; `fields` go into its name.
+
+    `datastrip` is where the datastrip begins (default: at `sensed`): another one is another ground station's.
+    """
     name = name or product_name(sensed=sensed, tile=tile, **fields)
     bands = numbers() if bands is None else bands
     safe = archive / f"{name}.SAFE"
-    granule = safe / "GRANULE" / f"L1C_T{tile}_A012345_{sensed:%Y%m%dT%H%M%S}"
+    granule = safe / "GRANULE" / f"L1C_T{tile}_A012345_{datastrip or sensed:%Y%m%dT%H%M%S}"
     (granule / "IMG_DATA").mkdir(parents=True)
     size = bands["B02"].shape[0]
     (safe / "MTD_MSIL1C.xml").write_text(product_xml(name, sensed, offset))
@@ -93,6 +97,11 @@ def write_entry(archive: Path, name: str, published: datetime) -> None:
     }
     entry = {"kind": "product", "name": name, "published": published.isoformat(), "files": files}
     (archive / f"{name}.json").write_text(json.dumps(entry))
+
+
+def withdraw(archive: Path, name: str, at: datetime, cause: str = "Corrupted") -> None:
+    """Withdraw what was published of a product until `at`."""
+    (archive / f"{name}.withdrawn.json").write_text(json.dumps({"cause": cause, "at": at.isoformat()}))
 
 
 def band_path(archive: Path, name: str, band: str) -> Path:

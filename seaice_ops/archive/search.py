@@ -97,10 +97,10 @@ def _overlap(settings: Settings) -> timedelta:
 
 
 def _find_withdrawn(settings: Settings, archive: Archive, end: datetime, summary: Summary, planned: Plan) -> None:
-    """Record what the archive has withdrawn since this was last looked for, or since the ledger's first scene."""
+    """Record what the archive has withdrawn since this was last looked for, or since the ledger's oldest product."""
     with begin(settings) as session:
         mark = watermarks(session, settings.archive.kind, [WITHDRAWN]).get(WITHDRAWN)
-        first = mark or session.scalar(select(func.min(Scene.discovered_at)))
+        first = mark or session.scalar(select(func.min(Scene.published_at)))
     if first is None:
         return
     for left, right in slices(first - _overlap(settings), end):

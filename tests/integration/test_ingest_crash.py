@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import numpy as np
 from crash import crash_everywhere, snapshot
-from factories import SENSED, band_path, make_plain, make_product
+from factories import SENSED, band_path, make_plain, make_product, withdraw
 from sqlalchemy import select
 
 from seaice_ops.ledger.session import begin
@@ -56,6 +56,26 @@ def test_an_ingest_that_is_killed_anywhere_ends_the_same(settings):
     assert boundaries > 40
     run(settings)
     assert sorted(states(settings).values()) == ["failed", "failed", "ready", "ready", "superseded"]
+
+
+def test_catching_up_that_is_killed_anywhere_ends_the_same(settings):
+    archive = settings.archive_path
+    archive.mkdir(parents=True)
+    bad = make_product(archive, bands=BANDS, sensed=SENSED + timedelta(days=1))
+    run(settings)
+    withdraw(archive, bad, SENSED + timedelta(days=2))
+    for minutes in (0, 1):
+        strip, generated = SENSED + timedelta(minutes=minutes), SENSED + timedelta(hours=1 + minutes)
+        make_product(archive, bands=BANDS, datastrip=strip, generated=generated)
+    catch_up = INGEST.replace(
+        'SearchRequest("sensed", datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))',
+        'SearchRequest("published", datetime(2026, 2, 2, tzinfo=UTC), datetime(2026, 2, 12, tzinfo=UTC), None, True)',
+    )
+    assert catch_up != INGEST
+    # At least: 2 slices, the withdrawn, 14 files, an object, a ready row, 14 files and their folders gone, 3 run rows.
+    assert crash_everywhere(settings, catch_up) > 35
+    exec(compile(catch_up, "ingest", "exec"), {"settings": settings})
+    assert sorted(states(settings).values()) == ["ready", "superseded", "superseded", "withdrawn"]
 
 
 def test_repeating_a_finished_ingest_changes_nothing(settings):
