@@ -1,4 +1,8 @@
-"""The sidecar of a plain true-colour scene: the JSON file that says where, when and by whom its image was taken."""
+"""Sidecars: the JSON files that say what an image's own format or a product's metadata would say.
+
+`Sidecar` stands beside a plain true-colour scene; `MirrorSidecar` among the bands of a product whose mirror does not
+hold the product's own metadata.
+"""
 
 from __future__ import annotations
 
@@ -67,6 +71,44 @@ class Sidecar(BaseModel):
     relative_orbit: int = Field(0, ge=0, le=143)
     sun_zenith: float | None = Field(None, ge=0, le=180, description="degrees")
     sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$", description="of the image")
+
+
+#: File name of a `MirrorSidecar` in a scene's inbox.
+MIRROR = "mirror.json"
+
+
+class MirrorGrid(BaseModel):
+    """The 10 m grid, where the mirror tells it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    crs: Annotated[str, AfterValidator(_crs)]
+    transform: Annotated[Transform, AfterValidator(_north_up)]
+    width: int = Field(ge=2)
+    height: int = Field(ge=2)
+
+
+class MirrorSidecar(BaseModel):
+    """`mirror.json`: what MTD_MSIL1C.xml says, and of MTD_TL.xml what is needed where the mirror has none.
+
+    reflectance = (DN + offsets[band]) / quantification, with the offsets that the stored numbers still need.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["mirror"] = "mirror"
+    level: Literal["L1C", "L2A"]
+    platform: str
+    relative_orbit: int = Field(ge=0, le=143)
+    baseline: str
+    sensed: Utc
+    generated: Utc
+    tile: str = Field(pattern=TILE.pattern)
+    quantification: float = Field(gt=0)
+    offsets: dict[str, float]
+    grid: MirrorGrid | None = None
+    sun_zenith: float | None = Field(None, ge=0, le=180, description="degrees")
+    sun_azimuth: float | None = Field(None, ge=-360, le=360, description="degrees")
 
 
 def read_sidecar(path: Path) -> Sidecar:

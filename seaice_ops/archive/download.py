@@ -11,7 +11,7 @@ from seaice_ops.archive.http import Again, Refused, Wire, shown
 from seaice_ops.archive.partial import Partial, partial
 from seaice_ops.archive.product import ProductFile
 from seaice_ops.archive.transfer import check, is_complete
-from seaice_ops.errors import ArchiveUnavailable, CorruptProduct, writing
+from seaice_ops.errors import ArchiveUnavailable, CorruptProduct, TransientError, writing
 
 _CHUNK = 1 << 20
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
@@ -91,6 +91,8 @@ def _place(url: str, response: httpx.Response, file: ProductFile, so_far: Partia
     An answer that is neither the whole file nor the range that was asked for, of the version that was begun, is a new
     start: the range of another version would make a file that never was.
     """
+    if response.status_code == httpx.codes.ACCEPTED:
+        raise TransientError(f"{shown(url)} is being brought from the archive's tapes; it is asked for again later")
     version = _version(response) or (_UNTOLD if file.checksum else "")
     length = response.headers.get("content-length", "")
     if response.status_code == httpx.codes.PARTIAL_CONTENT:

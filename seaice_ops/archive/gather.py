@@ -19,16 +19,22 @@ Place = Callable[[str], tuple[str, httpx.Auth | None]]
 
 
 def gather(
-    wire: Wire, product: Product, files: Sequence[ProductFile], inbox: Path, place: Place, connections: int
+    wire: Wire,
+    product: Product,
+    files: Sequence[ProductFile],
+    inbox: Path,
+    place: Place,
+    connections: int,
+    manifest: bool = True,
 ) -> list[Path]:
     """Bring `files` of `product` into the folder `inbox`, each checked and complete under its own path.
 
-    Sizes and checksums that the search did not tell are taken from the product's manifest, where it has one. Raises
+    Sizes and checksums that the search did not tell are taken from the product's `manifest`, where it has one. Raises
     what `download` raises, after the other files have come: they need not come again.
     """
     for file in files:
         check_path(product.id, file.path)
-    if any(file.size is None for file in files):
+    if manifest and any(file.size is None for file in files):
         files = _promised(wire, files, place)
     with ThreadPoolExecutor(max_workers=max(1, min(connections, len(files)))) as pool:
         return list(pool.map(lambda file: _download(wire, file, inbox / file.path, place), files))

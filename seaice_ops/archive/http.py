@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -168,9 +168,10 @@ class Wire:
                     yield response
                     return
                 target = response.url.join(response.headers["location"])
+            sent = {key: value for key, value in sent.items() if key != "params"}
             if not _same_domain(httpx.URL(url), target):
-                auth = None
-            url, sent = str(target), {key: value for key, value in sent.items() if key != "params"}
+                auth, sent["headers"] = None, _without_secrets(sent.get("headers"))
+            url = str(target)
         raise ConfigError(f"{shown(url)} redirects for ever; check the archive's URL in config/seaice.yaml")
 
     def _judge(self, url: str, response: httpx.Response) -> None:
@@ -239,6 +240,10 @@ def _same_domain(one: httpx.URL, other: httpx.URL) -> bool:
         return one.port == other.port or one.scheme != other.scheme
     domains = [url.host.partition(".")[2] for url in (one, other)]
     return domains[0] == domains[1] and domains[0].count(".") >= 1 and not one.host[-1].isdigit()
+
+
+def _without_secrets(headers: Mapping[str, str] | None) -> dict[str, str]:
+    return {key: value for key, value in (headers or {}).items() if key.lower() not in ("authorization", "cookie")}
 
 
 def _give_up(state: RetryCallState) -> Any:

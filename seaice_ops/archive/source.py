@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -10,9 +10,11 @@ from typing import Protocol, TypeVar
 
 from seaice_ops.archive import breaker, quota
 from seaice_ops.archive.cdse import CdseArchive
-from seaice_ops.archive.credentials import credentials
+from seaice_ops.archive.credentials import Credentials, credentials
+from seaice_ops.archive.dhus import DhusArchive
 from seaice_ops.archive.folder import FolderArchive
-from seaice_ops.archive.http import open_wire
+from seaice_ops.archive.http import Wire, open_wire
+from seaice_ops.archive.mirror import MirrorArchive
 from seaice_ops.archive.product import By, Product, ProductFile, Withdrawn
 from seaice_ops.settings import Settings
 
@@ -41,7 +43,14 @@ def open_archive(settings: Settings) -> Archive:
         return FolderArchive(settings.archive_path, frozenset(settings.tiles))
     meter = quota.meter(settings)
     wire = open_wire(settings.archive.http, meter)
-    return _Polite(CdseArchive(settings, wire, credentials(settings)), settings, meter)
+    return _Polite(_NETWORK[settings.archive.kind](settings, wire, credentials(settings)), settings, meter)
+
+
+_NETWORK: Mapping[str, Callable[[Settings, Wire, Credentials], Archive]] = {
+    "cdse": CdseArchive,
+    "dhus": DhusArchive,
+    "stac": MirrorArchive,
+}
 
 
 @dataclass(frozen=True)

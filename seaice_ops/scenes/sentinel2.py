@@ -1,4 +1,4 @@
-"""Decoding a fetched Sentinel-2 Level-1C product: five bands of reflectance on the 10 m grid."""
+"""Decoding a fetched Sentinel-2 product, from its archive or a mirror: five bands of reflectance on the 10 m grid."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from seaice_ops.imagery import BANDS
 from seaice_ops.ledger.tables import Scene
 from seaice_ops.scenes.bands import CEILING, reflectance_table, replicate
 from seaice_ops.scenes.metadata import ProductMetadata, TileMetadata, read_product, read_tile
+from seaice_ops.scenes.mirror import read_mirror
 from seaice_ops.scenes.source import STRIP, Source, open_image, read_rows
+from seaice_ops.sidecar import MIRROR
 from seaice_ops.storage.rasters import Grid
 
 _RESOLUTION = {"B02": 10, "B03": 10, "B04": 10, "B08": 10, "B11": 20}
@@ -23,11 +25,10 @@ _RESOLUTION = {"B02": 10, "B03": 10, "B04": 10, "B08": 10, "B11": 20}
 
 def open_product(scene: Scene, inbox: Path) -> Source:
     """The product in `inbox`; raises `CorruptProduct` where its metadata are not those of `scene`, or make no sense."""
-    product = read_product(inbox / "MTD_MSIL1C.xml")
-    tile_path = _one(inbox, "GRANULE/*/MTD_TL.xml")
-    tile = read_tile(tile_path)
+    mirrored = (inbox / MIRROR).exists()
+    product, tile = read_mirror(inbox) if mirrored else (read_product(inbox / "MTD_MSIL1C.xml"), _tile(inbox))
     _check(scene, product, tile, inbox)
-    paths = {band: _one(inbox, f"GRANULE/*/IMG_DATA/*_{band}.jp2") for band in BANDS}
+    paths = {band: _one(inbox, f"GRANULE/*/IMG_DATA/*_{band}.{'*' if mirrored else 'jp2'}") for band in BANDS}
     tables = {band: reflectance_table(product.offsets[band], product.quantification) for band in BANDS}
     offsets = {band: product.offsets[band] for band in BANDS}
     return Source(
@@ -50,6 +51,10 @@ def open_product(scene: Scene, inbox: Path) -> Source:
         },
         strips=lambda: _strips(paths, tables, tile.grids),
     )
+
+
+def _tile(inbox: Path) -> TileMetadata:
+    return read_tile(_one(inbox, "GRANULE/*/MTD_TL.xml"))
 
 
 def _strips(
