@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # OpenMP threads of two ranks, Spark and Airflow's tasks would fight for the same cores.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help setup demo up down test lint unit integration e2e realism lock clean
+.PHONY: help setup demo up down test lint unit integration e2e realism label-accuracy lock clean
 help:
 	@sed -n '1,2s/^# //p' Makefile
 
@@ -41,6 +41,10 @@ e2e: setup
 # Is the simulated ocean honest? Prints the published labeller's faults on it, the best single-band rule, histograms.
 realism: setup
 	@$(PY) benchmarks/simulator_realism.py
+
+# How right labels are on simulated acquisitions that were kept for it, and which targets they meet.
+label-accuracy: setup
+	@$(PY) benchmarks/label_accuracy.py $(ARGS)
 
 # New hashed locks from requirements/*.in (names, versions and hashes only).
 lock: setup

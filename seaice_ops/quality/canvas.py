@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from functools import cache
 from typing import Any
 
@@ -52,6 +53,13 @@ class Page:
     def array(self) -> NDArray[np.uint8]:
         """The page, (rows, columns, 3) u8."""
         return np.asarray(self.image)
+
+
+def png(rgb: NDArray[np.uint8]) -> bytes:
+    """A page as PNG, packed for speed: one a scene is written."""
+    buffer = io.BytesIO()
+    Image.fromarray(rgb).save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def width_of(words: str, size: int) -> int:

@@ -31,37 +31,47 @@ def render(quality: Quality) -> RenderableType:
 def _truth(quality: Quality) -> Iterator[RenderableType]:
     for name, found in quality.truth.items():
         similar = "" if found["ssim"] is None else f", SSIM {found['ssim']:.4f}"
-        table = _table(f"{name} against the reference of {found['scenes']} scenes{similar}")
-        for head in ("condition", "class", "pixels", "precision", "recall", "F1", "IoU", "abstained"):
-            table.add_column(head, justify="left" if head in ("condition", "class") else "right")
-        for condition, scores in found["conditions"].items():
-            _condition(table, condition, scores)
-        yield table
+        title = f"{name} against the reference of {found['scenes']} scenes{similar}"
+        yield condition_table(title, found["conditions"])
         yield _confusion(found["conditions"]["all"])
 
 
-def _condition(table: Table, condition: str, scores: dict[str, Any]) -> None:
-    for slug, each in scores["classes"].items():
-        if each["pixels"] or each["abstained"]:
-            recall_only = condition in BY_CLASS
-            figures = [
-                None if recall_only and key != "recall" else each[key] for key in ("precision", "recall", "f1", "iou")
-            ]
-            cells = [*map(share, figures), share(each["abstained"])]
-            table.add_row(condition, _WORDS[slug], f"{each['pixels']:,}", *cells)
-            condition = ""
-    if not condition and scores["macro_f1"] is not None:
-        table.add_row(
-            "",
-            "macro",
-            f"{scores['pixels']:,}",
-            "",
-            "",
-            share(scores["macro_f1"]),
-            share(scores["mean_iou"]),
-            share(scores["abstained"]),
-            end_section=True,
-        )
+def condition_table(title: str, figures: dict[str, Any]) -> Table:
+    """`tables.figures` as a table: a row a class under each condition, and their means."""
+    table = _table(title)
+    for head in ("condition", "class", "pixels", "precision", "recall", "F1", "IoU", "abstained"):
+        table.add_column(head, justify="left" if head in ("condition", "class") else "right")
+    for condition, scores in figures.items():
+        _condition(table, condition, scores)
+    return table
+
+
+def _condition(table: Table, name: str, scores: dict[str, Any]) -> None:
+    """Within conditions drawn around a class only recall means something."""
+    shown = ("precision", "recall", "f1", "iou") if name not in BY_CLASS else ("", "recall", "", "")
+    rows = {slug: each for slug, each in scores["classes"].items() if each["pixels"] or each["abstained"]}
+    for number, (slug, each) in enumerate(rows.items()):
+        cells = [share(each[key]) if key else "" for key in shown]
+        table.add_row("" if number else name, _WORDS[slug], f"{each['pixels']:,}", *cells, share(each["abstained"]))
+    if rows and name not in BY_CLASS:
+        means = (share(scores[key]) for key in ("macro_f1", "mean_iou", "abstained"))
+        table.add_row("", "mean", f"{scores['pixels']:,}", "", "", *means)
+
+
+def side_by_side(title: str, found: dict[str, dict[str, Any]]) -> Table:
+    """F1 (recall within conditions drawn around a class) of several labellers, a column each; by name `tables.figures`
+    of the same pixels."""
+    table = _table(title, "condition", "class", "figure")
+    for name in found:
+        table.add_column(name, justify="right", overflow="fold")
+    first = next(iter(found.values()))
+    for condition, scores in first.items():
+        figure = "recall" if condition in BY_CLASS else "f1"
+        for slug, each in scores["classes"].items():
+            if each["pixels"]:
+                cells = (share(figures[condition]["classes"][slug][figure]) for figures in found.values())
+                table.add_row(condition, _WORDS[slug], figure.replace("f1", "F1"), *cells)
+    return table
 
 
 def _confusion(scores: dict[str, Any]) -> Table:

@@ -17,12 +17,12 @@ from seaice_ops.ledger.session import begin
 from seaice_ops.ledger.tables import Evaluation, LabelSet, Scene, SceneState
 from seaice_ops.models.card import digest
 from seaice_ops.quality import flags
+from seaice_ops.quality.canvas import png
 from seaice_ops.quality.judge import History, Judged, judge
 from seaice_ops.quality.reading import Subject, chosen_methods, fingerprint, read, subjects
 from seaice_ops.quality.results import Found, Quality, gathered, names
 from seaice_ops.quality.sheet import sheet
 from seaice_ops.settings import Settings
-from seaice_ops.storage.rasters import png_bytes
 from seaice_ops.storage.store import open_store
 from seaice_ops.summary import Summary
 
@@ -82,7 +82,7 @@ def _one(settings: Settings, subject: Subject, folder: Path | None, summary: Sum
     shares = {row.method: row.shares for row in subject.labels}
     judged = judge(picture, shares, _history(settings, subject), settings.labels.thin_max)
     if folder is not None:
-        data = png_bytes(sheet(subject.scene, picture, judged, settings.labels.ceiling))
+        data = png(sheet(subject.scene, picture, judged, settings.labels.ceiling))
         new = _write(folder / f"{subject.scene.id}.png", data)
         (summary.done if new else summary.unchanged)["sheets"] += 1
         summary.bytes_out += len(data)
