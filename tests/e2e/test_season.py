@@ -84,7 +84,7 @@ def wait_for_a_scene(home: Path, demo: subprocess.Popen) -> None:
 
 
 def run_demo(home: Path) -> str:
-    done = subprocess.run(DEMO, cwd=ROOT, env=environment(home), capture_output=True, text=True, timeout=800)
+    done = subprocess.run(DEMO, cwd=ROOT, env=environment(home), capture_output=True, text=True, timeout=1500)
     assert done.returncode == 0, done.stdout + done.stderr
     assert left_behind(home) == []
     return done.stdout
