@@ -45,7 +45,7 @@ def show(settings: Settings, term: Console, *, truth_expected: bool) -> int:
     """Print the tables and the verdict; 0 if everything that was promised is there and good enough."""
     store = open_store(settings)
     with begin(settings) as session:
-        maps = {tile: list(newest_maps(session, tile).values()) for tile in settings.tiles}
+        maps = {tile: [row for row in newest_maps(session, tile).values() if row.scene_ids] for tile in settings.tiles}
         champion = model_by_alias(session, "champion")
         agreements = {
             tile: agreement(settings, store, session, rows[-1]) if rows and truth_expected else None

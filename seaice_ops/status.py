@@ -144,6 +144,7 @@ def _newest(row: Map) -> dict[str, Any]:
         "revision": row.revision,
         "model": row.model_id,
         "scenes": len(row.scene_ids),
+        "withdrawn": row.statistics.get("withdrawn"),
         "age_hours": round((now() - row.window_end).total_seconds() / 3600, 1),
         "published_at": _iso(row.created_at),
         "statistics": row.statistics,
@@ -224,6 +225,8 @@ def _map_table(status: dict[str, Any]) -> Table:
             continue
         areas = " / ".join(f"{area:g}" for area in newest["statistics"].get("area_km2", {}).values())
         window = f"{newest['window_start'][:10]} to {newest['window_end'][:10]}"
+        if newest["withdrawn"]:
+            areas = f"withdrawn: {newest['withdrawn']}"
         cells = (window, str(newest["scenes"]), age(newest["age_hours"]), str(newest["revision"]), areas, newest["key"])
         table.add_row(tile, *map(Text, cells))
     return table

@@ -81,7 +81,7 @@ def item(inputs: MapInputs, statistics: Mapping[str, Any], files: Mapping[str, t
     Hrefs are relative to the item. `created` is the moment when the last of the map's inputs was complete.
     """
     geometry, bbox = outline(inputs.grid)
-    return _json(
+    return encoded_json(
         {
             "type": "Feature",
             "stac_version": "1.1.0",
@@ -90,7 +90,7 @@ def item(inputs: MapInputs, statistics: Mapping[str, Any], files: Mapping[str, t
             "geometry": geometry,
             "bbox": bbox,
             "properties": _properties(inputs, statistics),
-            "links": _links(inputs),
+            "links": version_links(inputs.supersedes, inputs.revision),
             "assets": {name.split(".")[0]: _asset(name, *files[name]) for name in sorted(files)},
         }
     )
@@ -134,12 +134,13 @@ def _projection(grid: Grid) -> dict[str, Any]:
     }
 
 
-def _links(inputs: MapInputs) -> list[dict[str, str]]:
-    if inputs.supersedes is None:
+def version_links(supersedes: str | None, revision: int) -> list[dict[str, str]]:
+    """The item's links to the map that it supersedes, whose folder lies beside its own."""
+    if supersedes is None:
         return []
-    href = f"../{inputs.supersedes}/item.json"
+    href = f"../{supersedes}/item.json"
     return [
-        {"rel": rel, "href": href, "type": "application/geo+json", "title": f"revision {inputs.revision - 1}"}
+        {"rel": rel, "href": href, "type": "application/geo+json", "title": f"revision {revision - 1}"}
         for rel in ("predecessor-version", "supersedes")
     ]
 
@@ -186,5 +187,6 @@ def _utc(time: datetime) -> str:
     return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def _json(value: dict[str, Any]) -> bytes:
+def encoded_json(value: dict[str, Any]) -> bytes:
+    """The bytes of an item."""
     return (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()

@@ -4,7 +4,7 @@
 - A map whose list of scenes is no longer the right one (a late arrival, a newer baseline of a scene, a scene
   withdrawn) is re-issued as the next revision and supersedes the last; one acquisition is in at most n maps.
 - Where an acquisition was withdrawn, the map that ended with it is kept right too: at the same window end, of the
-  acquisitions that remain. With none left it cannot be re-issued, and the last revision stands.
+  acquisitions that remain. With none left it is withdrawn itself, by a revision that holds nothing but the cause.
 - A new champion or method re-issues the newest map only. Older maps keep the model they were made with until
   their scenes change; then they are made with the champion.
 """
@@ -26,7 +26,10 @@ METHOD = "window-1"
 
 @dataclass(frozen=True)
 class Due:
-    """A map to issue: `window` indexes the tile's scenes in time order; `supersedes` is the map it replaces."""
+    """A map to issue: `window` indexes the tile's scenes in time order; `supersedes` is the map it replaces.
+
+    An empty window withdraws that map.
+    """
 
     window_end: datetime
     window: range
@@ -62,7 +65,7 @@ def due_maps(scenes: Sequence[Scene], issued: Mapping[datetime, Map], n: int, mo
     due = []
     for end in ends:
         window, last = span(times, end, n), issued.get(end)
-        if not window or (last and _stands(last, [scenes[i].id for i in window], model_id, newest=end == ends[-1])):
+        if last and _stands(last, [scenes[i].id for i in window], model_id, newest=end == ends[-1]):
             continue
         due.append(Due(end, window, last.revision + 1 if last else 1, last.id if last else None))
     return due
@@ -70,7 +73,7 @@ def due_maps(scenes: Sequence[Scene], issued: Mapping[datetime, Map], n: int, mo
 
 def _stands(last: Map, scene_ids: list[str], model_id: str, newest: bool) -> bool:
     same_maker = last.model_id == model_id and last.statistics.get("method") == METHOD
-    return last.scene_ids == scene_ids and (same_maker or not newest)
+    return last.scene_ids == scene_ids and (same_maker or not newest or not scene_ids)
 
 
 def _grid(scene: Scene) -> tuple[Any, ...]:

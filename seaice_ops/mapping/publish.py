@@ -24,6 +24,8 @@ from seaice_ops.mapping.products import Strips, quicklook, statistics, write_lay
 from seaice_ops.mapping.strips import kept_sums, map_strips
 from seaice_ops.mapping.survey import Survey, chosen_tiles, survey
 from seaice_ops.mapping.window import LAYERS
+from seaice_ops.mapping.withdrawal import publish as publish_withdrawal
+from seaice_ops.mapping.withdrawal import withdrawal
 from seaice_ops.settings import Settings
 from seaice_ops.storage import keys
 from seaice_ops.storage.store import ObjectStore, open_store
@@ -63,7 +65,8 @@ def run(settings: Settings, request: MapRequest) -> Summary:
 def _publish_tile(settings: Settings, tile: Survey, summary: Summary) -> None:
     summary.skipped |= tile.skipped
     summary.unchanged["maps"] += tile.standing
-    ready = [due for due in tile.due if not _waits(tile, due, summary)]
+    _withdraw(settings, [due for due in tile.due if not due.window], summary)
+    ready = [due for due in tile.due if due.window and not _waits(tile, due, summary)]
     if not ready:
         return
     store, old = open_store(settings), range(0)
@@ -79,6 +82,23 @@ def _publish_tile(settings: Settings, tile: Survey, summary: Summary) -> None:
                 log.error("the map %s failed: %s", inputs.map_id, error)
                 summary.failed[inputs.map_id] = str(error)
                 old = range(0)
+
+
+def _withdraw(settings: Settings, dues: list[Due], summary: Summary) -> None:
+    """Issue the revisions that withdraw maps of which no acquisition is left."""
+    store = open_store(settings)
+    for due in dues:
+        with begin(settings) as session:
+            gone = withdrawal(session, due)
+        row = publish_withdrawal(store, gone)
+        with begin(settings) as session:
+            new, there = insert_new(session, row), session.get(Map, row.id)
+        if new:
+            log.warning("the map %s is withdrawn by %s: %s", gone.last.id, row.id, gone.cause)
+            summary.done["withdrawals"] += 1
+            summary.items.append(row.id)
+        elif not there:
+            store.delete(keys.map_item(row.folder))
 
 
 def _waits(tile: Survey, due: Due, summary: Summary) -> bool:

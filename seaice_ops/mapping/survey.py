@@ -13,7 +13,6 @@ from seaice_ops.ledger.operations import model_by_alias, newest_maps, ready_scen
 from seaice_ops.ledger.session import begin
 from seaice_ops.ledger.tables import Model, Probabilities, Scene
 from seaice_ops.mapping.plan import Due, due_maps, one_grid
-from seaice_ops.mapping.window import span
 from seaice_ops.settings import Settings
 from seaice_ops.storage.rasters import Grid
 
@@ -23,7 +22,7 @@ class Survey:
     """One tile at one moment.
 
     `scenes` are in time order on one grid; `due` index them; `encoded` holds the champion's probabilities by scene
-    id; `skipped` says why a scene is left out or a map cannot be re-issued; `standing` counts the maps to leave.
+    id; `skipped` says why a scene is left out; `standing` counts the maps to leave.
     """
 
     tile: str
@@ -36,7 +35,7 @@ class Survey:
 
     @property
     def grid(self) -> Grid:
-        """The tile's grid; there is one wherever a map is due."""
+        """The tile's grid; there is one wherever a due map has a window."""
         scene = self.scenes[-1]
         if not (scene.crs and scene.transform and scene.width and scene.height):
             raise ConfigError(f"the ledger holds no grid for the ready scene {scene.id}; decode it again")
@@ -63,9 +62,6 @@ def survey(settings: Settings, tile: str) -> Survey:
         issued = newest_maps(session, tile)
         due = due_maps(scenes, issued, n, champion.id)
         encoded = _encoded(session, tile, champion.id)
-    times = [scene.sensed_at for scene in scenes]
-    gone = "no ready acquisition is left for its window; this revision stands"
-    skipped |= {last.id: gone for end, last in issued.items() if not span(times, end, n)}
     reissued = {item.window_end for item in due}
     return Survey(tile, champion, scenes, due, encoded, skipped, len(issued.keys() - reissued))
 

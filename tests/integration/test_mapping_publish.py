@@ -26,6 +26,7 @@ from mapped import (
     shortened,
 )
 from mapped import scene_on as ready_on
+from pystac.errors import DeprecatedWarning
 from racing import race
 from rio_cogeo import cog_validate
 
@@ -178,11 +179,27 @@ def test_a_withdrawn_scene_is_in_no_newest_map(three: Settings, add_scene: AddSc
     assert all(gone not in row.scene_ids for row in newest.values())
     assert newest[day(4)].revision == 2 and newest[day(4)].window_start == day(1)
     assert run(three, MapRequest()).nothing_new
-    for number in (0, 1, 2, 3):
-        set_state(three, ready_on(three, number).id, SceneState.WITHDRAWN)
+    ids = [ready_on(three, number).id for number in range(4)]
+    for scene_id in ids:
+        set_state(three, scene_id, SceneState.WITHDRAWN)
+    before = {key: open_store(three).get(key) for key in open_store(three).list()}
     summary = run(three, MapRequest())
-    assert summary.nothing_new and len(summary.skipped) == 5
-    assert "no ready acquisition is left" in next(iter(summary.skipped.values()))
+    assert summary.done == {"withdrawals": 5} and run(three, MapRequest()).nothing_new
+    last = {row.window_end: row for row in all_maps(three)}
+    assert [row.scene_ids for row in last.values()] == [[]] * 5
+    row = last[day(4)]
+    assert (row.revision, row.supersedes) == (3, newest[day(4)].id)
+    assert row.statistics["withdrawn"].startswith(f"{ids[1]} was withdrawn: ")
+    with pytest.warns(DeprecatedWarning):
+        item = pystac.Item.from_file(str(Path(three.store) / row.folder / "item.json"))
+    assert item.properties["deprecated"] is True and not item.assets
+    assert item.properties["seaice:withdrawn"] == row.statistics["withdrawn"]
+    link = item.get_single_link("predecessor-version")
+    assert link and pystac.Item.from_file(str(link.get_absolute_href())).id == newest[day(4)].id
+    assert all(open_store(three).get(key) == data for key, data in before.items()), "what was published stays"
+    set_state(three, ids[2], SceneState.READY)
+    assert run(three, MapRequest()).done == {"maps": 3}
+    assert {row.window_end: row for row in all_maps(three)}[day(4)].scene_ids == [ids[2]]
 
 
 def test_a_new_champion_reissues_the_newest_map(three: Settings, add_scene: AddScene) -> None:
@@ -317,6 +334,14 @@ def test_a_published_item_is_never_replaced(three: Settings, add_scene: AddScene
     assert list(summary.failed) == [row.id] and "published before with different content" in summary.failed[row.id]
     assert store.get(f"{row.folder}/item.json") == b"{}" and store.get(f"{row.folder}/class.tif") == b"theirs"
     assert all_maps(three) == []
+
+
+def test_withdrawing_a_map_survives_a_kill_at_every_write(three: Settings, add_scene: AddScene) -> None:
+    season(three, add_scene, [0])
+    run(three, MapRequest())
+    set_state(three, ready_on(three, 0).id, SceneState.WITHDRAWN)
+    publish = "from seaice_ops.mapping import publish\npublish.run(settings, publish.MapRequest())"
+    assert crash_everywhere(three, publish, ignore=["work/*"]) >= 3  # the item, its row, the run's row
 
 
 def test_publishing_survives_a_kill_at_every_write(three: Settings, add_scene: AddScene) -> None:

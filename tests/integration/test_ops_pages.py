@@ -114,6 +114,15 @@ def test_nothing_is_loaded_from_elsewhere_and_nothing_runs(client: TestClient) -
     assert "default-src 'none'" in policy and "unsafe" not in policy and "style-src 'sha256-" in policy
 
 
+def test_a_withdrawn_map_shows_its_cause_and_no_picture(shown: Settings, client: TestClient) -> None:
+    gone = a_map(3, revision=3, scenes=0)
+    gone.statistics = {"withdrawn": "its only acquisition was withdrawn: Corrupted"}
+    keep(shown, gone)
+    page = Outline(client.get("/").text)
+    assert gone.id in page.text and "its only acquisition was withdrawn: Corrupted" in page.text
+    assert not any("quicklook" in str(attrs) for _, attrs in page.tags)
+
+
 def test_the_picture_is_a_png_that_may_be_kept(client: TestClient) -> None:
     answer = client.get(f"/maps/{a_map(3, revision=2).id}/quicklook.png")
     assert answer.content == PNG and answer.headers["content-type"] == "image/png"

@@ -98,10 +98,17 @@ def test_a_withdrawn_scene_leaves_every_map_that_held_it_also_the_one_that_ended
     assert due_maps(scenes, again, 3, "m") == []
 
 
-def test_the_last_map_stands_where_nothing_is_left() -> None:
+def test_a_map_is_withdrawn_once_where_nothing_is_left_and_comes_back_with_its_acquisition() -> None:
     scenes, issued = season(2, 3)
-    assert due_maps(scenes[1:], issued, 3, "m") == [Due(day(1), range(0, 1), 2, "20260102r1")]
-    assert due_maps([], issued, 3, "m") == []
+    due = due_maps(scenes[1:], issued, 3, "m")
+    assert due == [Due(day(0), range(0), 2, "20260101r1"), Due(day(1), range(0, 1), 2, "20260102r1")]
+    issued = issue(issued, due, scenes[1:])
+    assert due_maps(scenes[1:], issued, 3, "m") == []
+    due = due_maps([], issued, 3, "other")
+    assert due == [Due(day(1), range(0), 3, "20260102r2")]
+    issued = issue(issued, due, [])
+    assert due_maps([], issued, 3, "another") == []
+    assert ends(due_maps(scenes[:1], issued, 3, "m")) == [day(0), day(1)]
 
 
 def test_a_new_champion_or_method_reissues_the_newest_map_only() -> None:
@@ -139,7 +146,7 @@ def test_following_the_plan_always_ends_with_the_right_maps(events: list[tuple[s
         assert due_maps(scenes, issued, n, f"m{champion}") == []
         for end, newest in issued.items():
             right = [s.id for s in scenes if s.sensed_at <= end][-n:]
-            assert newest.scene_ids == right or not right
+            assert newest.scene_ids == right
         assert alive_ends <= issued.keys()
 
 

@@ -100,6 +100,15 @@ def test_the_newest_map_is_the_last_revision_of_the_last_window(season: Settings
     assert newest["age_hours"] > 0 and newest["statistics"]["area_km2"]["thin_ice"] == 30.25
 
 
+def test_a_withdrawn_map_says_why(season: Settings) -> None:
+    gone = a_map(3, revision=3, scenes=0)
+    gone.statistics = {"withdrawn": "its only acquisition was withdrawn: Corrupted"}
+    keep(season, gone)
+    newest = collect(season)["maps"]["01CCV"]["newest"]
+    assert (newest["scenes"], newest["withdrawn"]) == (0, "its only acquisition was withdrawn: Corrupted")
+    assert "withdrawn: its only acquisition" in text_of(collect(season))
+
+
 def test_errors_are_newest_first_and_runs_are_the_last_of_each_stage(season: Settings) -> None:
     status = collect(season)
     assert [(e["stage"], e["item"], e["reason"]) for e in status["errors"]] == [
