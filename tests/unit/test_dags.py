@@ -85,6 +85,7 @@ def test_schedules_pools_and_wiring(parsed: dict) -> None:
     dags = parsed["dags"]
     assert {name: dag["schedule"] for name, dag in dags.items()} == {
         "seaice_ingest": "CronDataIntervalTimetable",
+        "seaice_backfill_season": "NullTimetable",
         "seaice_autolabel": "AssetTriggeredTimetable",
         "seaice_update_maps": "PartitionedAssetTimetable",
         "seaice_retrain": "CronTriggerTimetable",

@@ -13,7 +13,7 @@ FOUNDATION = {"conditions", "errors", "legend", "metrics", "regions", "settings"
 STORES = {"ledger", "storage"}
 SHARED = {"imagery", "models", "reference", "sidecar"}
 STAGES = {"archive", "scenes", "labels", "training", "mapping", "quality", "simulate"}
-OPERATORS = {"cli", "console", "demo", "demo_report", "doctor", "notify", "pages", "rest", "status"}
+OPERATORS = {"backfill", "cli", "console", "demo", "demo_report", "doctor", "notify", "pages", "rest", "status"}
 
 ALLOWED = {
     **dict.fromkeys(FOUNDATION, FOUNDATION),

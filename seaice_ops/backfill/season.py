@@ -1,0 +1,78 @@
+"""Which days a request to rebuild means: a season of a hemisphere, or dates."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Literal
+
+from seaice_ops.errors import ConfigError
+from seaice_ops.regions import Region
+from seaice_ops.settings import Settings
+
+#: The first day of Sentinel-2 in the archives, and of `seaice_ingest`.
+FIRST_DAY = date(2015, 7, 1)
+
+Redo = Literal["nothing", "failed", "everything"]
+REDO: tuple[Redo, ...] = ("nothing", "failed", "everything")
+
+
+@dataclass(frozen=True)
+class BackfillRequest:
+    """What the form and the command ask for: a `season` such as 2025-26, or the days from `start` to `end` inclusive.
+
+    `redo` says which days are run again that have run for this region: nothing (only days that have not), also the
+    failed ones, or everything. What is ready is never fetched again. `at_once` days are worked on at a time.
+    """
+
+    region: str
+    season: str | None = None
+    start: date | None = None
+    end: date | None = None
+    redo: Redo = "nothing"
+    at_once: int = 2
+
+    def __post_init__(self) -> None:
+        if self.redo not in REDO:
+            raise ConfigError(f"redo is one of {', '.join(REDO)}, not {self.redo!r}")
+        if not 1 <= self.at_once <= 16:
+            raise ConfigError(f"at_once is 1 to 16 days, not {self.at_once}")
+        if bool(self.season) == bool(self.start or self.end) or bool(self.start) != bool(self.end):
+            raise ConfigError("give either a season such as 2025-26, or both the first and the last day")
+
+
+def season_days(season: str, hemisphere: str) -> tuple[date, date]:
+    """First and last day of ``2025-26``: 1 October to 30 September in the north, 1 March to end of February in the
+    south, each from the ice's smallest extent to the next one.
+
+    Raises `ConfigError` where `season` is none.
+    """
+    match = re.fullmatch(r"(\d{4})-(\d{2})", season.strip())
+    if not match or (int(match[1]) + 1) % 100 != int(match[2]):
+        raise ConfigError(f"{season!r} is not a season; write 2025-26 for the one that begins in 2025")
+    month, year = (10 if hemisphere == "north" else 3), int(match[1])
+    return date(year, month, 1), date(year + 1, month, 1) - timedelta(days=1)
+
+
+def hemisphere(region: Region) -> str:
+    """``north`` or ``south``; raises `ConfigError` where the region's tiles lie in both."""
+    found = {"north" if tile[2] >= "N" else "south" for tile in region.tiles}
+    if len(found) > 1:
+        raise ConfigError(f"{region.title} has tiles in both hemispheres, whose seasons differ; give dates instead")
+    return found.pop()
+
+
+def days(settings: Settings, request: BackfillRequest, today: date) -> tuple[date, date]:
+    """First and last day to rebuild, within what can have been sensed and is over; raises `ConfigError` for none."""
+    region = settings.region(request.region)
+    if request.season:
+        first, last = season_days(request.season, hemisphere(region))
+    elif request.start and request.end:
+        first, last = request.start, request.end
+    if first > last:
+        raise ConfigError(f"the first day {first} is after the last day {last}")
+    kept = max(first, FIRST_DAY), min(last, today - timedelta(days=1))
+    if kept[0] > kept[1]:
+        raise ConfigError(f"{first} to {last} has no day between {FIRST_DAY} and yesterday")
+    return kept
