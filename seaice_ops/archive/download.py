@@ -71,7 +71,10 @@ def _one_try(wire: Wire, url: str, auth: httpx.Auth | None, file: ProductFile, s
             raise
         so_far.restart()
         raise Again(ArchiveUnavailable(f"{shown(url)} has fewer bytes than came before")) from None
-    expected = whole if file.size is None else file.size
+    if file.size is not None and so_far.size > file.size:
+        return
+    # The server's word counts before the catalogue's: a file that is shorter than published is whole, and wrong.
+    expected = file.size if whole is None else whole
     if expected is not None and so_far.size < expected:
         raise Again(ArchiveUnavailable(f"{shown(url)} was cut short: {so_far.size} of {expected} bytes"))
 
@@ -93,6 +96,8 @@ def _place(url: str, response: httpx.Response, file: ProductFile, so_far: Partia
     """
     if response.status_code == httpx.codes.ACCEPTED:
         raise TransientError(f"{shown(url)} is being brought from the archive's tapes; it is asked for again later")
+    if response.headers.get("content-type", "").startswith("text/html"):
+        raise Again(ArchiveUnavailable(f"{shown(url)} answers with a web page"))
     version = _version(response) or (_UNTOLD if file.checksum else "")
     length = response.headers.get("content-length", "")
     if response.status_code == httpx.codes.PARTIAL_CONTENT:

@@ -16,7 +16,7 @@ from urllib.parse import quote
 from pydantic import BaseModel, Field, ValidationError
 
 from seaice_ops.archive.entry import entry
-from seaice_ops.archive.http import Wire, shown
+from seaice_ops.archive.http import Again, Wire, shown
 from seaice_ops.archive.product import By, Product, ProductFile, Withdrawn, parse_name
 from seaice_ops.archive.times import MARGIN, inside, iso, parse_time
 from seaice_ops.errors import ArchiveUnavailable, CorruptProduct
@@ -181,11 +181,15 @@ def _entries(wire: Wire, url: str, time: str, condition: str, start: datetime, e
 
 
 def _page(wire: Wire, url: str, params: dict[str, str]) -> _Page:
-    try:
-        return _Page.model_validate_json(wire.request("GET", url, params=params))
-    except ValidationError as error:
-        where = error.errors()[0]
-        raise ArchiveUnavailable(f"{shown(url)} answers no OData: {where['loc']} {where['msg']}") from None
+    def ask() -> _Page:
+        try:
+            return _Page.model_validate_json(wire.request("GET", url, params=params))
+        except ValidationError as error:
+            where = error.errors()[0]
+            words = f"{shown(url)} answers no OData: {where['loc']} {where['msg']}"
+        raise Again(ArchiveUnavailable(words))
+
+    return wire.persist(ask)
 
 
 def _ids(wire: Wire, settings: CdseSettings, names: list[str]) -> dict[str, str]:
