@@ -13,10 +13,10 @@ import numpy as np
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
-from seaice_ops.errors import ConfigError
+from seaice_ops.errors import ConfigError, ExpectedSkip
 from seaice_ops.imagery import read_true_colour
 from seaice_ops.ledger.session import begin
-from seaice_ops.ledger.tables import LabelSet, Scene
+from seaice_ops.ledger.tables import LabelSet, Scene, SceneState
 from seaice_ops.legend import CLASSES
 from seaice_ops.models.card import Manifest
 from seaice_ops.settings import Settings
@@ -93,10 +93,14 @@ def _write(settings: Settings, manifest: Manifest, folder: Path) -> None:
 def _pairs(settings: Settings, manifest: Manifest) -> list[tuple[Scene, LabelSet]]:
     method, version = manifest.labels.method, manifest.labels.version
     with begin(settings) as session:
-        return [
+        pairs = [
             (session.get_one(Scene, scene), session.get_one(LabelSet, (scene, method, version)))
             for scene in manifest.train
         ]
+    withdrawn = [scene.id for scene, _ in pairs if scene.state is SceneState.WITHDRAWN]
+    if withdrawn:
+        raise ExpectedSkip(f"{', '.join(withdrawn)} were withdrawn since the snapshot; the next one is without them")
+    return pairs
 
 
 def _targets(store: ObjectStore, labels: LabelSet) -> NDArray[np.uint8]:

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from training_cases import DAY, add_labelled, add_labels, small
 
 from seaice_ops import imagery
-from seaice_ops.errors import ConfigError
+from seaice_ops.errors import ConfigError, ExpectedSkip
 from seaice_ops.ledger.session import begin
-from seaice_ops.ledger.tables import LabelSet, Scene
+from seaice_ops.ledger.tables import LabelSet, Scene, SceneState
 from seaice_ops.settings import Settings
 from seaice_ops.storage.rasters import read_raster
 from seaice_ops.storage.store import open_store
@@ -117,6 +117,20 @@ def test_chips_without_a_label_are_dropped_and_the_rest_thinned(
     cut = chips.build(settings, take(settings), settings.work / "chips")
     origins = [tuple(origin) for origin in cut.origins]
     assert len(origins) == 5 and [o for o in origins if o[0] == scene.id] == [(scene.id, 64, 64)]
+
+
+def test_scenes_withdrawn_since_the_snapshot_are_not_learnt_from(
+    settings: Settings, add_scene: Callable[..., Scene]
+) -> None:
+    settings = small(settings)
+    rows = [add_labelled(settings, add_scene, day) for day in range(4)]
+    manifest = take(settings)
+    with begin(settings) as session:
+        session.get_one(Scene, rows[0].id).state = SceneState.WITHDRAWN
+    assert rows[0].id in manifest.train
+    with pytest.raises(ExpectedSkip, match=f"{rows[0].id} were withdrawn since the snapshot"):
+        chips.build(settings, manifest, settings.work / "chips")
+    assert rows[0].id not in take(settings).train
 
 
 def test_built_once(settings: Settings, add_scene: Callable[..., Scene], monkeypatch: pytest.MonkeyPatch) -> None:
