@@ -27,22 +27,17 @@ def colour(
     `rgb` is (rows, columns, 3) u8, `valid` (rows, columns) bool. Each pixel stands alone, so the answer does not
     depend on how a scene is cut.
     """
-    table = np.full(256, THICK, np.uint8)
-    table[: thin_max + 1] = THIN
-    table[: water_max + 1] = WATER
-    codes = by_brightness(rgb, table)
-    codes |= not_valid(valid)
-    return codes
-
-
-def by_brightness(rgb: NDArray[np.uint8], table: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(rows, columns) u8: the entry of the 256-entry `table` at V = max(red, green, blue)."""
-    answer = np.empty(rgb.shape[:2], np.uint8)
+    codes = np.empty(valid.shape, np.uint8)
     planes = None
-    for rows in strips(answer.shape):
+    for rows in strips(valid.shape):
         planes = cv2.split(np.ascontiguousarray(rgb[rows]), planes)
-        cv2.LUT(brightness(planes), table, answer[rows])
-    return answer
+        v, above = brightness(planes), planes[1]
+        # The codes are 1, 2 and 3: one more for each limit that V exceeds. Half the time of a look-up.
+        cv2.threshold(v, thin_max, THICK - THIN, cv2.THRESH_BINARY, above)
+        cv2.threshold(v, water_max, THIN - WATER, cv2.THRESH_BINARY, v)
+        np.add(cv2.add(v, above, v), WATER, out=codes[rows])
+        codes[rows] |= not_valid(valid[rows])
+    return codes
 
 
 def strips(shape: tuple[int, ...]) -> Iterator[slice]:

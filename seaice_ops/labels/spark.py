@@ -50,22 +50,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def on_spark(settings: Settings, method: Method, scenes: list[Scene]) -> Iterator[Outcome]:
-    """Label the scenes on the cluster that spark-submit names, a job of CHUNK scenes after the other."""
-    by_worker: Counter[str] = Counter()
+    """Label the scenes on the cluster that spark-submit names."""
     with SparkContext(conf=SparkConf().setIfMissing("spark.app.name", "seaice-label")) as context:
         context.setLogLevel("WARN")
-        size = max(CHUNK, 4 * context.defaultParallelism)
-        for first in range(0, len(scenes), size):
-            chunk = scenes[first : first + size]
-            tasks = context.parallelize(chunk, len(chunk)).map(_task(settings, method))
-            try:
-                outcomes = tasks.collect()
-            except Py4JJavaError as error:
-                raise TransientError(
-                    f"labelling on Spark failed: {last_line(str(error.java_exception.getMessage()))}"
-                ) from error
-            by_worker.update(outcome.worker for outcome in outcomes)
-            yield from outcomes
+        yield from label_on(context, settings, method, scenes)
+
+
+def label_on(context: SparkContext, settings: Settings, method: Method, scenes: list[Scene]) -> Iterator[Outcome]:
+    """Label the scenes in a running context, a job of CHUNK scenes or more after the other."""
+    by_worker: Counter[str] = Counter()
+    size = max(CHUNK, 4 * context.defaultParallelism)
+    for first in range(0, len(scenes), size):
+        chunk = scenes[first : first + size]
+        tasks = context.parallelize(chunk, len(chunk)).map(_task(settings, method))
+        try:
+            outcomes = tasks.collect()
+        except Py4JJavaError as error:
+            raise TransientError(
+                f"labelling on Spark failed: {last_line(str(error.java_exception.getMessage()))}"
+            ) from error
+        by_worker.update(outcome.worker for outcome in outcomes)
+        yield from outcomes
     for worker, count in sorted(by_worker.items()):
         log.info("executor %s labelled %d scenes", worker, count)
 

@@ -1,0 +1,28 @@
+"""The Spark application of `labels.py`: label scenes twice and tell how long the second job took."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+
+from labels_runs import scenes_of, settings_of
+from pyspark import SparkContext
+
+from seaice_ops.labels.spark import label_on
+
+if __name__ == "__main__":
+    home, method, count, cores = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+    with SparkContext(appName="seaice-labels-benchmark") as context:
+        context.setLogLevel("ERROR")
+        until = time.monotonic() + 60
+        while context.defaultParallelism < cores and time.monotonic() < until:
+            time.sleep(0.1)  # an executor registers a little later
+        list(label_on(context, settings_of(home), method, scenes_of(4 * cores)))  # Python workers start, code arrives
+        start = time.perf_counter()
+        outcomes = list(label_on(context, settings_of(home), method, scenes_of(count)))
+        seconds = time.perf_counter() - start
+    workers = {outcome.worker for outcome in outcomes}
+    assert all(outcome.labels for outcome in outcomes), outcomes[0].reason
+    print(json.dumps({"seconds": seconds, "executors": len(workers)}))
