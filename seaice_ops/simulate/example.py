@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 import numpy as np
 from numpy.typing import NDArray
 
 from seaice_ops import imagery
+from seaice_ops.simulate.clouds import clear, sky
+from seaice_ops.simulate.geometry import seen_from
 from seaice_ops.simulate.noise import derive
 from seaice_ops.simulate.ocean import surface
 from seaice_ops.simulate.product import stored
-from seaice_ops.simulate.season import OLDER, SimulateRequest, plan, season_of
-from seaice_ops.simulate.sensor import OFFSET, Image, observe, sky
-from seaice_ops.simulate.sun import sun_angles
-from seaice_ops.simulate.tiles import tile_of
+from seaice_ops.simulate.season import SimulateRequest, season_of
+from seaice_ops.simulate.sensor import OFFSET, Image, observe
+from seaice_ops.simulate.world import World, any_world
 
 PIXEL_M = 10.0
-_TILE = "01CCV"
+_DAYS = 17.0  # a season's length: before, during and after its lead and its break-up
 
 
 @dataclass(frozen=True)
@@ -34,19 +36,21 @@ class Example:
     pixel_m: float
 
 
-def acquisition(seed: int, size: int = 1024, *, sun_zenith: float | None = None) -> Example:
-    """The acquisition of `seed`, `size` x `size` pixels: any day of a season, any sky. The same seed gives the same.
+def acquisition(
+    seed: int, size: int = 1024, *, sun_zenith: float | None = None, world: World | None = None, cloudless: bool = False
+) -> Example:
+    """The acquisition of `seed`, `size` x `size` pixels (even): any season, layout, sky and sun. Same seed, same bytes.
 
-    `sun_zenith`, degrees, replaces the day's own.
+    `sun_zenith`, degrees, is otherwise drawn from 52 to 82; `world` and `cloudless` replace what the seed draws.
     """
-    request = SimulateRequest(tiles=(_TILE,), seed=seed, size=size)
-    looks = [product for product in plan(request) if product.kind != OLDER]
-    product = looks[derive(seed, "look") % len(looks)]
-    zenith, azimuth = sun_angles(*tile_of(_TILE).centre(size), product.sensed)
-    zenith = zenith if sun_zenith is None else sun_zenith
-    ground = surface(seed, _TILE, size, season_of(request), product.sensed)
-    above = sky(derive(seed, "sky"), ground.codes.shape, zenith, azimuth)
-    return decoded(observe(derive(seed, "look"), ground, above, zenith), zenith)
+    rng = np.random.default_rng(derive(seed, "example"))
+    drawn, azimuth, days = float(rng.uniform(52, 82)), float(rng.uniform(20, 130)), float(rng.uniform(0, _DAYS))
+    geometry = seen_from(seed, drawn if sun_zenith is None else sun_zenith, azimuth)
+    season = season_of(SimulateRequest(size=size))
+    ground = surface(seed, "example", size, season, season.begins + timedelta(days=days), world or any_world(seed))
+    shape = ground.land.shape
+    above = clear(shape) if cloudless else sky(seed, shape, geometry)
+    return decoded(observe(seed, ground, above, geometry), geometry.sun_zenith)
 
 
 def decoded(image: Image, sun_zenith: float) -> Example:

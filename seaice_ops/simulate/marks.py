@@ -19,8 +19,8 @@ from seaice_ops.simulate.noise import Field
 Mask = NDArray[np.bool_]
 
 #: A veil counts from the optical depth at which cirrus stops being thin (Sassen and Cho 1992, J. Appl. Meteorol. 31),
-#: shadow from this share of the direct sunlight lost, a low sun from this zenith in degrees.
-VEIL, SHADED, LOW_SUN_ZENITH = 0.3, 0.3, 75.0
+#: shadow from this share of a clear sky's red light lost, a low sun from this zenith in degrees.
+VEIL, SHADED, LOW_SUN_ZENITH = 0.3, 0.2, 75.0
 
 _WIDE_PX, _FLOE_PX = 200.0, 30.0
 _NARROW_PX, _CHANNEL_PX, _RUN_PX = 3.0, 10.0, 30
@@ -31,7 +31,7 @@ def conditions_of(
 ) -> NDArray[np.uint8]:
     """(rows, columns) u8 bit mask for 10 m pixels; 0 where the truth names no class.
 
-    `cloud` is optical depth, `shadow` the share of direct light lost, `mixed` where no class fills the pixel.
+    `cloud` is optical depth, `shadow` the share of light lost, `mixed` where no class fills the pixel.
     """
     thin, ice_free = truth == legend.THIN, (truth == legend.THIN) | (truth == legend.WATER)
     bits = np.zeros(truth.shape, np.uint8)

@@ -1,9 +1,15 @@
-"""The ocean: what lies at each pixel of a tile at a time. A pure function of (seed, tile, season, time).
+"""The ocean: what lies at each pixel of a tile at a time. A pure function of (seed, tile, season, time, world).
 
 From the coast outwards: an ice shelf, fast ice along part of it, a polynya kept open by wind off the coast, a belt
 kilometres wide of young ice that thickens outwards, and pack whose floes drift by hundreds of metres an hour. Shelf
 and fast ice stand still; the outer fast ice breaks away once, for good; a lead through the pack opens and closes.
-The tile shows about 10 km x 10 km; a smaller one shows the same in less space.
+The tile shows about 10 km x 10 km; a smaller one shows the same in less space. Worlds without a coast show one of
+these zones, at its natural size.
+
+What is true of a pixel: it holds shares of water, thin and thick ice, and the greatest share names it. Thick is floes
+and fast ice (0.3 m and more, WMO's first-year ice) under snow or bare, small pieces of them, and snow on younger ice
+where it is deep enough to hide it. Thin is ice below 0.3 m, also where frost flowers or a dusting brighten it, and melt
+ponds and flooded ice, whose brightness is thin ice's. Water is what is left.
 """
 
 from __future__ import annotations
@@ -11,56 +17,72 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from math import cos, pi, sin
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from seaice_ops import legend
-from seaice_ops.simulate.noise import Cells, Field, Point, cells, derive, smooth
+from seaice_ops.simulate import pack
+from seaice_ops.simulate.coast import Coast, bare_patches, coast, lead, refreeze
+from seaice_ops.simulate.coast import shelf as shelf_of
+from seaice_ops.simulate.noise import Field, derive
 from seaice_ops.simulate.season import Season
+from seaice_ops.simulate.view import PIXEL_M, View
+from seaice_ops.simulate.world import World
 
-_PIXEL_M = 10.0
-_FULL = 1024  # the edge, in pixels, that the layout was drawn for
+FULL = 1024  # the edge, in pixels, that the layout was drawn for
+
+#: A pixel is mixed where no class has this share of it.
+PURE = 0.9
 
 
 @dataclass(frozen=True)
 class Surface:
-    """(rows, columns) of one moment: class codes (u8: 1, 2, 3 or 254) and what decides the spectrum.
+    """(rows, columns) of one moment; all but `land` float32.
 
-    `thickness` of water and thin ice, metres; `snow` of thick ice and shelf, 0 bare to 1 cold dry snow; `dusting`, the
-    share of snow or frost flowers on thin ice; `slope` towards the sun, about unit spread, of thick ice.
+    `shares`: of water and of thick ice, the rest is thin; `land`: shelf (its share of thick is 1). Of thin ice:
+    `thickness`, metres, and `frost`, how far it is brightened. Of thick ice: `grain`, snow's radius in mm, `bare` and
+    `pond`, the shares of it without snow and under melt water. `height`, metres, of its relief; `tone`, the brightness
+    of water and bare ice relative to their kind's mean.
     """
 
-    codes: NDArray[np.uint8]
+    shares: tuple[Field, Field]
+    land: NDArray[np.bool_]
     thickness: Field
-    snow: Field
-    dusting: Field
-    slope: Field
-
-
-@dataclass(frozen=True)
-class _View:
-    """One tile at one time: its seed, size and scale, and how far the pack has drifted."""
-
-    seed: int
-    shape: tuple[int, int]
-    scale: float
-    drift: Point
-    days: float
-
-    def fixed(self, name: str, spacing: float, octaves: int = 4, stretch: Point = (1.0, 1.0)) -> Field:
-        return smooth(derive(self.seed, name), (0.0, 0.0), self.shape, max(spacing * self.scale, 8), octaves, stretch)
-
-    def moving(self, name: str, spacing: float, octaves: int = 4, stretch: Point = (1.0, 1.0)) -> Field:
-        return smooth(derive(self.seed, name), self._origin, self.shape, max(spacing * self.scale, 8), octaves, stretch)
-
-    def floes(self, name: str, spacing: float) -> Cells:
-        return cells(derive(self.seed, name), self._origin, self.shape, spacing, bend=0.22)
+    frost: Field
+    grain: Field
+    bare: Field
+    pond: Field
+    height: Field
+    tone: Field
 
     @property
-    def _origin(self) -> Point:
-        return -self.drift[0], -self.drift[1]
+    def codes(self) -> NDArray[np.uint8]:
+        """u8: 1, 2, 3 by the greatest share, a tie to the thinner; 254 on land."""
+        codes = np.asarray(np.argmax(np.stack(self._shares), axis=0) + legend.WATER, np.uint8)
+        codes[self.land] = legend.LAND
+        return codes
+
+    @property
+    def mixed(self) -> NDArray[np.bool_]:
+        """Where no class has nine tenths of the pixel."""
+        return np.asarray(np.maximum.reduce(self._shares) < PURE, np.bool_)
+
+    @property
+    def _shares(self) -> tuple[Field, Field, Field]:
+        water, thick = self.shares
+        dry = thick * (1 - self.pond)
+        return water, 1 - water - dry, dry
+
+
+def uniform(codes: NDArray[np.uint8], *, thickness: float = 0.1, grain: float = 0.2) -> Surface:
+    """A plain surface of whole pixels of `codes`, its thin ice and its snow alike everywhere."""
+    zero, one = np.zeros(codes.shape, np.float32), np.ones(codes.shape, np.float32)
+    land = codes == legend.LAND
+    water, thick = (mask.astype(np.float32) for mask in (codes == legend.WATER, land | (codes == legend.THICK)))
+    return Surface(
+        (water, thick), land, one * np.float32(thickness), zero, one * np.float32(grain), zero, zero, zero, one
+    )
 
 
 def drift(seed: int, tile: str, days: float) -> tuple[float, float]:
@@ -76,134 +98,67 @@ def drift(seed: int, tile: str, days: float) -> tuple[float, float]:
     return east, south
 
 
-def surface(seed: int, tile: str, size: int, season: Season, when: datetime) -> Surface:
-    """The ocean of `tile` at `when`, `size` x `size` pixels."""
-    days = (when - season.begins).total_seconds() / 86400
-    east, south = drift(seed, tile, days)
-    view = _View(derive(seed, tile, "ocean"), (size, size), size / _FULL, (east / _PIXEL_M, south / _PIXEL_M), days)
-    shelf, fast, broken, offshore = _coast(view, season, when)
-    floe, floe_snow = _floes(view, offshore)
-    thickness = _new_ice(view, offshore)
-    lead, lead_thickness = _lead(view, season, when)
-    floe &= ~lead
-    thickness = np.where(lead, lead_thickness, thickness)
-    thickness = np.where(broken, _refreeze(view, season, when), thickness)
-    thick = (floe & ~broken) | fast | shelf
-    codes = np.where(thick, legend.THICK, np.where(thickness > 0, legend.THIN, legend.WATER)).astype(np.uint8)
-    codes[shelf] = legend.LAND
-    still = fast | shelf
-    snow = np.where(still, 0.86 + 0.07 * view.fixed("fast snow", 90), floe_snow)
-    snow = np.where(fast & ~shelf, snow - _fast_cracks(view), snow).astype(np.float32)
-    dusting = _dusting(view, thickness)
-    slope = np.where(
-        still, view.fixed("sastrugi", 14, 2, stretch=(2.0, 0.6)), view.moving("sastrugi", 14, 2, stretch=(2.0, 0.6))
-    ).astype(np.float32)
-    return Surface(codes, np.maximum(thickness, 0).astype(np.float32), np.clip(snow, 0, 1), dusting, slope)
-
-
-def shelf(seed: int, tile: str, size: int) -> NDArray[np.bool_]:
+def shelf(seed: int, tile: str, size: int, world: World | None = None) -> NDArray[np.bool_]:
     """(size, size) where the ice shelf lies: the same at all times, and not where the tile's real coast is."""
-    return _shelf(_View(derive(seed, tile, "ocean"), (size, size), size / _FULL, (0.0, 0.0), 0.0))[0]
+    return shelf_of(_view(seed, tile, size, 0.0, world or World()))
 
 
-def _coast(
-    view: _View, season: Season, when: datetime
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_], Field]:
-    """Masks of shelf, fast ice and broken fast ice, and the distance seaward of the old front, in tile heights."""
-    shelf, shelf_front, down, across, ragged = _shelf(view)
-    reach = np.maximum(0.19 / (1 + np.exp((across - 0.47) * 14)) - 0.02, 0)
-    fast_front = shelf_front - reach * (1 - 10 * ragged)
-    fast = ~shelf & (down > fast_front)
-    outer = (
-        fast & (down < fast_front + 0.62 * reach + ragged) & (across > 0.05 + 0.5 * (down - fast_front) + 2 * ragged)
+def surface(seed: int, tile: str, size: int, season: Season, when: datetime, world: World | None = None) -> Surface:
+    """The ocean of `tile` at `when`, `size` x `size` pixels."""
+    view = _view(seed, tile, size, (when - season.begins).total_seconds() / 86400, world or World())
+    shore = coast(view, season, when)
+    floes = pack.floes(view, shore.offshore)
+    frozen, thickness = pack.new_ice(view, shore.offshore)
+    opening, opening_ice = lead(view, season, when)
+    inside = opening > 0
+    frozen, thickness = np.where(inside, opening_ice > 0, frozen), np.where(inside, opening_ice, thickness)
+    healed = refreeze(view, season, when)
+    frozen, thickness = np.where(shore.broken, healed > 0, frozen), np.where(shore.broken, healed, thickness)
+    still = shore.fast + shore.shelf
+    loose = floes.share * (1 - opening) * ~shore.broken
+    floe = np.maximum(loose, still)
+    pieces = pack.brash(view) * ~(inside | shore.broken)
+    shares = _shares(view.world, floe, frozen.astype(np.float32), pack.drifts(view, thickness), pieces)
+    return Surface(
+        shares,
+        shore.shelf,
+        thickness.astype(np.float32),
+        pack.frost(view, thickness),
+        *_cover(view, shore, floes.snowy, still > 0),
+        height=np.where(still > 0, 0.16 * view.fixed("sastrugi", 14, 2, stretch=(2.0, 0.6)), pack.relief(view)).astype(
+            np.float32
+        ),
+        tone=(1 + 0.10 * view.moving("tone", 26, 3)).astype(np.float32),
     )
-    broken = outer & (when >= season.breakup)
-    return shelf, fast & ~broken, broken, (fast_front - down).astype(np.float32)
 
 
-def _shelf(view: _View) -> tuple[NDArray[np.bool_], Field, NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """The shelf's mask and front, the rows and columns that it is drawn in (tile heights), how ragged the front is."""
-    height, width = view.shape
-    down = (np.arange(height, dtype=np.float32) / height)[:, None]
-    across = (np.arange(width, dtype=np.float32) / width)[None, :]
-    if derive(view.seed, "side") % 2:
-        across = 1 - across
-    ragged = view.fixed("front", 330, 5) * np.float32(0.012)
-    front = (0.925 + 0.02 * np.sin(5 * across + view.seed % 7) + ragged).astype(np.float32)
-    return down > front, front, np.asarray(down), np.asarray(across), np.asarray(ragged)
+def _shares(world: World, floe: Field, frozen: Field, snowed: Field, pieces: Field) -> tuple[Field, Field]:
+    """Shares of water and thick ice, where a world goes without a class."""
+    if world.without == legend.WATER:
+        frozen = np.ones_like(frozen)
+    if world.without == legend.THIN:
+        frozen = np.zeros_like(frozen)
+    if world.without == legend.THICK:
+        floe, snowed, pieces = np.zeros_like(floe), np.zeros_like(floe), np.zeros_like(floe)
+    rest = (1 - floe) * (1 - pieces)
+    thick = 1 - rest * (1 - frozen * snowed)
+    return (rest * (1 - frozen)).astype(np.float32), thick.astype(np.float32)
 
 
-def _floes(view: _View, offshore: Field) -> tuple[NDArray[np.bool_], Field]:
-    """Where floes of three sizes lie, and the snow on them. They thin out across the young-ice belt."""
-    big = view.floes("big", max(210 * view.scale, 40))
-    middle = view.floes("middle", max(62 * view.scale, 22))
-    small = view.floes("small", max(20 * view.scale, 11))
-    ragged = view.moving("edge", 36, 3)
-    pack = _ramp(offshore + 0.035 * view.fixed("pack edge", 300, 4), 0.335, 0.42)
-    gap = np.maximum(7.5 + 5 * view.moving("gap", 300, 3), 1.5) * max(view.scale, 0.4)
-    mask_big = (big.edge > gap + 1.5 * ragged) & (big.value < 0.06 + 0.80 * pack)
-    mask_middle = (middle.edge > 2.5 + 1.2 * ragged) & (middle.value < 0.03 + 0.54 * pack)
-    mask_small = (small.edge > 1.6 + 0.6 * ragged) & (small.value < 0.02 + 0.36 * pack)
-    away = offshore > 0.02 * (1 + ragged)
-    crack = view.floes("crack", max(330 * view.scale, 60))
-    cracked = crack.edge < 1.2 + 1.4 * view.moving("crack width", 240, 3)
-    age = np.where(mask_big, big.value / 0.86, np.where(mask_middle, middle.value / 0.57, small.value / 0.38))
-    blown = _ramp(view.moving("bare", 180, 6), 0.9, 2.0)
-    rim = 0.35 * (big.edge < gap + 3 + 1.5 * ragged)
-    snow = 0.97 - 0.90 * age**4 + 0.07 * view.moving("snow", 90, 5) - 0.75 * blown - np.where(mask_big, rim, 0)
-    return (mask_big | mask_middle | mask_small) & away & ~cracked, snow.astype(np.float32)
+def _cover(view: View, shore: Coast, snowy: Field, still: NDArray[np.bool_]) -> tuple[Field, Field, Field]:
+    """Grain of the snow, share without snow, share under melt water."""
+    resting = 0.86 + 0.07 * view.fixed("fast snow", 90) - np.where(shore.shelf, 0, bare_patches(view))
+    snowy = np.where(still, resting, snowy)
+    new, old = np.log(view.world.grain_mm)
+    grain = np.exp(old + (new - old) * np.clip(snowy, 0, 1) + 0.15 * view.moving("grain", 60, 3))
+    bare = np.clip(1 - snowy / 0.5, 0, 1)
+    pond = np.zeros(view.shape)
+    if view.world.ponds:
+        pond = np.clip(2.5 * (view.moving("ponds", 26, 4) - 2.2 + view.world.ponds), 0, 1) * ~shore.shelf
+    return grain.astype(np.float32), bare.astype(np.float32), pond.astype(np.float32)
 
 
-def _new_ice(view: _View, offshore: Field) -> Field:
-    """Thickness, metres, between the floes (0 and less: open water): polynya, young-ice belt, leads in the pack."""
-    breath = 0.02 * sin(2 * pi * view.days / 5.2 + view.seed % 6)
-    frazil = view.moving("streaks", 40, 3, stretch=(0.5, 3.0))
-    edge = offshore - 0.10 - breath + 0.025 * view.fixed("polynya", 260, 5) + 0.006 * frazil
-    belt = 0.010 + 1.25 * np.maximum(edge, 0) + 0.03 * view.moving("belt", 210, 5) * _ramp(edge, 0.0, 0.06)
-    rafted = 0.05 * (view.moving("rafts", 46, 3) > 1.3)
-    belt = np.where(edge > 0, np.maximum(belt + rafted, 0.006), 0)
-    leads = 0.10 + 0.085 * view.moving("leads", 150, 4)
-    pack = _ramp(offshore, 0.335, 0.44)
-    thickness = belt * (1 - pack) + leads * pack
-    return np.where((edge > 0) & (thickness > 0), np.clip(thickness, 0.006, 0.28), 0).astype(np.float32)
-
-
-def _lead(view: _View, season: Season, when: datetime) -> tuple[NDArray[np.bool_], Field]:
-    """The lead that opens for a few acquisitions: where it is, and the new ice at its rim."""
-    opens, closes = season.lead
-    height, width = view.shape
-    open_share = 0.0
-    if opens <= when < closes:
-        open_share = min(1.0, 4 * (when - opens) / (closes - opens), 4 * (closes - when) / (closes - opens))
-    across = (np.arange(width, dtype=np.float32) / width)[None, :]
-    down = (np.arange(height, dtype=np.float32) / height)[:, None]
-    centre = 0.24 + 0.10 * (across - 0.5) + 0.012 * view.fixed("lead", 260, 4)
-    taper = np.sqrt(np.clip(1 - (2 * across - 1) ** 4, 0, 1))
-    half = max(0.013 * open_share + 0.004, 1.5 / height) * taper * (open_share > 0)
-    depth = 1 - np.abs(down - centre) / np.maximum(half, 1e-6)
-    return depth > 0, np.where(depth < 0.35, 0.03, 0).astype(np.float32)
-
-
-def _refreeze(view: _View, season: Season, when: datetime) -> Field:
-    """Thickness, metres, where the fast ice broke away: open water that slowly gathers patches of new ice."""
-    age = max((when - season.breakup).total_seconds() / 86400, 0.0)
-    patches = view.fixed("refreeze", 90, 4, stretch=(1.5, 0.7))
-    return np.where(patches > 1.3 - 0.13 * age, 0.008 + 0.006 * age, 0).astype(np.float32)
-
-
-def _fast_cracks(view: _View) -> Field:
-    """Tide cracks and bare patches in the fast ice, as a loss of snow."""
-    crack = np.abs(view.fixed("tide cracks", 260, 3)) < 0.012
-    return (0.5 * crack + 0.6 * _ramp(view.fixed("fast bare", 150, 6), 1.0, 2.4)).astype(np.float32)
-
-
-def _dusting(view: _View, thickness: Field) -> Field:
-    """Share of the thin ice under frost flowers, drifted snow or slush: more on the thicker."""
-    patch = np.clip(0.36 + 0.38 * view.moving("dusting", 130, 6), 0, 0.85)
-    return np.asarray(patch * _ramp(thickness, 0.03, 0.22), np.float32)
-
-
-def _ramp(value: Field, low: float, high: float) -> Field:
-    """0 below `low`, 1 above `high`, smooth between."""
-    t = np.clip((value - np.float32(low)) / np.float32(high - low), 0, 1)
-    return np.asarray(t * t * (3 - 2 * t), np.float32)
+def _view(seed: int, tile: str, size: int, days: float, world: World) -> View:
+    east, south = drift(seed, tile, days)
+    scale = size / FULL if world.coast else 1.0
+    return View(derive(seed, tile, "ocean"), (size, size), scale, (east / PIXEL_M, south / PIXEL_M), days, world)

@@ -15,10 +15,12 @@ from rasterio.transform import Affine
 
 from seaice_ops import legend
 from seaice_ops.simulate import metadata
+from seaice_ops.simulate.clouds import sky
+from seaice_ops.simulate.geometry import seen_from
 from seaice_ops.simulate.noise import derive
-from seaice_ops.simulate.ocean import shelf, surface
+from seaice_ops.simulate.ocean import FULL, shelf, surface
 from seaice_ops.simulate.season import TRUNCATED, Planned, SimulateRequest, season_of
-from seaice_ops.simulate.sensor import Image, digital_numbers, observe, sky
+from seaice_ops.simulate.sensor import Image, digital_numbers, observe
 from seaice_ops.simulate.spectra import BANDS
 from seaice_ops.simulate.sun import sun_angles
 from seaice_ops.simulate.tiles import Tile, tile_of
@@ -39,9 +41,10 @@ def render(request: SimulateRequest, product: Planned) -> Image:
     tile = tile_of(product.tile)
     zenith, azimuth = sun_angles(*tile.centre(request.size), product.sensed)
     seed = derive(request.seed, product.identity)
+    geometry = seen_from(seed, zenith, azimuth)
     ground = surface(request.seed, product.tile, request.size, season_of(request), product.sensed)
-    above = sky(seed, ground.codes.shape, zenith, azimuth)
-    return observe(seed, ground, above, zenith)
+    above = sky(seed, ground.land.shape, geometry, request.size / FULL)
+    return observe(seed, ground, above, geometry)
 
 
 def is_published(out: Path, product: Planned) -> bool:

@@ -1,10 +1,9 @@
-"""The ice: patterns that drift as one, a coast that stands still, a lead and a break-up on their dates; the spectra."""
+"""The ice: patterns that drift as one, a coast that stands still, a lead and a break-up on their dates."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,12 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seaice_ops import legend
-from seaice_ops.simulate import spectra
 from seaice_ops.simulate.noise import cells, lattice, smooth
 from seaice_ops.simulate.ocean import Surface, drift, surface
 from seaice_ops.simulate.product import render
 from seaice_ops.simulate.season import SimulateRequest, plan, season_of
-from seaice_ops.simulate.sensor import OPAQUE, Sky, digital_numbers, observe, sky
+from seaice_ops.simulate.sensor import digital_numbers
 
 REQUEST = SimulateRequest(tiles=("01CCV", "60CWS"), size=256)
 SEASON = season_of(REQUEST)
@@ -70,10 +68,10 @@ def test_floes_are_found_again_where_they_drifted() -> None:
     a, b = (np.array(drift(1, TILE, days)) / 10 for days in (2.0, 2.0 + 1 / 24))
     east, south = np.rint(b - a).astype(int)
     pack = np.s_[40:90, 80:200]
-    before = earlier.snow[pack]
-    after = later.snow[40 + south : 90 + south, 80 + east : 200 + east]
+    before = earlier.tone[pack]
+    after = later.tone[40 + south : 90 + south, 80 + east : 200 + east]
     assert np.corrcoef(before.ravel(), after.ravel())[0, 1] > 0.8
-    assert np.corrcoef(before.ravel(), later.snow[pack].ravel())[0, 1] < 0.6
+    assert np.corrcoef(before.ravel(), later.tone[pack].ravel())[0, 1] < 0.6
 
 
 def test_shelf_and_fast_ice_stand_still_until_the_breakup() -> None:
@@ -117,64 +115,6 @@ def test_thin_ice_is_both_narrow_and_kilometres_wide() -> None:
     opened = cv2.morphologyEx(thin, cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (11, 11)))
     assert width.max() > 100  # pixels of 10 m
     assert (thin & ~opened & 1).mean() > 0.005  # what an opening of 110 m removes
-
-
-@pytest.mark.parametrize("name", spectra.ALL_WAVE)
-def test_spectra_agree_with_published_all_wave_albedo(name: str) -> None:
-    b02, b03, b04, b08, b11 = getattr(spectra, name)
-    # shares of sunlight at the ground: 47 % below 0.7 um, 37 % to 1.2 um, 16 % beyond
-    assert 0.47 * (b02 + b03 + b04) / 3 + 0.37 * b08 + 0.16 * b11 == pytest.approx(spectra.ALL_WAVE[name], abs=0.06)
-
-
-def test_spectra_know_no_labelling() -> None:
-    folder = Path(spectra.__file__).parent
-    for path in folder.glob("*.py"):
-        text = path.read_text()
-        assert "seaice_ops.labels" not in text
-        assert "water_max" not in text
-        assert "thin_max" not in text
-
-
-def test_spectra_are_continuous_and_brighten_with_thickness_and_snow() -> None:
-    ramp = np.linspace(0, 0.25, 200, dtype=np.float32)[None]
-    assert (np.diff(spectra.thin_ice(ramp)[:, 0]) >= 0).all()
-    assert (np.diff(spectra.thick_ice(ramp * 4)[:, 0]) >= 0).all()
-    np.testing.assert_allclose(spectra.thin_ice(ramp[:, :1])[:, 0, 0], spectra.WATER, rtol=1e-6)
-
-
-def plain(code: int, depth: float = 0.0, shadow: float = 0.0, zenith: float = 65.0) -> np.ndarray:
-    """Mean top-of-atmosphere reflectance per band of a uniform surface."""
-    field = np.zeros((32, 32), np.float32)
-    codes = np.full((32, 32), code, np.uint8)
-    ground = Surface(codes, field + np.float32(0.1), field + 1, field, field)
-    above = Sky(field + np.float32(depth), field + np.float32(shadow), codes == 0)
-    return observe(1, ground, above, zenith).reflectance.mean(axis=(1, 2))
-
-
-def test_cloud_is_bright_where_snow_is_dark() -> None:
-    clear, veiled = plain(legend.THICK), plain(legend.THICK, depth=3.0)
-    assert veiled[4] > clear[4] + 0.05
-    assert np.abs(veiled[:3] - clear[:3]).max() < 0.12
-    assert (plain(legend.THIN, depth=2.0) > plain(legend.THIN) + 0.03).all()
-
-
-def test_shadow_darkens_all_bands_and_blue_the_least() -> None:
-    ratio = plain(legend.THICK, shadow=0.9) / plain(legend.THICK)
-    assert (ratio < 0.75).all()
-    assert ratio[0] == max(ratio)
-
-
-def test_a_lower_sun_makes_dark_surfaces_bluer() -> None:
-    high, low = plain(legend.THIN, zenith=60), plain(legend.THIN, zenith=78)
-    assert low[0] / low[2] > high[0] / high[2]
-
-
-def test_skies_differ_and_some_are_cut() -> None:
-    skies = [sky(seed, (128, 128), 68.0, 70.0) for seed in range(60)]
-    cut = [s.unseen.mean() for s in skies]
-    assert 8 < sum(share > 0 for share in cut) < 32
-    assert max(cut) < 0.7
-    assert min(s.cloud.max() for s in skies) < 1 < OPAQUE < max(s.cloud.max() for s in skies)
 
 
 def test_digital_numbers_keep_zero_for_what_was_not_seen() -> None:

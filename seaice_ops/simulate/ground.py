@@ -1,0 +1,68 @@
+"""How bright the ocean's surface is: what each pixel holds, weighted by its share, under a sun from the side.
+
+Each pixel's shares of water, thin ice and thick ice come from the ocean, at less than a pixel's size; spectra from
+`spectra`. Snow and ice are not flat: sastrugi of 0.1 to 0.3 m (Warren, Brandt and O'Rawe Hinton 1998, J. Geophys. Res.
+103) and ridges of a metre or two (Tin and Jeffries 2003, Cold Reg. Sci. Technol. 36) are lit by the cosine of the sun
+on their slopes, down to their own shadow; a shelf's front of some 35 m throws one that is many pixels long.
+"""
+
+from __future__ import annotations
+
+from math import ceil
+
+import cv2
+import numpy as np
+
+from seaice_ops.simulate import spectra
+from seaice_ops.simulate.clouds import blurred
+from seaice_ops.simulate.geometry import Geometry
+from seaice_ops.simulate.noise import Field
+from seaice_ops.simulate.ocean import Surface
+
+_PIXEL_M = 10.0
+_FRONT_M = 35.0
+
+#: Frost flowers and a dusting that does not hide the ice: how bright where they cover all (Zatko and Warren 2015).
+_FROST = (0.72, 0.72, 0.70, 0.58, 0.09)
+
+
+def reflectance(ground: Surface, wind: float, geometry: Geometry) -> Field:
+    """(5, rows, columns) reflectance of the surface in full sunlight; `wind` in m/s roughens the water."""
+    thin = spectra.thin_ice(ground.thickness)
+    deep = spectra.snow(ground.grain, geometry)
+    mirrored = spectra.glint(geometry, wind)
+    level = geometry.bright**0.5  # bare ice scatters less forwards than snow (Perovich 1996)
+    lit = relief(ground.height, geometry)
+    water, thick = ground.shares
+    new, pond, bare = 1 - water - thick, thick * ground.pond, thick * ground.bare
+    cover = thick - pond - bare
+    out = np.empty_like(thin)
+    for band in range(len(spectra.BANDS)):
+        iced = thin[band] + ground.frost * (np.float32(_FROST[band] * geometry.bright) - thin[band])
+        out[band] = water * np.float32(spectra.WATER[band] + mirrored) * ground.tone
+        out[band] += new * iced * ground.tone + pond * np.float32(spectra.POND[band])
+        out[band] += (bare * np.float32(spectra.FIRST_YEAR[band] * level) * ground.tone + cover * deep[band]) * lit
+    return out
+
+
+def relief(height: Field, geometry: Geometry) -> Field:
+    """Light on the slopes of `height` (metres), 1 on the level; not below what a shadow's sky gives."""
+    east = cv2.Sobel(height, cv2.CV_32F, 1, 0, ksize=3, scale=1 / (8 * _PIXEL_M))
+    south = cv2.Sobel(height, cv2.CV_32F, 0, 1, ksize=3, scale=1 / (8 * _PIXEL_M))
+    away = geometry.away
+    towards = np.float32(away[0]) * east + np.float32(away[1]) * south  # rising away from the sun: facing it
+    return np.asarray(np.clip(1 + np.float32(min(geometry.slant, 6.0)) * towards, 0.25, 1.6), np.float32)
+
+
+def front_shadow(ground: Surface, geometry: Geometry) -> Field:
+    """Share of direct sunlight that the shelf's front keeps from the ice and water beside it."""
+    length = min(_FRONT_M * geometry.slant / _PIXEL_M, 60.0)
+    if not ground.land.any() or length < 0.5:
+        return np.zeros(ground.land.shape, np.float32)
+    reach = ceil(length)
+    line = np.zeros((2 * reach + 1, 2 * reach + 1), np.uint8)
+    # A pixel is dark where the shelf stands on its way to the sun, against the direction in which shadows fall.
+    end = reach - round(length * geometry.away[0]), reach - round(length * geometry.away[1])
+    cv2.line(line, (reach, reach), end, 1)
+    dark = cv2.dilate(ground.land.astype(np.uint8), line) > 0
+    return blurred((dark & ~ground.land).astype(np.float32), 0.7)
