@@ -52,7 +52,10 @@ def from_strips(read: Reader, shape: tuple[int, ...], sun_zenith: float | None, 
     if zenith >= NO_SUN:
         codes, cells = np.zeros((4, 65_536), np.uint8), np.zeros((1, 4), np.uint8)
     else:
-        codes, cells = band_codes(zenith, gains(_lattice(read, rows, columns), zenith)), table(nearest_zenith(zenith))
+        codes, cells = (
+            band_codes(zenith, *references(_lattice(read, rows, columns), zenith)),
+            table(nearest_zenith(zenith)),
+        )
     for top in range(0, rows, strip):
         bottom = min(top + strip, rows)
         first, last = max(0, top - edges.REACH), min(rows, bottom + edges.REACH)
@@ -61,26 +64,38 @@ def from_strips(read: Reader, shape: tuple[int, ...], sun_zenith: float | None, 
     return Labels(*planes)
 
 
-def gains(sample: NDArray[np.int16], zenith: float) -> tuple[float, ...]:
-    """What each of BANDS is to be divided by, so that the scene's snow is as bright as the model's; 1 at 1.6 um.
+def references(sample: NDArray[np.int16], zenith: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """What the scene's own water and snow say of each of BANDS: path reflectance to take away beyond the model air's,
+    and what to divide by, so that both are as bright as the model's. `sample` (4, n) int16 stored reflectance.
 
-    `sample` (4, n) int16 stored reflectance. Snow is bright and flat from blue to near infrared and dark at 1.6 um,
-    which cloud is not. Where fewer than one pixel in 200 is, nothing is known and nothing changed.
+    Water is dark and blue, snow bright and flat from blue to near infrared and dark at 1.6 um, which cloud is not.
+    Where fewer than one pixel in 200 is, nothing is known and nothing changed.
     """
     seen = sample[:, (sample != NODATA).all(axis=0)] / SCALE
-    blue, red, infrared, short = (
-        optics.at_surface(values, optics.air(band, zenith)) for values, band in zip(seen, BANDS, strict=True)
+    below = np.stack(
+        [optics.at_surface(values, optics.air(band, zenith)) for values, band in zip(seen, BANDS, strict=True)]
     )
+    blue, red, infrared, short = below
+    water = (red < 0.1) & (infrared < 0.06) & (infrared < 0.8 * red) & (blue > 1.3 * red) & (short < 0.02)
+    veil, gain = np.zeros(4), np.ones(4)
+    if _enough(water):
+        dark = water & (infrared <= np.percentile(infrared[water], 50))
+        veil[:3] = np.clip(np.median(below[:3, dark], axis=1) - _SEA, -0.01, 0.05)
+        below = below - veil[:, None]
     snow = (red > 0.55) & (infrared > 0.85 * red) & (short < 0.28 * infrared)
-    if snow.sum() < max(50, snow.size // 200):
-        return 1.0, 1.0, 1.0, 1.0
-    bright = snow & (red > 0.9 * np.percentile(red[snow], 90))
-    found = [float(np.median(band[bright])) for band in (blue, red, infrared)]
-    return *(float(np.clip(a / b, 0.8, 1.2)) for a, b in zip(found, _SNOW, strict=True)), 1.0
+    if _enough(snow):
+        bright = snow & (red > 0.9 * np.percentile(red[snow], 90))
+        gain[:3] = np.clip(np.median(below[:3, bright], axis=1) / _SNOW, 0.8, 1.25)
+    return tuple(veil), tuple(gain)
 
 
-#: The model's brightest snow in B02, B04, B08.
-_SNOW = (0.97 * SNOW, 0.95 * SNOW, 0.92 * SNOW)
+def _enough(found: NDArray[np.bool_]) -> bool:
+    return bool(found.sum() >= max(50, found.size // 200))
+
+
+#: The model's water and brightest snow in B02, B04, B08.
+_SEA = np.array([0.026, 0.009, 0.005])
+_SNOW = np.array([0.97, 0.95, 0.92]) * SNOW
 
 
 def _lattice(read: Reader, rows: int, columns: int) -> NDArray[np.int16]:

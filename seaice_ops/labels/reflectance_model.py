@@ -26,11 +26,20 @@ BANDS = ("B02", "B04", "B08", "B11")
 SNOW = 0.9
 
 #: Snow-covered young ice counts as thin up to this share of full snow cover: legend.py's optical classes.
-SNOWED_IN = 0.9
+SNOWED_IN = 0.8
+
+#: Half width of a band's noise (triangular), reflectance: several times the specification, for compression too.
+NOISE = 0.004
+
+#: Share of melt ponds, which read thin, among what reads thin.
+PONDS = 0.08
+
+#: Share of the draws that hold two surfaces.
+MIXED = 0.125
 
 #: Shares of the draws: clear, haze or cloud, shadow, both.
 _SKIES = (0.45, 0.30, 0.20, 0.05)
-_DIMENSIONS = 16
+_DIMENSIONS = 25
 
 Floats = NDArray[np.float64]
 
@@ -61,22 +70,26 @@ def draw(count: int, sun_zenith: float) -> Draws:
         part, absorbed = (0.5 + 0.5 * u[11], 0.05) if band == "B11" else (1.0, 0.0)
         bands[index] = optics.at_satellite(optics.under_cloud(below, part * cloud, absorbed * cloud), air)
         haze = 1 + 0.3 * (u[13] - 0.5)  # pressure and aerosol are not ours to know
-        bands[index] += air.path * (haze - 1)
+        bands[index] += air.path * (haze - 1) + NOISE * (u[16 + index] + u[20 + index] - 1)
     return Draws(bands, classes, cloud, sunlight)
 
 
 def _surface(kind: NDArray[np.int64], u: Floats) -> tuple[Floats, NDArray[np.uint8]]:
-    """(4, n) surface reflectance and its class: kind 0 water, 1 young ice with or without snow, 2 thick ice."""
+    """(4, n) surface reflectance and its class: kind 0 water, 1 young ice with or without snow, 2 thick ice. One in
+    eight holds another surface too, up to half of it: edges, brash."""
     snow = snow_spectrum(u[0], SNOW * (0.92 + 0.12 * u[1]))
     cover = np.maximum(0.0, (u[2] - 0.4) / 0.6)
-    young = ice_spectrum(0.06 * (0.45 / 0.06) ** u[3], u[4], u[5])
+    young = ice_spectrum(0.06 * (0.5 / 0.06) ** u[3], u[4], u[5])
     old = ice_spectrum(0.5 + 0.25 * u[3], u[4], 0.7 * u[5])
     open_sea = water_spectrum(u[3], 0.03 * u[4] ** 3)
     whole = np.minimum(1.0, (1 - u[2]) / 0.25)
-    thin = young + cover * (snow - young)
+    thin = np.where(u[24] < PONDS, pond_spectrum(u[3], u[4]), young + cover * (snow - young))
     thick = old + whole * (snow - old)
     surface = np.select([kind == 0, kind == 1], [open_sea, thin], thick)
-    classes = np.select([kind == 0, (kind == 1) & (cover < SNOWED_IN)], [WATER, THIN], THICK)
+    other = np.select([kind == 0, kind == 1], [thick, np.where(u[14] < 0.0625, open_sea, thick)], open_sea)
+    surface += np.where(u[14] < MIXED, 0.5 * u[15], 0.0) * (other - surface)
+    reads_thin = (kind == 1) & ((cover < SNOWED_IN) | (u[24] < PONDS))
+    classes = np.select([kind == 0, reads_thin], [WATER, THIN], THICK)
     return surface, classes.astype(np.uint8)
 
 
@@ -90,18 +103,25 @@ def ice_spectrum(visible: Floats, wet: Floats, rough: Floats) -> Floats:
     """(4, n) reflectance of bare ice: `visible` in the blue-green; `wet` 0..1 how steeply it falls to the near
     infrared, `rough` 0..1 what its surface scatters at 1.6 um."""
     red = visible * (1.0 - 0.12 * wet)
-    infrared = red * (0.92 - 0.35 * wet)
+    infrared = red * (0.88 - 0.32 * wet)
     short = 0.01 + np.minimum(visible, 0.3) * (0.03 + 0.13 * rough)
     return np.stack([visible, red, infrared, short])
 
 
+def pond_spectrum(deep: Floats, pale: Floats) -> Floats:
+    """(4, n) reflectance of a melt pond: `deep` 0..1 how far light goes down in it, `pale` how bright its bottom is."""
+    blue = 0.2 + 0.3 * pale
+    red = blue * (0.75 - 0.4 * deep)
+    return np.stack([blue, red, 0.03 + red * (0.5 - 0.35 * deep), np.full_like(blue, 0.008)])
+
+
 def snow_spectrum(fine: Floats, level: Floats) -> Floats:
     """(4, n) reflectance of snow: `fine` 0 (old, 1 mm) .. 1 (new, 0.05 mm), `level` in the visible (sun, slope)."""
-    return level * np.stack([np.ones_like(fine), 0.97 + 0.02 * fine, 0.90 + 0.09 * fine, 0.04 + 0.18 * fine])
+    return level * np.stack([np.ones_like(fine), 0.97 + 0.02 * fine, 0.90 + 0.09 * fine, 0.02 + 0.20 * fine])
 
 
 def _even(count: int) -> Floats:
-    """(16, n) numbers in [0, 1) that fill the cube evenly (additive recurrence, Roberts 2018)."""
+    """(25, n) numbers in [0, 1) that fill the cube evenly (additive recurrence, Roberts 2018)."""
     root = 2.0
     for _ in range(64):
         root = (1 + root) ** (1 / (_DIMENSIONS + 1))

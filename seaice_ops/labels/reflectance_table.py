@@ -48,14 +48,16 @@ def table(zenith: int) -> NDArray[np.uint8]:
     return _cells(cell_index(band_codes(zenith), stored[:, None]).ravel(), draws)
 
 
-def band_codes(sun_zenith: float, gains: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0)) -> NDArray[np.uint8]:
-    """(4, 65536) u8: the code of every stored number (int16 taken as uint16) of each of BANDS, after the air is taken
-    away and the reflectance divided by the band's gain."""
+def band_codes(
+    sun_zenith: float, veil: tuple[float, ...] = (0.0,) * 4, gain: tuple[float, ...] = (1.0,) * 4
+) -> NDArray[np.uint8]:
+    """(4, 65536) u8: the code of every stored number (int16 taken as uint16) of each of BANDS, after the air and the
+    `veil` are taken away and what remains is divided by the `gain`."""
     stored = np.arange(65_536, dtype=np.uint16).view(np.int16) / SCALE
     codes = []
-    for band, gain in zip(BANDS, gains, strict=True):
+    for band, dark, bright in zip(BANDS, veil, gain, strict=True):
         air = optics.air(band, sun_zenith)
-        surface = optics.at_surface(np.maximum(stored, air.path - 0.1), air) / gain
+        surface = (optics.at_surface(np.maximum(stored, air.path - 0.1), air) - dark) / bright
         shift, least = (0.01, 0.004) if band == "B11" else (0.04, 0.01)
         codes.append(np.log(np.maximum(surface + shift, least) / least) / _STEP)
     return np.clip(np.rint(codes), 0, 255).astype(np.uint8)
