@@ -16,8 +16,9 @@ from seaice_ops.archive.gather import Place, gather
 from seaice_ops.archive.http import Refused, Wire
 from seaice_ops.archive.product import By, Product, ProductFile, Withdrawn
 from seaice_ops.archive.s3 import S3Auth, s3_address
+from seaice_ops.archive.times import inside
 from seaice_ops.archive.token import Bearer, Tokens
-from seaice_ops.errors import ArchiveUnavailable, ConfigError
+from seaice_ops.errors import ArchiveUnavailable, ConfigError, QuotaExceeded
 from seaice_ops.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -34,14 +35,30 @@ class CdseArchive:
     def search(self, tiles: Collection[str], by: By, start: datetime, end: datetime) -> list[Product]:
         """Products of `tiles` published (or sensed) in [start, end), sorted by sensing time.
 
-        Asked of STAC, and where that fails or makes no sense, of OData.
+        Asked of STAC; where that fails, makes no sense or gives an empty page, of OData, which has the same products.
+        Where we are told when to come again, we do not ask elsewhere meanwhile.
         """
         cdse = self.settings.archive.cdse
         try:
-            return cdse_stac.search(self.wire, cdse, tiles, by, start, end)
-        except (ArchiveUnavailable, Refused) as error:
+            found, sure = cdse_stac.search(self.wire, cdse, tiles, by, start, end)
+        except (ArchiveUnavailable, QuotaExceeded, Refused) as error:
+            if isinstance(error, QuotaExceeded) and error.again:
+                raise
             log.warning("STAC cannot be searched, OData is asked instead: %s", error)
-        return odata.search(self.wire, cdse, tiles, by, start, end)
+            return odata.search(self.wire, cdse, tiles, by, start, end)
+        return found if sure else self._with_odata(found, tiles, by, start, end)
+
+    def _with_odata(
+        self, found: list[Product], tiles: Collection[str], by: By, start: datetime, end: datetime
+    ) -> list[Product]:
+        """`found` and what OData knows besides; an empty day is normal, so that OData's silence is no error then."""
+        try:
+            more = odata.search(self.wire, self.settings.archive.cdse, tiles, by, start, end)
+        except (ArchiveUnavailable, Refused) as error:
+            log.warning("STAC gave an empty page, and OData cannot be asked whether that is right: %s", error)
+            return found
+        known = {product.id for product in found}
+        return inside([*found, *(product for product in more if product.id not in known)], tiles, by, start, end)
 
     def fetch(self, product: Product, files: Iterable[ProductFile], inbox: Path) -> list[Path]:
         """Bring `files` of `product` into `inbox`: from S3 where there are keys, else with the account's token."""
@@ -59,7 +76,9 @@ class CdseArchive:
         if keys:
             auth: httpx.Auth = S3Auth(keys, cdse.s3_region)
             return lambda path: (s3_address(cdse.s3_url, f"{product.href}/{path}"), auth)
-        bearer = Bearer(self._tokens())
+        tokens = self._tokens()
+        tokens.current()  # before there are threads: where the account is refused, one asks and not all
+        bearer = Bearer(tokens)
         id_ = odata.product_id(self.wire, cdse, product.id)
         return lambda path: (odata.file_address(cdse.download_url, id_, product.id, path), bearer)
 

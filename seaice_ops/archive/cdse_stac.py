@@ -24,28 +24,29 @@ _PROPERTIES = ("datetime", "published", "created", "grid:code")
 
 def search(
     wire: Wire, settings: CdseSettings, tiles: Collection[str], by: By, start: datetime, end: datetime
-) -> list[Product]:
-    """Level-1C products of `tiles` published (or sensed) in [start, end), sorted by sensing time."""
-    found = list(_items(wire, settings, sorted(tiles), by, start, end))
-    return inside(map(product, found), tiles, by, start, end)
+) -> tuple[list[Product], bool]:
+    """Level-1C products of `tiles` published (or sensed) in [start, end), sorted by sensing time.
 
-
-def _items(
-    wire: Wire, settings: CdseSettings, tiles: list[str], by: By, start: datetime, end: datetime
-) -> Iterator[Item]:
+    The second answer is False where the catalogue may have more than it says (`stac_search.items`).
+    """
     first, last = iso(start - MARGIN), iso(end + MARGIN)
     time = {"filter": conditions("published", first, last)} if by == "published" else {"datetime": f"{first}/{last}"}
-    for at in range(0, len(tiles), _TILES):
-        yield from items(
+    wanted, sure = sorted(tiles), True
+    found: list[Product] = []
+    for at in range(0, len(wanted), _TILES):
+        some, whole = items(
             wire,
             settings.stac_url,
             tile_property="grid:code",
-            tiles=[f"MGRS-{tile}" for tile in tiles[at : at + _TILES]],
+            tiles=[f"MGRS-{tile}" for tile in wanted[at : at + _TILES]],
             collections=[settings.collection],
             limit=settings.page,
             fields={"include": ["id", *(f"properties.{p}" for p in _PROPERTIES), *(f"assets.{a}" for a in _ASSETS)]},
             **time,
         )
+        found += map(product, some)
+        sure = sure and whole
+    return inside(found, tiles, by, start, end), sure
 
 
 def product(item: Item) -> Product:

@@ -112,7 +112,7 @@ class MirrorArchive:
         published = by == "published"
         time = {"filter": conditions(stac.published, first, last)} if published else {"datetime": f"{first}/{late}"}
         for at in range(0, len(tiles), _TILES):
-            yield from items(
+            some, _ = items(
                 self.wire,
                 stac.url,
                 tile_property=stac.tile,
@@ -121,6 +121,7 @@ class MirrorArchive:
                 limit=stac.page,
                 **time,
             )
+            yield from some
 
     def _item(self, product: Product) -> Item:
         body = self.wire.request("GET", product.href)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -41,9 +41,7 @@ def open_archive(settings: Settings) -> Archive:
     """The archive of `settings`. Raises `ConfigError` where its credentials cannot be read."""
     if settings.archive.kind in quota.LOCAL:
         return FolderArchive(settings.archive_path, frozenset(settings.tiles))
-    meter = quota.meter(settings)
-    wire = open_wire(settings.archive.http, meter)
-    return _Polite(_NETWORK[settings.archive.kind](settings, wire, credentials(settings)), settings, meter)
+    return _Polite(settings, credentials(settings), quota.meter(settings))
 
 
 _NETWORK: Mapping[str, Callable[[Settings, Wire, Credentials], Archive]] = {
@@ -55,24 +53,29 @@ _NETWORK: Mapping[str, Callable[[Settings, Wire, Credentials], Archive]] = {
 
 @dataclass(frozen=True)
 class _Polite:
-    """An archive over the network: left alone while its breaker is open, and its use told to the ledger."""
+    """An archive over the network: left alone while its breaker is open, its use told to the ledger.
 
-    archive: Archive
+    Connections are closed after each use: while a scene is decoded they would count against the quota for nothing.
+    """
+
     settings: Settings
+    credentials: Credentials = field(repr=False)
     meter: quota.Meter
 
     def search(self, tiles: Collection[str], by: By, start: datetime, end: datetime) -> list[Product]:
-        return self._ask(lambda: self.archive.search(tiles, by, start, end))
+        return self._ask(lambda archive: archive.search(tiles, by, start, end))
 
     def fetch(self, product: Product, files: Iterable[ProductFile], inbox: Path) -> list[Path]:
-        return self._ask(lambda: self.archive.fetch(product, files, inbox))
+        return self._ask(lambda archive: archive.fetch(product, files, inbox))
 
     def withdrawn(self, start: datetime, end: datetime) -> list[Withdrawn]:
-        return self._ask(lambda: self.archive.withdrawn(start, end))
+        return self._ask(lambda archive: archive.withdrawn(start, end))
 
-    def _ask(self, what: Callable[[], T]) -> T:
+    def _ask(self, what: Callable[[Archive], T]) -> T:
         with breaker.guarded(self.settings):
+            wire = open_wire(self.settings.archive.http, self.meter)
             try:
-                return what()
+                return what(_NETWORK[self.settings.archive.kind](self.settings, wire, self.credentials))
             finally:
+                wire.client.close()
                 self.meter.flush()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Iterator, Mapping
+from json import JSONDecodeError
 from typing import Any
 
 from pystac import Link
@@ -14,8 +15,8 @@ from pystac_client.conformance import ConformanceClasses
 from pystac_client.exceptions import APIError
 from pystac_client.stac_api_io import StacApiIO
 
-from seaice_ops.archive.http import Wire, shown
-from seaice_ops.errors import ArchiveUnavailable
+from seaice_ops.archive.http import Again, Wire, shown
+from seaice_ops.errors import ArchiveUnavailable, ConfigError
 
 log = logging.getLogger(__name__)
 
@@ -25,26 +26,28 @@ Item = dict[str, Any]
 _BARREN = 3
 
 
-def items(wire: Wire, url: str, *, tile_property: str, tiles: list[str], **search: Any) -> list[Item]:
+def items(wire: Wire, url: str, *, tile_property: str, tiles: list[str], **search: Any) -> tuple[list[Item], bool]:
     """The items that `search` (as `pystac_client.Client.search` takes it) finds whose `tile_property` is in `tiles`.
 
     `search` may hold a `filter` of its own (CQL2-JSON). Where the API cannot filter, more items may come: the caller
-    looks at them anyway. Raises `ArchiveUnavailable` where the service answers what is no STAC, or its pages come
-    around again and again, and what `Wire.request` raises.
+    looks at them anyway. The second answer is False where a page was empty, however often it was asked for: it may
+    be right, or a fault of the service that nothing else shows. Raises `ArchiveUnavailable` where the service answers
+    what is no STAC, or its pages come around again and again, and what `Wire.request` raises.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what an API does not say it can do
-            client = Client.open(url, stac_io=_Pages(wire))
-            asked = _asked(client, tile_property, tiles, search)
-            found, doubtful = _all(client, asked)
-            if doubtful:  # an empty page may be the end of the list, or a fault: the same is asked once more
-                found |= _all(client, asked)[0]
+            io = _Pages(wire)
+            client = Client.open(url, stac_io=io)
+            query = client.search(**_asked(client, tile_property, tiles, search))
+        # Not the query's own pages, which end at the first empty one.
+        pages = list(io.get_pages(query.url, query.method, query.get_parameters()))
+        found = {str(item["id"]): item for page in pages for item in page.get("features") or []}
     except (ValueError, KeyError, TypeError, AttributeError, STACError, APIError, NotImplementedError) as error:
-        if isinstance(error, ArchiveUnavailable):
+        if isinstance(error, (ArchiveUnavailable, ConfigError)):
             raise
         raise ArchiveUnavailable(f"{shown(url)} answers no STAC: {type(error).__name__}") from error
-    return list(found.values())
+    return list(found.values()), all(page.get("features") for page in pages)
 
 
 def conditions(time_property: str | None, start: str, end: str) -> list[dict[str, Any]]:
@@ -75,18 +78,6 @@ def _query(wanted: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     return query
 
 
-def _all(client: Client, asked: Mapping[str, Any]) -> tuple[dict[str, Item], bool]:
-    """Items by id, the last one of each, and whether the end of the list was an empty page."""
-    found: dict[str, Item] = {}
-    empty = True
-    for page in client.search(**asked).pages_as_dicts():
-        features = page.get("features") or []
-        empty = not features
-        for item in features:
-            found[str(item["id"])] = item
-    return found, empty
-
-
 class _Pages(StacApiIO):
     """pystac-client's way to the network, through our wire, with pages that may be empty or come twice."""
 
@@ -110,7 +101,7 @@ class _Pages(StacApiIO):
         self, url: str, method: str | None = None, parameters: dict[str, Any] | None = None
     ) -> Iterator[dict[str, Any]]:
         seen: set[str] = set()
-        barren, page = 0, self.read_json(url, method=method, parameters=parameters)
+        barren, page = 0, self._page(url, method=method, parameters=parameters)
         while True:
             new = {str(item["id"]) for item in page.get("features") or []} - seen
             seen |= new
@@ -121,7 +112,20 @@ class _Pages(StacApiIO):
                 break
             if barren >= _BARREN:
                 raise ArchiveUnavailable(f"{shown(url)} gives pages without anything new and no end")
-            page = self.read_json(Link.from_dict(link), parameters=parameters)
+            page = self._page(Link.from_dict(link), parameters=parameters)
         matched = page.get("numberMatched")
         if isinstance(matched, int) and matched > len(seen):
             raise ArchiveUnavailable(f"{shown(url)} says that {matched} items match and gives {len(seen)}")
+
+    def _page(self, source: Any, **asked: Any) -> dict[str, Any]:
+        """A page that is JSON, asked for again while it is not, and once more where it is empty."""
+
+        def ask() -> dict[str, Any]:
+            try:
+                return dict(self.read_json(source, **asked))
+            except JSONDecodeError as error:
+                unavailable = ArchiveUnavailable(f"the STAC answers no JSON: {error.msg}")
+            raise Again(unavailable)
+
+        page = self._wire.persist(ask)
+        return page if page.get("features") else self._wire.persist(ask)
