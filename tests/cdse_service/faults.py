@@ -33,7 +33,7 @@ class _Switched:
 
 
 class Faults:
-    """The faults that are switched on, and how often each has struck."""
+    """The faults that are switched on; a request meets at most one, the first that was added."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -58,23 +58,21 @@ class Faults:
 
     def apply(self, route: str, request: Request, answer: Answer) -> Answer:
         """`answer` with its range taken, changed by what strikes this request."""
-        struck = self._striking(route, f"{request.path}?{request.raw_query}")
-        for fault in struck:
-            answer = fault(request, answer)
-        return ranged(request, answer)
+        fault = self._striking(route, f"{request.path}?{request.raw_query}")
+        return ranged(request, fault(request, answer) if fault else answer)
 
-    def _striking(self, route: str, address: str) -> list[Fault]:
+    def _striking(self, route: str, address: str) -> Fault | None:
         with self._lock:
-            found = []
+            found = None
             for switched in self._switched:
                 if not _covers(switched.route, route) or switched.match not in address or not switched.left:
                     continue
                 if switched.skip:
                     switched.skip -= 1
-                    continue
-                switched.left -= 1
-                self.struck += 1
-                found.append(switched.fault)
+                elif found is None:
+                    switched.left -= 1
+                    self.struck += 1
+                    found = switched.fault
             return found
 
 
@@ -102,7 +100,7 @@ def cut(at: int) -> Fault:
 
 
 def then(fault: Fault, call: Callable[[], None]) -> Fault:
-    """`fault`, and `call` as soon as the answer was sent: a token that ends in mid-transfer, a publication."""
+    """`fault`, and `call` when the last byte was sent: a token that ends in mid-transfer, a publication."""
     return lambda request, answer: replace(fault(request, answer), after=call)
 
 

@@ -105,8 +105,6 @@ class _Handler(BaseHTTPRequestHandler):
             if answer.hang:
                 space.stopping.wait(answer.hang)
             self._send(space, answer, entry)
-            if answer.after:
-                answer.after()
         finally:
             space.log.end(entry)
 
@@ -137,7 +135,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(piece)
             self.wfile.flush()
             entry.bytes += len(piece)
-        if len(body) < length:
+        if answer.after:
+            answer.after()
+        if len(body) != length:
             self._break_off()
 
     def _break_off(self) -> None:

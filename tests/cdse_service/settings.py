@@ -13,7 +13,7 @@ QUICK = {"backoff_s": 0.01, "timeout_s": 5.0, "attempts": 4, "patience_s": 5.0, 
 
 
 def settings_of(
-    space: Space, home: Path, kind: str = "cdse", http: dict[str, Any] | None = None, **more: Any
+    space: Space, home: Path, kind: str = "cdse", http: dict[str, Any] | None = None, page: int = 100, **more: Any
 ) -> Settings:
     """Settings whose archive is the service, of a home that need not exist, for tiles 01CCV and 60CWS."""
     archive = {
@@ -25,6 +25,7 @@ def settings_of(
             "download_url": space.odata,
             "token_url": space.token_url,
             "s3_url": space.s3,
+            "page": page,
         },
         "dhus": {"url": space.dhus},
         **more,
