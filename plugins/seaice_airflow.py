@@ -158,6 +158,27 @@ def telling_outages(settings: Settings) -> Iterator[None]:
         tell_outage(settings)
 
 
+def lend_connection(settings: Settings) -> None:
+    """Put the archive's connection, where only Airflow knows it, into this task's environment for the package to find.
+
+    Airflow masks it in the task's log; it is in no XCom, and gone with the task's process.
+    """
+    from airflow.sdk import Connection
+    from airflow.sdk.exceptions import AirflowNotFoundException
+
+    from seaice_ops.archive.credentials import variable
+    from seaice_ops.archive.quota import LOCAL
+
+    if settings.archive.kind in LOCAL or variable(settings) in os.environ:
+        return
+    try:
+        connection = Connection.get(settings.archive.connection)
+    except AirflowNotFoundException:
+        log.info("Airflow has no connection %s; plain variables are read", settings.archive.connection)
+        return
+    os.environ[variable(settings)] = connection.get_uri()
+
+
 @stage_task
 @waits_for_archive
 def search(
@@ -169,6 +190,7 @@ def search(
     """
     from seaice_ops.archive import search as stage
 
+    lend_connection(settings)
     if dag_run.run_type == "backfill":
         tiles = tiles_asked_for(settings, dag_run)
         request = stage.SearchRequest("sensed", data_interval_start, data_interval_end, tiles)
@@ -184,6 +206,7 @@ def ingest(settings: Settings, scene_id: str, **_: Any) -> dict[str, Any]:
     from seaice_ops.archive import fetch
     from seaice_ops.scenes import decode
 
+    lend_connection(settings)
     for stage, request in ((fetch, fetch.FetchRequest((scene_id,))), (decode, decode.DecodeRequest((scene_id,)))):
         summary = report(stage.run(settings, request))
         if scene_id in summary.failed:

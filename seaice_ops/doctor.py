@@ -13,7 +13,7 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib import metadata
 from pathlib import Path
 
@@ -193,14 +193,34 @@ def _store(settings: Settings) -> str:
 
 
 def _archive(settings: Settings) -> str:
+    from seaice_ops.archive import quota
     from seaice_ops.archive.source import open_archive
 
+    if settings.archive.kind not in quota.LOCAL:
+        return _service(settings)
     found = open_archive(settings).search(
         settings.tiles, "sensed", datetime(2015, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
     )
     unusable = sum(product.problem is not None for product in found)
     return f"{settings.archive_path} holds {len(found)} product(s) of our tiles" + (
         f", {unusable} of them unusable" if unusable else ""
+    )
+
+
+def _service(settings: Settings) -> str:
+    """Are there credentials for the archive's service, and does it answer a small search?"""
+    from seaice_ops.archive.credentials import credentials, variable
+    from seaice_ops.archive.source import open_archive
+    from seaice_ops.ledger.operations import now
+
+    kind, known, tile = settings.archive.kind, credentials(settings), settings.tiles[0]
+    what = [words for words, there in (("S3 keys", known.s3_keys()), ("an account", known.account())) if there]
+    if not what and kind != "stac":
+        raise _WrongError(f"there are no credentials for {kind} in {variable(settings)} or SEAICE_ARCHIVE_...")
+    found = open_archive(settings).search([tile], "published", now() - timedelta(days=1), now())
+    return (
+        f"{kind} answers: {len(found)} product(s) of tile {tile} published in the last day; credentials: "
+        f"{' and '.join(what) or 'none'}"
     )
 
 
@@ -260,7 +280,11 @@ _SETTINGS: tuple[tuple[str, str, Callable[[Settings], str]], ...] = (
         "set SEAICE_STORE_URL, for S3 also AWS_ENDPOINT_URL and the keys, to a store with conditional writes",
         _store,
     ),
-    ("archive", "set archive.path or SEAICE_ARCHIVE, or write one with `seaice simulate`", _archive),
+    (
+        "archive",
+        "set archive.path or SEAICE_ARCHIVE, or write one with `seaice simulate`; for a service see docs/copernicus.md",
+        _archive,
+    ),
     ("disk", "free some space, or set SEAICE_HOME to a larger disk", _disk),
     ("clock", "set the clock of this machine (NTP)", _clock),
     ("notifications", "set the variable, or clear notify.webhook_env", _notify),
