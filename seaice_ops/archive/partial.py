@@ -55,6 +55,11 @@ class Partial:
         self._version.unlink(missing_ok=True)
         return self._target
 
+    def discard(self) -> None:
+        """Leave nothing behind."""
+        self.path.unlink()
+        self._version.unlink(missing_ok=True)
+
 
 @contextmanager
 def partial(target: Path) -> Iterator[Partial]:
@@ -66,7 +71,7 @@ def partial(target: Path) -> Iterator[Partial]:
             yield so_far
         finally:
             if not so_far.size and _is_at(stream, so_far.path):
-                so_far.path.unlink()
+                so_far.discard()
 
 
 def _locked(path: Path) -> IO[bytes]:
