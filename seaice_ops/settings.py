@@ -139,10 +139,17 @@ class LabelSettings(_Part):
     thin_max: int = Field(204, ge=1, le=254, description="V up to which ice is called thin / young")
     dilate_m: float = Field(7 * 54.0, gt=0, description="ground size of the filter's dilation, metres")
     median_m: float = Field(155 * 54.0, gt=0, description="ground size of the filter's background median, metres")
+    mask: str = Field(
+        "",
+        description="what is land or ice shelf (254) whatever the method says: empty for nothing, `coastline` for the "
+        "polygons of OpenStreetMap and GSHHG, else a raster (not 0 is land) or a GeoJSON file, relative to home, in "
+        "whose name {tile} stands for the tile; another mask needs another name",
+    )
 
     def version(self, method: str) -> str:
         """The version of `method`'s labels: its algorithm's number and a hash of the settings it depends on."""
-        parameters = self.model_dump(exclude={"method"} | _UNUSED[method])
+        unused = {"method"} | _UNUSED[method] | (set() if self.mask else {"mask"})
+        parameters = self.model_dump(exclude=unused)
         digest = hashlib.sha256(json.dumps(parameters, sort_keys=True).encode()).hexdigest()[:8]
         return f"{_LABEL_ALGORITHM[method]}-{digest}"
 
@@ -273,11 +280,20 @@ class Settings(_Part):
         data["store"] = env.get("SEAICE_STORE_URL") or data.get("store", "")
         if env.get("SEAICE_ARCHIVE"):
             data["archive"] = {**data.get("archive", {}), "path": str(Path(env["SEAICE_ARCHIVE"]).absolute())}
+        _area_files_beside(path, data)
         try:
             return cls.model_validate(data)
         except ValidationError as error:
             lines = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
             raise ConfigError(f"{path}: {lines}") from error
+
+
+def _area_files_beside(config: Path, data: dict[str, Any]) -> None:
+    """Name the regions' GeoJSON files absolutely: they lie relative to the configuration file."""
+    regions = data.get("regions")
+    for region in regions.values() if isinstance(regions, dict) else ():
+        if isinstance(region, dict) and isinstance(region.get("area"), str):
+            region["area"] = str(config.absolute().parent / region["area"])
 
 
 def redact(url: str) -> str:

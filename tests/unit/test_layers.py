@@ -9,11 +9,35 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "seaice_ops"
 
-FOUNDATION = {"conditions", "errors", "legend", "metrics", "regions", "settings", "summary", "__init__"}
+FOUNDATION = {
+    "area",
+    "tiling",
+    "conditions",
+    "errors",
+    "legend",
+    "metrics",
+    "regions",
+    "settings",
+    "summary",
+    "__init__",
+}
 STORES = {"ledger", "storage"}
 SHARED = {"imagery", "models", "reference", "sidecar"}
 STAGES = {"archive", "scenes", "labels", "training", "mapping", "quality", "simulate"}
-OPERATORS = {"backfill", "cli", "console", "demo", "demo_report", "doctor", "notify", "pages", "rest", "status"}
+OPERATORS = {
+    "backfill",
+    "cli",
+    "console",
+    "demo",
+    "demo_report",
+    "doctor",
+    "notify",
+    "pages",
+    "paper",
+    "quiet",
+    "rest",
+    "status",
+}
 
 ALLOWED = {
     **dict.fromkeys(FOUNDATION, FOUNDATION),

@@ -1,0 +1,62 @@
+"""From an area to the tiles that see it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from seaice_ops.cli.common import app, load_settings, out, readable_errors
+
+
+@app.command()
+def region(
+    area: Annotated[
+        str,
+        typer.Argument(help="GeoJSON file, box west,south,east,north, or the name of a region of the configuration."),
+    ],
+    picture: Annotated[Path | None, typer.Option("--map", help="Also draw the tiles: a PNG to write.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+) -> None:
+    """List the Sentinel-2 tiles that see an area, for config/seaice.yaml, and those left out with the reason."""
+    from seaice_ops import area as areas
+    from seaice_ops import tiling
+
+    with readable_errors():
+        rings = areas.rings(_area(area))
+        found = tiling.select(rings)
+        if picture:
+            from seaice_ops.tiling_map import draw
+
+            draw(rings, found, picture)
+    if as_json:
+        left_out = {tile.name: why for tile, why in found.left_out}
+        sys.stdout.write(json.dumps({"tiles": found.names, "left_out": left_out, "unseen": found.unseen}) + "\n")
+        return
+    table = Table("left out", "own zone", "because", box=None)
+    for tile, why in found.left_out:
+        table.add_row(tile.name, f"{100 * tile.zone_share:.1f} %", why)
+    if found.left_out:
+        out.print(table)
+    out.print(f"tiles: [{', '.join(found.names)}]", markup=False, highlight=False)
+    words = f"{len(found.tiles)} tiles see the area, {len(found.left_out)} more touch it"
+    out.print(words + (f"; {100 * found.unseen:.1f} % of it lies beyond 80 S or 84 N" if found.unseen else ""))
+
+
+def _area(text: str) -> Any:
+    parts = text.split(",")
+    if len(parts) == 4:
+        try:
+            return [float(part) for part in parts]
+        except ValueError:
+            raise typer.BadParameter("a box is west,south,east,north in degrees") from None
+    if Path(text).exists():
+        return text
+    named = load_settings().region(text)
+    if not named.area:
+        raise typer.BadParameter(f"region {text} is given by its tiles: {', '.join(named.tiles)}")
+    return named.area
