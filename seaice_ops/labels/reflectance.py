@@ -17,7 +17,7 @@ from seaice_ops import legend
 from seaice_ops.imagery import NODATA, SCALE
 from seaice_ops.labels import edges, optics, reasons
 from seaice_ops.labels.reflectance_model import BANDS, SNOW
-from seaice_ops.labels.reflectance_table import band_codes, cell_index, nearest_zenith, table
+from seaice_ops.labels.reflectance_table import SHAPE, band_codes, cell_index, nearest_zenith, table
 from seaice_ops.labels.result import NONE, Labels
 
 #: Sun zenith in degrees from which on brightness says little (LOW_SUN) and nothing (210): at 80 degrees the direct
@@ -30,7 +30,7 @@ HIDDEN = 50
 #: The sun where a scene does not say: the middle of the polar season.
 USUAL_ZENITH = 66.0
 
-_SAMPLE = 1024  # rows and columns of the lattice that the scene's snow is looked for on
+_SAMPLE = 512  # rows and columns of the lattice that the scene's snow is looked for on
 _STRIP = 512
 
 #: (first row, row after the last) -> (4, rows, columns) int16 stored reflectance of BANDS.
@@ -50,7 +50,7 @@ def from_strips(read: Reader, shape: tuple[int, ...], sun_zenith: float | None, 
     zenith = USUAL_ZENITH if sun_zenith is None else sun_zenith
     planes = np.empty((3, rows, columns), np.uint8)
     if zenith >= NO_SUN:
-        codes, cells = np.zeros((4, 65_536), np.uint8), np.zeros((1, 4), np.uint8)
+        codes, cells = np.zeros((4, 65_536), np.uint8), np.zeros((int(np.prod(SHAPE)), 4), np.uint8)
     else:
         codes, cells = (
             band_codes(zenith, *references(_lattice(read, rows, columns), zenith)),

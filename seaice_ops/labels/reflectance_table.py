@@ -27,7 +27,7 @@ _STEP = 0.02
 _FIRST = {"B04": 56, "B08": -38, "B02": -8}
 
 #: Cloud reflectance and lost share of the direct beam from which on a pixel counts as under cloud or in shadow.
-_HAZY, _SHADED = 0.1, 0.15
+_HAZY, _SHADED = 0.06, 0.15
 
 Floats = NDArray[np.float32]
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from seaice_ops import legend
+
 #: Confidence where there is no class.
 NONE = 255
 
@@ -21,3 +23,11 @@ class Labels:
     classes: NDArray[np.uint8]
     confidence: NDArray[np.uint8] | None = None
     reasons: NDArray[np.uint8] | None = None
+
+    def without(self, land: NDArray[np.bool_]) -> Labels:
+        """These labels, changed in place, with LAND where `land` (rows, columns) and something was observed."""
+        hidden = land & (self.classes != legend.NODATA)
+        self.classes[hidden] = legend.LAND
+        if self.confidence is not None and self.reasons is not None:
+            self.confidence[hidden], self.reasons[hidden] = NONE, 0
+        return self

@@ -27,6 +27,7 @@ from seaice_ops.labels.methods import Method, known_method, labels_of_picture, p
 from seaice_ops.labels.reflectance import from_strips
 from seaice_ops.labels.reflectance_model import BANDS
 from seaice_ops.labels.result import Labels
+from seaice_ops.labels.surfaces import land
 from seaice_ops.ledger.operations import insert_new, now, recorded, unlabelled_scenes
 from seaice_ops.ledger.session import begin
 from seaice_ops.ledger.tables import LabelSet, Scene, SceneState
@@ -126,6 +127,8 @@ def label_raster(
     and reasons. The shares are by slug, with no_data among them, and sum to 1.
     """
     labels, grid = _labels(settings, store, scene, method)
+    if settings.labels.mask:
+        labels = labels.without(land(settings.labels.mask, grid, settings.home, scene.tile))
     tags = {
         "method": method,
         "version": settings.labels.version(method),
