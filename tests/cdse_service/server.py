@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import socket
 import struct
 import threading
@@ -9,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from cdse_service import dhus, eodata, odata, stac
 from cdse_service.answers import Answer, Request, json_answer
@@ -55,8 +56,10 @@ class Space:
         return f"{self.url}/dhus/"
 
     def secrets(self) -> set[str]:
-        """Everything that must appear nowhere: what was configured, and every token ever given."""
-        return {self.password, self.secret_key, *self.identity.given}
+        """Everything that must appear nowhere: what was configured, in its disguises too, and every token given."""
+        basic = base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
+        plain = {self.user, self.password, self.access_key, self.secret_key}
+        return {*plain, *map(quote, plain), basic, *self.identity.given}
 
     def answer(self, request: Request) -> tuple[str, Answer]:
         """The route of a request and its faultless answer."""
