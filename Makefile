@@ -40,7 +40,7 @@ e2e: setup
 
 # Is the simulated ocean honest? Prints the published labeller's faults on it, the best single-band rule, histograms.
 realism: setup
-	@$(PY) benchmarks/simulator_realism.py
+	@$(PY) benchmarks/simulator_realism.py --pictures build/realism
 
 # How right labels are on simulated acquisitions that were kept for it, and which targets they meet.
 label-accuracy: setup

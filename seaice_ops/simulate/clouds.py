@@ -33,7 +33,8 @@ OPAQUE = 3.6
 _PIXEL_M = 10.0
 _DISC = 0.0093  # the sun's disc, radians
 _SWIR_UM = 1.610
-_BROKEN = 1.2  # light beside broken cloud relative to a clear sky's (Schade et al. 2007, Meteorol. Z. 16)
+_BETWEEN_PX = 60.0  # how far light gets that goes to and fro between ground and cloud
+_BROKEN = 1.1  # light beside broken cloud relative to a clear sky's (Schade et al. 2007, Meteorol. Z. 16)
 _STEPS, _DEEPEST = 2048, 40.0
 
 
@@ -207,7 +208,8 @@ def through(layer: Layer, swir: bool, below: Field, around: Field, geometry: Geo
     sharp, passed = view.at(view.direct, layer.depth), view.at(view.passed, layer.depth)
     back = sun.at(sun.back, layer.depth) * np.float32(geometry.bright)
     seen = sharp * below + (passed - sharp) * around
-    return np.asarray(back + seen / (1 - sun.at(sun.back_diffuse, layer.depth) * around), np.float32)
+    again = blurred(sun.at(sun.back_diffuse, layer.depth), _BETWEEN_PX) * np.minimum(around, 1)
+    return np.asarray(back + seen / (1 - again), np.float32)
 
 
 def blurred(field: Field, sigma: float) -> Field:

@@ -51,7 +51,7 @@ def relief(height: Field, geometry: Geometry) -> Field:
     south = cv2.Sobel(height, cv2.CV_32F, 0, 1, ksize=3, scale=1 / (8 * _PIXEL_M))
     away = geometry.away
     towards = np.float32(away[0]) * east + np.float32(away[1]) * south  # rising away from the sun: facing it
-    return np.asarray(np.clip(1 + np.float32(min(geometry.slant, 6.0)) * towards, 0.25, 1.6), np.float32)
+    return np.asarray(np.clip(1 + np.float32(min(geometry.slant, 6.0)) * towards, 0.25, 1.35), np.float32)
 
 
 def front_shadow(ground: Surface, geometry: Geometry) -> Field:

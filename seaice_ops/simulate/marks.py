@@ -65,8 +65,8 @@ def narrow(ice_free: Mask) -> Mask:
 
 def _opened(mask: Mask, diameter: float) -> Mask:
     """What discs of `diameter` pixels that lie within `mask` cover; the mask goes on beyond the picture's border."""
-    core = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 5) > diameter / 2 - 0.5
+    core = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 5) >= diameter / 2 + 0.25
     if not core.any():
         return np.zeros_like(mask)
     reach = cv2.distanceTransform((~core).astype(np.uint8), cv2.DIST_L2, 5)
-    return mask & (reach < diameter / 2 + 0.5)
+    return mask & (reach <= diameter / 2 + 0.25)

@@ -15,8 +15,10 @@ import rasterio
 
 from seaice_ops import legend
 from seaice_ops.errors import ConfigError
+from seaice_ops.imagery import NODATA
 from seaice_ops.settings import Settings
 from seaice_ops.simulate import metadata, product
+from seaice_ops.simulate.example import decoded
 from seaice_ops.simulate.product import render
 from seaice_ops.simulate.season import NEWER, OLDER, TRUNCATED
 from seaice_ops.simulate.stage import Planned, SimulateRequest, plan, run
@@ -140,6 +142,29 @@ def test_pixels_decode_to_what_was_rendered(archive: Path) -> None:
     with rasterio.open(archive / "truth" / f"{planned.id}.tif") as dataset:
         assert dataset.nodata == legend.NODATA
         np.testing.assert_array_equal(dataset.read(1), image.truth)
+
+
+def test_an_example_is_what_the_files_decode_to(archive: Path) -> None:
+    planned = next(p for p in plan(SMALL) if p.kind not in (OLDER, TRUNCATED))
+    expected = decoded(render(SMALL, planned), 65.0)
+    for band, values in zip(metadata.BANDS, expected.reflectance, strict=True):
+        with rasterio.open(archive / f"{planned.id}.SAFE" / metadata.image_path(planned, band)) as dataset:
+            numbers = dataset.read(1).astype(int)
+        repeat = metadata.PIXEL_M[band] // 10
+        read = np.where(numbers == 0, NODATA, numbers - metadata.offset(planned)).repeat(repeat, 0).repeat(repeat, 1)
+        np.testing.assert_array_equal(read, values)
+
+
+def test_conditions_and_land_lie_on_the_truth_s_grid(archive: Path) -> None:
+    for planned in plan(SMALL):
+        with rasterio.open(archive / "truth" / f"{planned.id}.tif") as dataset:
+            truth, transform = dataset.read(1), dataset.transform
+        with rasterio.open(archive / "truth" / f"{planned.id}.conditions.tif") as dataset:
+            assert dataset.transform == transform
+            assert not dataset.read(1)[~np.isin(truth, legend.CLASSES)].any()
+        with rasterio.open(archive / "truth" / f"{planned.tile}.land.tif") as dataset:
+            assert dataset.transform == transform
+            assert ((truth == legend.LAND) == (dataset.read(1) == 1))[truth != legend.NODATA].all()
 
 
 def test_both_baselines_show_the_same_ground(archive: Path) -> None:

@@ -13,18 +13,31 @@ from seaice_ops.simulate.example import acquisition
 ROOT = Path(__file__).parents[2]
 
 
+def module(name: str):
+    spec = importlib.util.spec_from_file_location(name, ROOT / "benchmarks" / f"{name}.py")
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    return loaded
+
+
 @pytest.fixture(scope="module")
 def realism():
-    spec = importlib.util.spec_from_file_location("simulator_realism", ROOT / "benchmarks" / "simulator_realism.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return module("simulator_realism")
 
 
 def test_every_check_holds(realism, outside_data: Path) -> None:
     examples = [acquisition(seed, 512) for seed in range(5, 13)]
     figures = realism.measure(512, 4, examples, outside_data)
     assert [name for name, held in realism.checks(figures).items() if not held] == []
+
+
+def test_pictures_are_drawn_and_spectra_lie_in_published_ranges(realism, outside_data: Path, tmp_path: Path) -> None:
+    pictures = module("simulator_pictures")
+    for name, ranges in pictures.PUBLISHED.items():
+        assert all(low <= v <= high for v, (low, high) in zip(pictures.simulated(name), ranges, strict=True)), name
+    drawn = pictures.draw(tmp_path, [acquisition(seed, 64) for seed in range(12)], outside_data)
+    assert [path.name for path in drawn] == ["spectra.png", "cloud_and_ice.png", "examples.png"]
+    assert all(path.stat().st_size > 10_000 for path in drawn)
 
 
 def test_best_thresholds_find_what_a_slow_search_finds(realism, monkeypatch: pytest.MonkeyPatch) -> None:
