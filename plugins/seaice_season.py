@@ -42,7 +42,7 @@ def form() -> dict[str, Param]:
         "season": Param(
             None,
             type=["null", "string"],
-            pattern=r"^\d{4}-\d{2}$",
+            pattern=r"^(\d{4}-\d{2})?$",
             title="Season",
             description="2025-26 is 1 October 2025 to 30 September 2026 in the north, 1 March 2025 to the end of "
             "February 2026 in the south. Leave it empty to give dates.",

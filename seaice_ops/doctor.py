@@ -224,6 +224,28 @@ def _service(settings: Settings) -> str:
     )
 
 
+def _quota(settings: Settings) -> str:
+    """Whether there is room, and at this pace will be for a week."""
+    from seaice_ops.archive.quota import usage
+    from seaice_ops.ledger.operations import now
+
+    found = usage(settings)
+    if found is None:
+        return f"a {settings.archive.kind} archive has none"
+    if found.again or (found.exhausted_at and found.exhausted_at < now() + timedelta(days=7)):
+        raise _WrongError(found.sentence())
+    return found.sentence()
+
+
+def _outage(settings: Settings) -> str:
+    from seaice_ops.archive import breaker
+
+    state = breaker.current(settings)
+    if state.opened_at:
+        raise _WrongError(breaker.sentence(settings.archive.kind, state))
+    return f"{settings.archive.kind} is asked" + (f", {state.failures} failure(s) in a row" if state.failures else "")
+
+
 def _disk(settings: Settings) -> str:
     folder = next(each for each in (settings.home, *settings.home.parents) if each.exists())
     free = shutil.disk_usage(folder).free
@@ -285,6 +307,8 @@ _SETTINGS: tuple[tuple[str, str, Callable[[Settings], str]], ...] = (
         "set archive.path or SEAICE_ARCHIVE, or write one with `seaice simulate`; for a service see docs/copernicus.md",
         _archive,
     ),
+    ("quota", "rebuild fewer seasons at a time, or wait: work goes on by itself when there is room", _quota),
+    ("outage", "wait: one worker tries again by itself; see the service's status page", _outage),
     ("disk", "free some space, or set SEAICE_HOME to a larger disk", _disk),
     ("clock", "set the clock of this machine (NTP)", _clock),
     ("notifications", "set the variable, or clear notify.webhook_env", _notify),

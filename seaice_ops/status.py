@@ -13,6 +13,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 import seaice_ops
+from seaice_ops.archive import breaker
+from seaice_ops.archive.quota import usage
 from seaice_ops.ledger.operations import now
 from seaice_ops.ledger.session import begin
 from seaice_ops.ledger.tables import Evaluation, LabelSet, Map, Model, ModelAlias, Run, Scene, SceneState
@@ -32,10 +34,11 @@ def collect(settings: Settings) -> dict[str, Any]:
     """The state of everything as JSON types; times are UTC ISO 8601, ages are hours, areas km2, shares 0..1.
 
     `scenes` by state and tile; `labels` by method and version; `models` with aliases and scores; `maps` by tile with
-    the newest one; `late` maps in words; `errors`, newest first; `runs`, the last one of each stage. Raises
-    `ConfigError` without a ledger.
+    the newest one; `late` maps in words; `archive` with its quota and its outage; `errors`, newest first; `runs`, the
+    last one of each stage. Raises `ConfigError` without a ledger.
     """
     late = [each.sentence() for each in late_maps(settings, now())]
+    archive = _archive(settings)
     with begin(settings) as session:
         scores = _scores(session)
         return {
@@ -48,9 +51,36 @@ def collect(settings: Settings) -> dict[str, Any]:
             "models": _models(session, scores),
             "maps": _maps(session, settings),
             "late": late,
+            "archive": archive,
             "errors": _errors(session),
             "runs": _runs(session),
         }
+
+
+def _archive(settings: Settings) -> dict[str, Any]:
+    """The archive in force: its quota of the last 30 days (None without a service) and its outage (None while it
+    answers), each with a sentence for people."""
+    quota, state = usage(settings), breaker.current(settings)
+    found: dict[str, Any] = {"kind": settings.archive.kind, "quota": None, "outage": None}
+    if quota:
+        found["quota"] = {
+            "bytes": quota.bytes,
+            "limit": quota.limit,
+            "share": round(quota.share, 4),
+            "requests": quota.requests,
+            "full_on": _iso(quota.exhausted_at) if quota.exhausted_at else None,
+            "room_from": _iso(quota.again) if quota.again else None,
+            "said": quota.sentence(),
+        }
+    if state.opened_at:
+        found["outage"] = {
+            "since": _iso(state.opened_at),
+            "next_try": _iso(state.retry_at) if state.retry_at else None,
+            "failures": state.failures,
+            "reason": state.reason,
+            "said": breaker.sentence(settings.archive.kind, state),
+        }
+    return found
 
 
 def _scenes(session: Session, settings: Settings) -> dict[str, Any]:
@@ -211,6 +241,11 @@ def _overview(status: dict[str, Any]) -> RenderableType:
     table.add_row("objects", Text(status["store"]))
     table.add_row("scenes", Text(", ".join(states) or "none yet"))
     table.add_row("labels", Text(", ".join(labels) or "none yet"))
+    archive = status["archive"]
+    if archive["quota"]:
+        table.add_row(Text("quota", "yellow" if archive["quota"]["room_from"] else ""), Text(archive["quota"]["said"]))
+    if archive["outage"]:
+        table.add_row(Text("outage", "red"), Text(archive["outage"]["said"]))
     for sentence in status["late"]:
         table.add_row(Text("late", "yellow"), Text(sentence))
     return table

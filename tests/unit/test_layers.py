@@ -37,6 +37,7 @@ OPERATORS = {
     "quiet",
     "rest",
     "status",
+    "tiling_map",
 }
 
 ALLOWED = {
