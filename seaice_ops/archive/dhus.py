@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from seaice_ops.archive.credentials import Credentials
 from seaice_ops.archive.download import download
 from seaice_ops.archive.entry import entry
 from seaice_ops.archive.gather import gather
-from seaice_ops.archive.http import Refused, Wire, shown
+from seaice_ops.archive.http import Again, Refused, Wire, shown
 from seaice_ops.archive.manifest import read_manifest
 from seaice_ops.archive.odata import file_address, files
 from seaice_ops.archive.product import By, Product, ProductFile, Withdrawn, parse_name
@@ -45,7 +46,8 @@ class DhusArchive:
         found: dict[str, Mapping[str, Any]] = {}
         for at in range(0, len(wanted), _TILES):
             names = {f"*_T{tile}_*" for tile in wanted[at : at + _TILES]}
-            found |= _all(api, self.settings.archive.dhus.page, names, _TIMES[by], start - MARGIN, end + MARGIN)
+            page = self.settings.archive.dhus.page
+            found |= self.wire.persist(partial(_all, api, page, names, _TIMES[by], start - MARGIN, end + MARGIN))
         return inside((self._product(id_, told) for id_, told in found.items()), tiles, by, start, end)
 
     def fetch(self, product: Product, files: Iterable[ProductFile], inbox: Path) -> list[Path]:
@@ -143,7 +145,7 @@ class DhusArchive:
 def _all(
     api: Any, page: int, names: set[str], time: str, start: datetime, end: datetime
 ) -> dict[str, Mapping[str, Any]]:
-    """What the hub knows by id; raises `ArchiveUnavailable` where it gives less than it counts, or no answer at all."""
+    """What the hub knows by id; raises `Again` where it gives less than it counts, or what is no answer."""
     from sentinelsat.exceptions import SentinelAPIError
 
     asked = {"platformname": "Sentinel-2", "producttype": "S2MSI1C", "filename": names, time: (start, end)}
@@ -159,9 +161,10 @@ def _all(
     except (SentinelAPIError, KeyError, TypeError, ValueError) as error:
         if isinstance(error, (ConfigError, CorruptProduct)):
             raise
-        raise ArchiveUnavailable(f"{shown(api.api_url)} answers no search: {type(error).__name__}") from None
+        raise Again(ArchiveUnavailable(f"{shown(api.api_url)} answers no search: {type(error).__name__}")) from None
     if len(found) < total:
-        raise ArchiveUnavailable(f"{shown(api.api_url)} says that {total} products match and gives {len(found)}")
+        words = f"{shown(api.api_url)} says that {total} products match and gives {len(found)}"
+        raise Again(ArchiveUnavailable(words))
     return found
 
 

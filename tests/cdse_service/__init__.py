@@ -20,7 +20,7 @@ S3 error bodies, and all of DHuS.
 
 from cdse_service import faults
 from cdse_service.catalogue import Catalogue
-from cdse_service.products import folder_product, tiny_product
+from cdse_service.products import folder_product, tiny_product, with_files
 from cdse_service.server import Space, service
 
-__all__ = ["Catalogue", "Space", "faults", "folder_product", "service", "tiny_product"]
+__all__ = ["Catalogue", "Space", "faults", "folder_product", "service", "tiny_product", "with_files"]

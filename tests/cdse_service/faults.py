@@ -8,10 +8,8 @@ Routes are those of `server.ROUTES` ("token", "stac.search", "odata.search", "od
 
 from __future__ import annotations
 
-import io
 import json
 import threading
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -197,19 +195,6 @@ def changed_items(change: Callable[[dict[str, Any]], None]) -> Fault:
             change(item)
 
     return lambda request, answer: _edited(answer, edit)
-
-
-def hostile_zip(request: Request, answer: Answer) -> Answer:
-    """A zip whose members lead out of it: by .., by an absolute path, and by a symbolic link."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as target:
-        target.writestr("../escaped.txt", b"out")
-        target.writestr("/tmp/seaice-escaped.txt", b"out")
-        link = zipfile.ZipInfo("link.SAFE")
-        link.external_attr = 0o120777 << 16
-        target.writestr(link, "/etc")
-        target.writestr("link.SAFE/escaped.txt", b"out")
-    return replace(answer, body=buffer.getvalue())
 
 
 def _items(page: dict[str, Any]) -> str:

@@ -151,6 +151,15 @@ def folder_product(safe: Path, published: datetime, **fields: Any) -> Product:
     return complete(safe.name.removesuffix(".SAFE"), files, published, **fields)
 
 
+def with_files(product: Product, changes: Mapping[str, bytes], published: datetime | None = None) -> Product:
+    """`product` with other contents of some files (by the end of their path), its manifest and checksums fitting."""
+    files = {path: content for path, content in product.files.items() if path != "manifest.safe"}
+    for ending, content in changes.items():
+        path = next((path for path in files if path.endswith(ending)), ending)
+        files[path] = content
+    return complete(product.name, files, published or product.published)
+
+
 def complete(name: str, files: Mapping[str, bytes | Path], published: datetime, **fields: Any) -> Product:
     """A product with fillers for what every real one has and nobody reads, and with its manifest."""
     granule = next(path.split("/")[1] for path in files if path.startswith("GRANULE/"))
