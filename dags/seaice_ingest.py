@@ -2,11 +2,16 @@
 # Ingest new Sentinel-2 scenes
 
 **When.** Every day at 00:00 UTC, for the day that just ended. One run finds the products that the archive *published*
-in its interval (and `archive.overlap_hours` before it, so that a missed day is caught up); a **backfill** run finds those
-*sensed* in its interval. Both end in the same ledger, in any order.
+since the tiles' watermarks, up to which earlier runs found everything (and `archive.overlap_hours` before, for what is shown
+late): days on which the service, the scheduler or the disk was down are caught up by the next run, however many. A
+**backfill** run finds what was *sensed* in its interval. All end in the same ledger, in any order.
 
-**What.** `search` registers products (older versions are superseded) -> `ingest`, one task a scene: fetch with checksum,
-decode once into one COG -> `announce_scenes` wakes `seaice_autolabel` -> `close_ingest` tells about late maps.
+**What.** `search` registers products (versions that are not the best are superseded, products from two ground stations
+merged, withdrawn ones marked) -> `ingest`, one task a scene: fetch with checksum, decode once into one COG ->
+`announce_scenes` wakes `seaice_autolabel` -> `close_ingest` tells about late maps and regions without a new scene for a week.
+
+The pool `copernicus` is how many scenes are in hand at once, some fetched while others are decoded; give it as many slots as
+the workers have cores. Connections and requests are counted by `archive.quota`, whatever its slots.
 
 | you see | it means | do |
 |---|---|---|
