@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from seaice_ops.simulate.geometry import Geometry
 from seaice_ops.simulate.noise import Field, derive, smooth
+from seaice_ops.simulate.scattering import two_stream
 
 #: Optical depth beyond which nobody could say what lies below: such pixels are cloud in the reference. The bound
 #: between thin and medium cloud of ISCCP (Rossow and Schiffer 1999, Bull. Am. Meteorol. Soc. 80).
@@ -35,7 +36,6 @@ _DISC = 0.0093  # the sun's disc, radians
 _SWIR_UM = 1.610
 _BETWEEN_PX = 60.0  # how far light gets that goes to and fro between ground and cloud
 _BROKEN = 1.1  # light beside broken cloud relative to a clear sky's (Schade et al. 2007, Meteorol. Z. 16)
-_STEPS, _DEEPEST = 2048, 40.0
 
 
 @dataclass(frozen=True)
@@ -158,45 +158,6 @@ def _let_down(layer: Layer, depth: Field, height: float, geometry: Geometry) -> 
         spread = blurred(optics.at(optics.passed - optics.direct, depth), height / _PIXEL_M)
         found.append(np.minimum(direct + spread, np.float32(_BROKEN)))
     return found[0], found[1]
-
-
-@dataclass(frozen=True)
-class Optics:
-    """What a layer does with a beam and with diffuse light, tabled over optical depth 0 .. 40: shares of light passed
-    without being turned (forward peak included), passed in all, sent back, and sent back of diffuse light."""
-
-    direct: NDArray[np.float32]
-    passed: NDArray[np.float32]
-    back: NDArray[np.float32]
-    back_diffuse: NDArray[np.float32]
-
-    def at(self, table: NDArray[np.float32], depth: Field) -> Field:
-        """(rows, columns) values of a table at optical depths; finely spaced where thin."""
-        index = np.sqrt(np.minimum(depth, np.float32(_DEEPEST)) * np.float32(1 / _DEEPEST)) * np.float32(_STEPS - 1)
-        return table[(index + np.float32(0.5)).astype(np.intp)]
-
-
-def two_stream(albedo: float, asymmetry: float, mu: float) -> Optics:
-    """Delta-Eddington fluxes of a layer under a beam whose zenith has the cosine `mu`."""
-    depth = _DEEPEST * np.linspace(0, 1, _STEPS) ** 2
-    peak = asymmetry**2
-    tau = (1 - albedo * peak) * depth
-    w, g = (1 - peak) * albedo / (1 - albedo * peak), asymmetry / (1 + asymmetry)
-    g1, g2, g3 = (7 - w * (4 + 3 * g)) / 4, -(1 - w * (4 - 3 * g)) / 4, (2 - 3 * g * mu) / 4
-    g4, k = 1 - g3, np.sqrt(g1**2 - g2**2)
-    a1, a2 = g1 * g4 + g2 * g3, g1 * g3 + g2 * g4
-    beam, up, down = np.exp(-tau / mu), np.exp(k * tau), np.exp(-k * tau)
-    scale = w / ((1 - (k * mu) ** 2) * ((k + g1) * up + (k - g1) * down))
-    back = scale * (
-        (1 - k * mu) * (a2 + k * g3) * up - (1 + k * mu) * (a2 - k * g3) * down - 2 * k * (g3 - a2 * mu) * beam
-    )
-    turned = scale * (
-        beam * ((1 + k * mu) * (a1 + k * g4) * up - (1 - k * mu) * (a1 - k * g4) * down) - 2 * k * (g4 + a1 * mu)
-    )
-    passed = np.clip(beam - turned, beam, 1)
-    diffuse = g2 * (1 - np.exp(-2 * k * tau)) / (k + g1 + (k - g1) * np.exp(-2 * k * tau))
-    tables = (beam, passed, np.clip(back, 0, 1 - passed), diffuse)
-    return Optics(*(np.asarray(table, np.float32) for table in tables))
 
 
 def through(layer: Layer, swir: bool, below: Field, around: Field, geometry: Geometry) -> Field:

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from seaice_ops import legend
 from seaice_ops.simulate import air, clouds, ground, spectra
-from seaice_ops.simulate.clouds import OPAQUE, Sky, clear, overcast, sky, two_stream
+from seaice_ops.simulate.clouds import OPAQUE, Sky, clear, overcast, sky
 from seaice_ops.simulate.geometry import Geometry, seen_from
 from seaice_ops.simulate.ocean import uniform
+from seaice_ops.simulate.scattering import two_stream
 from seaice_ops.simulate.sensor import observe
 
 SHAPE = (32, 32)
