@@ -117,11 +117,11 @@ class _Acquisition:
                 decisions.extend(self._other(version, best))
         if best is None:
             return None
-        version = (self.singles | self.mergers).get(best.id)
-        if version is not None and version.state is SceneState.READY:
+        known = (self.singles | self.mergers).get(best.id)
+        if known is not None and known.state is SceneState.READY:
             return None
-        new = version is None or version.row is None
-        if version is None or version.state not in _WAITING or version.differs(best):
+        if known is None or known.state not in _WAITING or known.differs(best):
+            new = known is None or known.row is None
             decisions.append(Decision(best.id, SceneState.DISCOVERED, new, product=best))
         return best
 
