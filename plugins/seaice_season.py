@@ -13,7 +13,7 @@ from typing import Any
 
 from airflow.sdk import Param, PokeReturnValue
 
-from seaice_airflow import WAITING, stage_task, waits_for_archive
+from seaice_airflow import WAITING, lend_connection, stage_task, waits_for_archive
 from seaice_ops.errors import ConfigError, ExpectedSkip, TransientError
 from seaice_ops.settings import Settings
 
@@ -71,6 +71,7 @@ def estimate(settings: Settings, *, params: Any, **_: Any) -> dict[str, Any]:
     from seaice_ops.backfill.estimate import estimate as count
     from seaice_ops.backfill.season import days
 
+    lend_connection(settings)
     first, last = days(settings, asked(params), datetime.now(UTC).date())
     found = count(settings, params["region"], first, last, progress=lambda day: log.info("counted up to %s", day))
     log.info("%s", found.sentence())

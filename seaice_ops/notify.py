@@ -19,6 +19,7 @@ from typing import Any, Literal
 from sqlalchemy import select, update
 
 from seaice_ops.archive import breaker
+from seaice_ops.errors import SeaIceError
 from seaice_ops.ledger.operations import now
 from seaice_ops.ledger.session import begin
 from seaice_ops.ledger.tables import Breaker, Map, Scene, SceneState
@@ -46,18 +47,26 @@ def notify(settings: Settings, subject: str, text: str, level: Level = "error") 
 
 def tell_outage(settings: Settings) -> None:
     """Tell once when the archive's breaker has opened and once when it has closed again, whoever changed it."""
+    try:
+        state, changed = _outage_untold(settings)
+    except SeaIceError as error:
+        log.warning("whether the archive answers could not be told: %s", error)
+        return
+    if changed and state.opened_at is not None:
+        text = f"{breaker.sentence(settings.archive.kind, state)}. Nothing is lost: what is missing is fetched then."
+        notify(settings, subject="the archive does not answer", text=text, level="error")
+    elif changed:
+        notify(settings, subject="the archive answers again", text=f"{settings.archive.kind} works", level="info")
+
+
+def _outage_untold(settings: Settings) -> tuple[breaker.State, bool]:
+    """The breaker, and whether the caller is the one to tell about it."""
     state = breaker.current(settings)
     is_open = state.opened_at is not None
+    query = update(Breaker).where(Breaker.archive == settings.archive.kind, Breaker.told != is_open)
     with begin(settings) as session:
-        row = update(Breaker).where(Breaker.archive == settings.archive.kind, Breaker.told != is_open)
-        changed: Any = session.execute(row.values(told=is_open))
-    if changed.rowcount and is_open:
-        text = (
-            f"{breaker.sentence(settings.archive.kind, state)}. Nothing is lost: what was not fetched is fetched then."
-        )
-        notify(settings, subject="the archive does not answer", text=text, level="error")
-    elif changed.rowcount:
-        notify(settings, subject="the archive answers again", text=f"{settings.archive.kind} works", level="info")
+        changed: Any = session.execute(query.values(told=is_open))
+    return state, bool(changed.rowcount)
 
 
 @dataclass(frozen=True)
