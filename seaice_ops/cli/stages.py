@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -27,21 +27,31 @@ from seaice_ops.summary import Summary
 
 @app.command()
 def ingest(
-    start: Annotated[datetime, typer.Option("--from", help="Start of the interval, UTC.")],
-    end: Annotated[datetime, typer.Option("--to", help="End of the interval (not included), UTC.")],
+    start: Annotated[datetime | None, typer.Option("--from", help="Start of the interval, UTC.")] = None,
+    end: Annotated[datetime | None, typer.Option("--to", help="End of the interval (not included), UTC.")] = None,
     by: Annotated[str, typer.Option(help="published or sensed")] = "sensed",
     tile: Tiles = None,
     as_json: Json = False,
 ) -> None:
-    """Search the archive, fetch what is new and decode it into scenes."""
+    """Search the archive, fetch what is new and decode it into scenes.
+
+    Without --from and --to: what was published or withdrawn since this was last done, as the daily run does it.
+    """
     from seaice_ops.archive import fetch, search
+    from seaice_ops.ledger.operations import now
     from seaice_ops.scenes import decode
 
     settings = load_settings()
     if by not in ("published", "sensed"):
         raise typer.BadParameter("--by is 'published' or 'sensed'")
     with readable_errors():
-        found = search.run(settings, search.SearchRequest(by, utc(start), utc(end), as_tiles(tile)))  # type: ignore[arg-type]
+        if start is None and end is None:
+            request = search.SearchRequest("published", now() - timedelta(days=1), now(), as_tiles(tile), catch_up=True)
+        elif start is None or end is None:
+            raise typer.BadParameter("give --from and --to, or none of them")
+        else:
+            request = search.SearchRequest(by, utc(start), utc(end), as_tiles(tile))  # type: ignore[arg-type]
+        found = search.run(settings, request)
         summaries = [found]
         for scene_id in tracked(found.items, "ingest"):
             fetched = fetch.run(settings, fetch.FetchRequest((scene_id,)))
