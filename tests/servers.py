@@ -72,6 +72,39 @@ def s3() -> Iterator[str]:
         process.wait(10)
 
 
+@contextmanager
+def guarded_s3(access_key: str, secret_key: str, region: str = "us-east-1") -> Iterator[str]:
+    """An S3 server that checks signatures; yields its endpoint. It overwrites in spite of If-None-Match."""
+    port, folder = free_port(), tempfile.mkdtemp(prefix="seaice-s3-")
+    command = [sys.executable, "-m", "nanio", "serve", "--host", "127.0.0.1", "--port", str(port)]
+    options = ["--data-dir", folder, "--region", region, "--log-level", "error", "--no-access-log"]
+    quiet = subprocess.DEVNULL
+    keys = {"NANIO_ACCESS_KEY": access_key, "NANIO_SECRET_KEY": secret_key}
+    process = subprocess.Popen(
+        [*command, *options], env={**os.environ, **keys}, stdout=quiet, stderr=quiet, start_new_session=True
+    )
+    try:
+        wait_until_open(port, process)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(10)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def wait_until_open(port: int, process: subprocess.Popen[bytes], seconds: float = 60) -> None:
+    """Return once something listens on `port`; fail when `process` has ended or `seconds` have passed."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), 2).close()
+            return
+        except OSError:
+            assert process.poll() is None, f"the server on port {port} ended with {process.returncode}"
+            assert time.monotonic() < deadline, f"nothing listens on port {port} after {seconds} s"
+            time.sleep(0.1)
+
+
 def wait_for(url: str, process: subprocess.Popen[bytes], seconds: float = 60) -> None:
     """Return once `url` answers; fail when `process` has ended or `seconds` have passed."""
     deadline = time.monotonic() + seconds
