@@ -65,10 +65,21 @@ def lit(surface: Floats, diffuse: float, sunlight: Floats) -> Floats:
     return surface * ((1 - diffuse) * sunlight + diffuse)
 
 
-def under_cloud(surface: Floats, cloud: Floats, absorbed: Floats) -> Floats:
-    """Reflectance of a surface below a cloud that reflects `cloud` and takes `absorbed` of the light on each way."""
-    through = 1 - cloud - absorbed
-    return cloud + through * through * surface / (1 - cloud * surface)
+def thrown_back(depth: Floats, mu: float) -> Floats:
+    """Reflectance of a cloud of optical depth `depth` for light that comes at the cosine `mu`: single scattering whose
+    share thrown back grows from 6 % (straight down) to a half (grazing), saturating as two-stream layers do (Coakley &
+    Chylek 1975, J. Atmos. Sci. 32; Wiscombe & Grams 1976, 33)."""
+    back = depth * (0.06 + 0.44 * (1 - mu) ** 2.6) / mu
+    return back / (1 + back)
+
+
+def under_cloud(surface: Floats, depth: Floats, absorbed: Floats, sun_zenith: float, towards_us: Floats) -> Floats:
+    """Reflectance of a surface below a cloud of optical depth `depth`, seen straight down, that takes the share
+    `absorbed` of the light on its way; `towards_us`: its radiance to the zenith over its mean radiance upwards."""
+    mu = max(math.cos(math.radians(sun_zenith)), 0.05)
+    down, up, diffuse = thrown_back(depth, mu), thrown_back(depth, 1.0), thrown_back(depth, 0.6)
+    through = (1 - down - absorbed) * (1 - up - absorbed)
+    return down * towards_us + through * surface / (1 - diffuse * surface)
 
 
 def at_satellite(surface: Floats, through: Air) -> Floats:

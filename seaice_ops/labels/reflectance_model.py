@@ -12,6 +12,7 @@ are the labeller's whole prior knowledge. Nothing here is random: an additive re
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,9 +38,12 @@ PONDS = 0.08
 #: Share of the draws that hold two surfaces.
 MIXED = 0.125
 
+#: Optical depth of the thickest cloud drawn.
+DEEPEST = 8.0
+
 #: Shares of the draws: clear, haze or cloud, shadow, both.
-_SKIES = (0.45, 0.30, 0.20, 0.05)
-_DIMENSIONS = 25
+_SKIES = (0.45, 0.32, 0.20, 0.03)
+_DIMENSIONS = 26
 
 Floats = NDArray[np.float64]
 
@@ -61,16 +65,18 @@ def draw(count: int, sun_zenith: float) -> Draws:
     kind = np.arange(count) % 3
     surfaces, classes = _surface(kind, u)
     sky = np.searchsorted(np.cumsum(_SKIES)[:-1], u[8], side="right")
-    cloud = np.where(sky % 2 == 1, 0.7 * u[9] ** 1.5, 0.02 * u[9])
+    depth = np.where(sky % 2 == 1, DEEPEST * u[9] ** 2, 0.03 * u[9])
     sunlight = np.where(sky >= 2, 0.15 + 0.85 * u[10], 1.0)
     bands = np.empty((len(BANDS), count))
     for index, band in enumerate(BANDS):
         air = optics.air(band, sun_zenith)
         below = optics.lit(surfaces[index] * (1 + 0.02 * (u[12] - 0.5)), air.diffuse, sunlight)
-        part, absorbed = (0.5 + 0.5 * u[11], 0.05) if band == "B11" else (1.0, 0.0)
-        bands[index] = optics.at_satellite(optics.under_cloud(below, part * cloud, absorbed * cloud), air)
+        part, absorbed = (0.6 + 0.4 * u[11], 0.02 * np.minimum(depth, 3)) if band == "B11" else (1.0, 0.0 * depth)
+        seen = optics.under_cloud(below, part * depth, absorbed, sun_zenith, 0.8 + 0.4 * u[25])
+        bands[index] = optics.at_satellite(seen, air)
         haze = 1 + 0.3 * (u[13] - 0.5)  # pressure and aerosol are not ours to know
         bands[index] += air.path * (haze - 1) + NOISE * (u[16 + index] + u[20 + index] - 1)
+    cloud = optics.thrown_back(depth, math.cos(math.radians(sun_zenith)))
     return Draws(bands, classes, cloud, sunlight)
 
 
@@ -82,7 +88,7 @@ def _surface(kind: NDArray[np.int64], u: Floats) -> tuple[Floats, NDArray[np.uin
     young = ice_spectrum(0.06 * (0.5 / 0.06) ** u[3], u[4], u[5])
     old = ice_spectrum(0.5 + 0.25 * u[3], u[4], 0.7 * u[5])
     open_sea = water_spectrum(u[3], 0.03 * u[4] ** 3)
-    whole = np.minimum(1.0, (1 - u[2]) / 0.25)
+    whole = np.minimum(1.0, (1 - u[2]) / 0.22)
     thin = np.where(u[24] < PONDS, pond_spectrum(u[3], u[4]), young + cover * (snow - young))
     thick = old + whole * (snow - old)
     surface = np.select([kind == 0, kind == 1], [open_sea, thin], thick)
@@ -121,7 +127,7 @@ def snow_spectrum(fine: Floats, level: Floats) -> Floats:
 
 
 def _even(count: int) -> Floats:
-    """(25, n) numbers in [0, 1) that fill the cube evenly (additive recurrence, Roberts 2018)."""
+    """(26, n) numbers in [0, 1) that fill the cube evenly (additive recurrence, Roberts 2018)."""
     root = 2.0
     for _ in range(64):
         root = (1 + root) ** (1 / (_DIMENSIONS + 1))
