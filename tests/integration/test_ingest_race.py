@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
-from factories import make_product
+from factories import SENSED, make_product
 from racing import race
 from sqlalchemy import select
 
@@ -29,6 +29,36 @@ def ingest(settings: Settings) -> int:
     ids = tuple(search.run(settings, SearchRequest("sensed", *ever)).items)
     fetch.run(settings, FetchRequest(ids))
     return decode.run(settings, DecodeRequest(ids)).done["scenes"]
+
+
+def search_between(settings: Settings, first: int, last: int) -> tuple[str, ...]:
+    """A search by publication of the hours [first, last) after the sensing."""
+    from seaice_ops.archive import search
+    from seaice_ops.archive.search import SearchRequest
+
+    start, end = (SENSED + timedelta(hours=hours) for hours in (first, last))
+    return tuple(search.run(settings, SearchRequest("published", start, end)).items)
+
+
+def test_two_stations_found_at_the_same_moment_by_two_searches_are_merged(ledger):
+    ledger.archive_path.mkdir(parents=True)
+    names = [
+        make_product(
+            ledger.archive_path,
+            bands=BANDS,
+            datastrip=SENSED + timedelta(minutes=station),
+            generated=SENSED + timedelta(hours=1 + station),
+            published=SENSED + timedelta(hours=2 + station),
+        )
+        for station in (0, 1)
+    ]
+    found = race(search_between, [(ledger, 2, 3), (ledger, 3, 4)])
+    whole = f"{names[1]}_with_{SENSED + timedelta(hours=1):%Y%m%dT%H%M%S}"
+    assert (whole,) in found  # whichever came second saw both
+    assert ingest(ledger) == 1
+    with begin(ledger) as session:
+        states = {scene.id: scene.state.value for scene in session.scalars(select(Scene))}
+    assert states == {**dict.fromkeys(names, "superseded"), whole: "ready"}
 
 
 def test_each_acquisition_is_ready_exactly_once(ledger):
