@@ -9,7 +9,8 @@ import httpx
 import pytest
 
 from seaice_ops import rest
-from seaice_ops.errors import SeaIceError, TransientError
+from seaice_ops.errors import ConfigError, SeaIceError, TransientError
+from seaice_ops.settings import Settings
 
 NOON = datetime(2026, 2, 1, tzinfo=UTC)
 
@@ -61,3 +62,47 @@ def test_a_run_that_exists_is_cleared() -> None:
         airflow(iter([httpx.Response(200, json={}), httpx.Response(200, json={})]), seen), "d", "r", NOON, NOON
     )
     assert seen == ["GET /dags/d/dagRuns/r", "POST /dags/d/dagRuns/r/clear"]
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({}, "seaice up"),
+        ({"URL": "http://airflow"}, "set SEAICE_AIRFLOW_TOKEN"),
+        ({"URL": "http://airflow", "USER": "ops"}, "PASSWORD"),
+    ],
+)
+def test_an_airflow_that_nobody_named_is_asked_for(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], words: str
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(f"SEAICE_AIRFLOW_{name}", value)
+    with pytest.raises(ConfigError, match=words):
+        rest.find(settings)
+
+
+def test_a_token_or_a_login_opens_airflow(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, dict[str, str]]] = []
+
+    def post(url: str, json: dict[str, str], timeout: float) -> httpx.Response:
+        asked.append((url, json))
+        return httpx.Response(201, json={"access_token": "fresh"})
+
+    monkeypatch.setattr(rest.httpx, "post", post)
+    for name, value in {"URL": "http://airflow/", "USER": "ops", "PASSWORD": "secret"}.items():
+        monkeypatch.setenv(f"SEAICE_AIRFLOW_{name}", value)
+    client = rest.find(settings)
+    assert asked == [("http://airflow/auth/token", {"username": "ops", "password": "secret"})]
+    assert client.headers["Authorization"] == "Bearer fresh" and str(client.base_url) == "http://airflow/api/v2/"
+    monkeypatch.setenv("SEAICE_AIRFLOW_TOKEN", "given")
+    assert rest.find(settings).headers["Authorization"] == "Bearer given" and len(asked) == 1
+
+
+@pytest.mark.parametrize(("status", "error"), [(401, ConfigError), (503, TransientError)])
+def test_a_refused_login_is_not_repeated_and_shows_no_password(
+    monkeypatch: pytest.MonkeyPatch, status: int, error: type[Exception]
+) -> None:
+    monkeypatch.setattr(rest.httpx, "post", lambda url, **kwargs: httpx.Response(status))
+    with pytest.raises(error, match=str(status)) as caught:
+        rest.sign_in("http://airflow", "ops", "secret")
+    assert "secret" not in str(caught.value)
