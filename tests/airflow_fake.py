@@ -23,6 +23,7 @@ class FakeAirflow:
     runs: dict[date, dict[str, Any]] = field(default_factory=dict)
     backfills: list[dict[str, Any]] = field(default_factory=list)
     history: list[tuple[date, dict[str, Any]]] = field(default_factory=list)
+    paused: bool = False
     deaf: int = 0  # so many POSTs are done, but not answered
 
     def client(self) -> httpx.Client:
@@ -51,6 +52,8 @@ class FakeAirflow:
             return answer
         if request.url.path == "/backfills":
             return httpx.Response(200, json={"backfills": self.backfills[::-1]})
+        if request.url.path == "/dags/seaice_ingest":
+            return httpx.Response(200, json={"is_paused": self.paused})
         assert request.url.path == "/dags/seaice_ingest/dagRuns"
         query = request.url.params
         first, last = (_day(query[f"logical_date_{end}"]) for end in ("gte", "lte"))

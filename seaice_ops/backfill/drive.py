@@ -80,7 +80,7 @@ def step(settings: Settings, client: httpx.Client, request: BackfillRequest, fou
     active = active_backfill(client)
     table = list(plan_days(request, owner, first, last, _runs(client, first, last), _unfinished(settings, found)))
     if active:
-        return _progress(settings, found, table, "running", _words(active, request.region))
+        return _progress(settings, found, table, "running", _words(client, active, request.region))
     if any(day.kind == "active" for day in table):
         return _progress(settings, found, table, "running", "single days run again by hand")
     if not any(day.kind in ("absent", "failed", "again") for day in table):
@@ -178,13 +178,16 @@ def ahead(client: httpx.Client, dag_id: str, run_id: str) -> list[str]:
     return before
 
 
-def _words(active: dict[str, Any], region: str) -> str:
+def _words(client: httpx.Client, active: dict[str, Any], region: str) -> str:
+    """Which backfill is under way, and what keeps it from moving where a person must act."""
     conf = active["dag_run_conf"] or {}
     dates = f"{active['from_date'][:10]} to {active['to_date'][:10]}"
-    paused = ", which is paused in Airflow" if active["is_paused"] else ""
+    stopped = ", which is paused: unpause it in Airflow" if active["is_paused"] else ""
+    if rest.ask(client, "GET", f"/dags/{DAG}")["is_paused"]:
+        stopped = f", but {DAG} is paused: unpause it in Airflow"
     if conf.get("region") == region:
-        return f"backfill {active['id']} of {dates}{paused}"
-    return f"backfill {active['id']} of {conf.get('region') or 'all regions'}, {dates}, comes first{paused}"
+        return f"backfill {active['id']} of {dates}{stopped}"
+    return f"backfill {active['id']} of {conf.get('region') or 'all regions'}, {dates}, comes first{stopped}"
 
 
 def _obstacle(settings: Settings, found: Estimate, start: date, end: date) -> str | None:

@@ -140,6 +140,12 @@ def test_another_backfill_comes_first_and_is_named(quiet: Settings) -> None:
     assert len(airflow.backfills) == 1
 
 
+def test_a_paused_dag_is_said(quiet: Settings) -> None:
+    airflow = FakeAirflow(paused=True)
+    step(quiet, airflow.client(), a_request(), an_estimate(2), "me")
+    assert "seaice_ingest is paused: unpause it" in step(quiet, airflow.client(), a_request(), an_estimate(2), "me").why
+
+
 def test_a_killed_driver_adopts_the_backfill_that_runs(quiet: Settings) -> None:
     airflow = FakeAirflow()
     step(quiet, airflow.client(), a_request(), an_estimate(4), "me")
