@@ -107,7 +107,8 @@ def contact_sheet(path: Path, examples: Sequence[Example], data: Path, edge: int
 def picture(example: Example, edge: int) -> NDArray[np.uint8]:
     """(edge, edge, 3) blue, green, red; the brightest tenth at grey 240, as the real scene's is."""
     rgb = example.reflectance[:3] / 10_000
-    ceiling = np.percentile(rgb[:, example.valid].max(axis=0), 90) * 255 / 240
+    snow = max(float(np.percentile(rgb[:, example.valid].max(axis=0), 90)), 0.65)  # or what snow would be
+    ceiling = snow * 255 / 240
     image = np.where(example.valid, np.clip(rgb / ceiling * 255, 0, 255), 0).astype(np.uint8).transpose(1, 2, 0)
     return cv2.resize(np.ascontiguousarray(image), (edge, edge), interpolation=cv2.INTER_AREA)
 

@@ -26,8 +26,8 @@ def realism():
 
 
 def test_every_check_holds(realism, outside_data: Path) -> None:
-    examples = [acquisition(seed, 512) for seed in range(5, 13)]
-    figures = realism.measure(512, 4, examples, outside_data)
+    examples = [acquisition(seed, 384) for seed in range(6, 12)]
+    figures = realism.measure(384, 4, examples, outside_data)
     assert [name for name, held in realism.checks(figures).items() if not held] == []
 
 
