@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path, PurePosixPath
+from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
 
 import httpx
@@ -28,6 +30,9 @@ from seaice_ops.settings import Settings, StacSettings
 from seaice_ops.sidecar import MIRROR
 
 _TILES = 50
+
+#: Names of the asset tileInfo.json of the AWS layout.
+_TILE_INFO = ("tileinfo_metadata", "tileinfo-metadata", "tileinfo")
 
 #: What the settings leave empty, for the mirrors that we know: by host.
 KNOWN: Mapping[str, Mapping[str, object]] = {
@@ -70,12 +75,13 @@ class MirrorArchive:
         stac = self._stac()
         if by == "published" and not stac.published:
             by, start = "sensed", start - timedelta(days=stac.late_days)
-        found = (product(item, stac) for item in self._items(stac, sorted(tiles), by, start, end))
+        found = (product(self._named(stac, item), stac) for item in self._items(stac, sorted(tiles), by, start, end))
         return inside(found, tiles, by, start, end)
 
     def fetch(self, product: Product, files: Iterable[ProductFile], inbox: Path) -> list[Path]:
         """Bring `files` of `product` into `inbox`, the sidecar made from the item as the mirror has it now."""
-        stac, item = self._stac(), self._item(product)
+        stac = self._stac()
+        item = self._item(stac, product)
         wanted = list(files)
         addresses = {path: href for path, _, href in _files(item, stac)}
         lost = [file.path for file in wanted if file.path not in addresses and file.path != MIRROR]
@@ -123,15 +129,26 @@ class MirrorArchive:
             )
             yield from some
 
-    def _item(self, product: Product) -> Item:
+    def _named(self, stac: StacSettings, item: Item) -> Item:
+        """`item`; its product's name from tileInfo.json where nothing in it tells that name."""
+        assets = item.get("assets") or {}
+        info = next((assets[name] for name in _TILE_INFO if isinstance(assets.get(name), dict)), None)
+        try:
+            mirror_item.name(item)
+        except CorruptProduct:
+            if info and isinstance(info.get("href"), str):
+                address, auth = self._at(stac, urljoin(_self(item, stac), info["href"]))
+                told = _json(self.wire.request("GET", address, auth), address)
+                return dict(mirror_item.with_tile_info(item, told))
+        return item
+
+    def _item(self, stac: StacSettings, product: Product) -> Item:
         body = self.wire.request("GET", product.href)
         try:
-            item: Item = httpx.Response(200, content=body).json()
+            item = self._named(stac, _json(body, product.href))
             if mirror_item.full_name(mirror_item.name(item)) != product.id:
                 raise CorruptProduct(f"{shown(product.href)} is another product than {product.id}")
-        except (ValueError, AttributeError) as error:
-            if isinstance(error, CorruptProduct):
-                raise
+        except (KeyError, TypeError, AttributeError):
             raise ArchiveUnavailable(f"{shown(product.href)} answers no STAC item") from None
         return item
 
@@ -182,6 +199,16 @@ def product(item: Item, stac: StacSettings) -> Product:
     if not any(file.path.endswith("MTD_TL.xml") for file in files) and (told.grid is None or told.sun_zenith is None):
         return replace(found, problem=f"{found.id} tells no grid or no sun angle, and has no MTD_TL.xml")
     return replace(found, files=(ProductFile(MIRROR), *files))
+
+
+def _json(body: bytes, address: str) -> dict[str, Any]:
+    try:
+        told = json.loads(body)
+    except ValueError:
+        told = None
+    if not isinstance(told, dict):
+        raise ArchiveUnavailable(f"{shown(address)} answers no JSON object")
+    return told
 
 
 def _files(item: Item, stac: StacSettings) -> list[tuple[str, ProductFile, str]]:

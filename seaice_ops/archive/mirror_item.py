@@ -63,6 +63,17 @@ def full_name(parsed: ProductName) -> str:
     )
 
 
+def with_tile_info(item: Item, told: Mapping[str, Any]) -> Item:
+    """`item` with the names of its product and datastrip from tileInfo.json, where the AWS layout has them alone."""
+    strip = told.get("datastrip")
+    names = {
+        "s2:product_uri": told.get("productName"),
+        "s2:datastrip_id": strip.get("id") if isinstance(strip, dict) else None,
+    }
+    known = {key: value for key, value in names.items() if isinstance(value, str)}
+    return {**item, "properties": {**known, **(item.get("properties") or {})}}
+
+
 def granule(item: Item, parsed: ProductName) -> str:
     """The granule's folder as the product has it: level, tile, absolute orbit, start of the datastrip."""
     properties = item.get("properties") or {}
@@ -184,8 +195,9 @@ def _relative_orbit(item: Item, properties: Mapping[str, Any], platform: str) ->
 
 def _absolute_orbit(properties: Mapping[str, Any]) -> int:
     take = _DATATAKE.search(str(_first(properties, "s2:datatake_id", "eopf:datatake_id")))
+    named = re.search(r"_A(\d{6})_", str(_first(properties, "s2:granule_id", "s2:tile_id")))
     told = properties.get("sat:absolute_orbit")
-    return int(take[2]) if take else told if isinstance(told, int) else 0
+    return int(take[2]) if take else int(named[1]) if named else told if isinstance(told, int) else 0
 
 
 def tile_of(properties: Mapping[str, Any]) -> str:

@@ -66,6 +66,47 @@ def test_recorded_level_2a_items_of_the_copernicus_data_space(outside_data) -> N
         assert mirror_item.sidecar(item, {}).offsets == dict.fromkeys(BANDS, -1000.0)
 
 
+def test_recorded_item_of_the_aws_layout_is_named_by_its_tile_info(outside_data, tmp_path) -> None:
+    """The Ross Ice Shelf at 80 S: the item tells neither its product's name nor its sensing start."""
+    folder = outside_data / "s2_metadata/S2A_T60CWS_20240109T203651_L2A"
+    item = json.loads((folder / "expected_output.json").read_text())
+    info = (folder / "tileInfo.json").read_bytes()
+
+    def mirror(request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("tileInfo.json"):
+            return httpx.Response(200, content=info)
+        page = {"type": "FeatureCollection", "features": [item], "links": []}
+        return httpx.Response(200, json=page if request.url.path.endswith("/search") else ROOT)
+
+    archive = archive_of(mirror, tmp_path, collection="sentinel-2-l2a")
+    start = datetime(2024, 1, 9, tzinfo=UTC)
+    (found,) = archive.search(["60CWS"], "sensed", start, start + timedelta(days=1))
+    assert found.problem is None and found.identity == "S2A_20240109T184751_T60CWS_R041"
+    assert found.id == "S2A_MSIL2A_20240109T184751_N0510_R041_T60CWS_20240109T203651"
+    assert found.datastrip == "20240109T184746" and "_A044654_" in found.files[1].path
+
+
+@pytest.mark.parametrize(
+    ("name", "identity", "offset"),
+    [
+        ("S2A_MSIL1C_20200717T221941_R029_T01LAC_20200717T234135", "S2A_20200717T221941_T01LAC_R029", 0),
+        ("S2A_MSIL1C_20210908T042701_N0301_R133_T46RER_20210908T070248", "S2A_20210908T042701_T46RER_R133", 0),
+        ("S2A_MSIL2A_20230625T234621_N0509_R073_T01WCS_20230626T022157", "S2A_20230625T234621_T01WCS_R073", -1000),
+        ("S2B_MSIL2A_20220413T150759_N0400_R025_T33XWJ_20220414T082126", "S2B_20220413T150759_T33XWJ_R025", -1000),
+    ],
+)
+def test_items_made_from_real_products(outside_data, name, identity, offset) -> None:
+    """By a public tool, from the metadata beside them: the granule's own file says the same grid and sun."""
+    folder = outside_data / f"s2_metadata/{name}.SAFE"
+    item = json.loads((folder / "expected_output.json").read_text())
+    found, told = product(item, EARTH_SEARCH), mirror_item.sidecar(item, {})
+    assert found.problem is None and found.identity == identity and set(told.offsets.values()) == {offset}
+    (path,) = folder.glob("GRANULE/*/MTD_TL.xml")
+    tile = read_tile(path)
+    assert told.grid.transform == tile.grids[10].transform and told.grid.crs == tile.grids[10].crs
+    assert told.sun_zenith == pytest.approx(tile.sun_zenith) and found.files[1].path == str(path.relative_to(folder))
+
+
 @pytest.mark.parametrize(
     ("baseline", "changes", "offset"),
     [
