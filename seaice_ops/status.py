@@ -18,6 +18,7 @@ from seaice_ops.archive.quota import usage
 from seaice_ops.ledger.operations import now
 from seaice_ops.ledger.session import begin
 from seaice_ops.ledger.tables import Evaluation, LabelSet, Map, Model, ModelAlias, Run, Scene, SceneState
+from seaice_ops.ledger.watermarks import watermarks
 from seaice_ops.notify import late_maps
 from seaice_ops.settings import Settings
 from seaice_ops.storage import keys
@@ -34,8 +35,8 @@ def collect(settings: Settings) -> dict[str, Any]:
     """The state of everything as JSON types; times are UTC ISO 8601, ages are hours, areas km2, shares 0..1.
 
     `scenes` by state and tile; `labels` by method and version; `models` with aliases and scores; `maps` by tile with
-    the newest one; `late` maps in words; `archive` with its quota and its outage; `errors`, newest first; `runs`, the
-    last one of each stage. Raises `ConfigError` without a ledger.
+    the newest one; `late` maps in words; `archive` with its quota, its outage and until when it was searched; `errors`,
+    newest first; `runs`, the last one of each stage. Raises `ConfigError` without a ledger.
     """
     late = [each.sentence() for each in late_maps(settings, now())]
     archive = _archive(settings)
@@ -59,9 +60,11 @@ def collect(settings: Settings) -> dict[str, Any]:
 
 def _archive(settings: Settings) -> dict[str, Any]:
     """The archive in force: its quota of the last 30 days (None without a service) and its outage (None while it
-    answers), each with a sentence for people."""
+    answers), each with a sentence for people; until when the daily runs have found all that was published of every
+    tile (None where there is a tile that they never searched)."""
     quota, state = usage(settings), breaker.current(settings)
     found: dict[str, Any] = {"kind": settings.archive.kind, "quota": None, "outage": None}
+    found["searched_until"] = _searched_until(settings)
     if quota:
         found["quota"] = {
             "bytes": quota.bytes,
@@ -81,6 +84,12 @@ def _archive(settings: Settings) -> dict[str, Any]:
             "said": breaker.sentence(settings.archive.kind, state),
         }
     return found
+
+
+def _searched_until(settings: Settings) -> str | None:
+    with begin(settings) as session:
+        marks = watermarks(session, settings.archive.kind, settings.tiles)
+    return _iso(min(marks.values())) if marks and len(marks) == len(settings.tiles) else None
 
 
 def _scenes(session: Session, settings: Settings) -> dict[str, Any]:
@@ -242,6 +251,8 @@ def _overview(status: dict[str, Any]) -> RenderableType:
     table.add_row("scenes", Text(", ".join(states) or "none yet"))
     table.add_row("labels", Text(", ".join(labels) or "none yet"))
     archive = status["archive"]
+    if archive["searched_until"]:
+        table.add_row("searched", Text(f"every tile, for all that was published until {archive['searched_until']}"))
     if archive["quota"]:
         table.add_row(Text("quota", "yellow" if archive["quota"]["room_from"] else ""), Text(archive["quota"]["said"]))
     if archive["outage"]:

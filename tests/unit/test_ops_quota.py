@@ -57,7 +57,8 @@ def test_status_and_page_show_what_is_used_and_what_is_wrong(service: Settings) 
 
 
 def test_a_folder_shows_neither(settings: Settings) -> None:
-    assert collect(settings)["archive"] == {"kind": "folder", "quota": None, "outage": None}
+    nothing = {"quota": None, "outage": None, "searched_until": None}
+    assert collect(settings)["archive"] == {"kind": "folder", **nothing}
     assert (
         "quota" not in text_of(settings) and 'id="quota"' not in TestClient(create(lambda: settings, [])).get("/").text
     )

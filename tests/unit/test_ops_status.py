@@ -13,6 +13,7 @@ from rich.console import Console
 from seaice_ops.errors import ConfigError
 from seaice_ops.ledger.session import begin
 from seaice_ops.ledger.tables import Base, SceneState
+from seaice_ops.ledger.watermarks import advance_watermarks
 from seaice_ops.settings import Settings
 from seaice_ops.status import age, collect, newest_run, render
 
@@ -98,6 +99,15 @@ def test_the_newest_map_is_the_last_revision_of_the_last_window(season: Settings
     assert newest["revision"] == 2 and newest["window_end"] == "2026-02-04T20:15:29Z"
     assert newest["key"] == f"{newest['folder']}/item.json" and newest["scenes"] == 3
     assert newest["age_hours"] > 0 and newest["statistics"]["area_km2"]["thin_ice"] == 30.25
+
+
+def test_the_tile_that_is_furthest_behind_says_until_when_the_archive_was_searched(season: Settings) -> None:
+    for tile, hours in (("01CCV", 3), ("60CWS", 2)):
+        assert collect(season)["archive"]["searched_until"] is None
+        with begin(season) as session:
+            advance_watermarks(session, "folder", [tile], FIRST + timedelta(hours=hours))
+    assert collect(season)["archive"]["searched_until"] == "2026-02-01T22:15:29Z"
+    assert "until 2026-02-01T22:15:29Z" in text_of(collect(season))
 
 
 def test_a_withdrawn_map_says_why(season: Settings) -> None:
