@@ -197,9 +197,7 @@ def test_over_the_quota_nothing_is_asked_and_the_error_says_until_when(settings:
 
 
 def test_the_defaults_are_the_services_own() -> None:
-    defaults = Settings.model_validate(
-        {"home": "h", "regions": {"a": {"title": "A", "tiles": ["01CCV"]}}}
-    ).archive.quota
+    defaults = ArchiveSettings().quota
     assert (defaults.connections, defaults.requests_per_minute, defaults.bytes_per_30_days) == (4, 2000, 12 * 10**12)
 
 
