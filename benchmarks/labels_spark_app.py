@@ -17,7 +17,8 @@ if __name__ == "__main__":
     with SparkContext(appName="seaice-labels-benchmark") as context:
         context.setLogLevel("ERROR")
         until = time.monotonic() + 60
-        while context.defaultParallelism < cores and time.monotonic() < until:
+        executors = 0 if context.master.startswith("local") else cores
+        while context._jsc.sc().getExecutorMemoryStatus().size() <= executors and time.monotonic() < until:
             time.sleep(0.1)  # an executor registers a little later
         list(label_on(context, settings_of(home), method, scenes_of(4 * cores)))  # Python workers start, code arrives
         start = time.perf_counter()

@@ -20,6 +20,7 @@ from spark_cluster import BIN, bare_interpreter, environment, executors, process
 from sqlalchemy import select
 
 from seaice_ops import imagery
+from seaice_ops.labels.methods import Method
 from seaice_ops.labels.package import APPLICATION, spark_conf, zip_package
 from seaice_ops.labels.spark import last_line
 from seaice_ops.labels.stage import label_raster
@@ -28,7 +29,7 @@ from seaice_ops.ledger.tables import LabelSet, Run, Scene, SceneState
 from seaice_ops.settings import Settings
 from seaice_ops.storage.store import open_store
 
-METHOD = "iqrah2024"
+METHOD: Method = "iqrah2024"
 
 
 @pytest.fixture(scope="module")
@@ -50,17 +51,17 @@ def executor_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def add_scenes(add_scene: Callable[..., Scene]) -> Callable[[int, int], list[Scene]]:
-    """add_scenes(count, size): true-colour scenes of an hour apart, all different."""
+def add_scenes(add_scene: Callable[..., Scene]) -> Callable[..., list[Scene]]:
+    """add_scenes(count, size, bands): scenes of an hour apart, all different; true colour unless told."""
 
-    def add(count: int, size: int) -> list[Scene]:
+    def add(count: int, size: int, bands: tuple[str, ...] = imagery.RGB_BANDS) -> list[Scene]:
         scenes = []
         for number in range(count):
-            blocks = np.random.default_rng(number).integers(0, 4000, (3, size // 20, size // 20))
+            blocks = np.random.default_rng(number).integers(0, 4000, (len(bands), size // 20, size // 20))
             values = np.kron(blocks, np.ones((20, 20))).astype(np.int16)
             values[:, : 10 * number, :50] = imagery.NODATA
             sensed_at = datetime(2026, 2, 1, tzinfo=UTC) + timedelta(hours=number)
-            scenes.append(add_scene(values, sensed_at=sensed_at, bands=imagery.RGB_BANDS))
+            scenes.append(add_scene(values, sensed_at=sensed_at, bands=bands))
         return scenes
 
     return add
@@ -90,24 +91,24 @@ def submit(settings: Settings, tmp_path: Path) -> Iterator[Callable[..., Submiss
     env = environment(SEAICE_CONFIG=str(config), SEAICE_HOME=str(settings.home), AWS_SECRET_ACCESS_KEY="hush")
     with ExitStack() as stack:
 
-        def start(master: str, python: Path | str, *arguments: str) -> Submission:
+        def start(master: str, python: Path | str, *arguments: str, method: str = METHOD) -> Submission:
             conf = spark_conf() | {"spark.pyspark.python": str(python), "spark.executor.memory": "512m"}
             command = [BIN / "spark-submit", "--master", master, "--py-files", zip_package(tmp_path / "code.zip")]
             for name, value in conf.items():
                 command += ["--conf", f"{name}={value}"]
-            command += [APPLICATION, "--method", METHOD, *arguments]
+            command += [APPLICATION, "--method", method, *arguments]
             return Submission(stack.enter_context(process(command, log, env, tmp_path)), log)
 
         yield start
 
 
-def assert_all_labelled_as_in_process(settings: Settings, scenes: list[Scene]) -> None:
+def assert_all_labelled_as_in_process(settings: Settings, scenes: list[Scene], method: Method = METHOD) -> None:
     store = open_store(settings)
     with begin(settings) as session:
         rows = {row.scene_id: row for row in session.scalars(select(LabelSet))}
     assert rows.keys() == {scene.id for scene in scenes}
     for scene in scenes:
-        data, shares = label_raster(settings, store, scene, METHOD)
+        data, shares = label_raster(settings, store, scene, method)
         assert store.get(rows[scene.id].key) == data
         assert rows[scene.id].shares == shares
 
@@ -115,27 +116,27 @@ def assert_all_labelled_as_in_process(settings: Settings, scenes: list[Scene]) -
 def test_local_spark_labels_as_this_process_does_and_a_second_run_finds_nothing_new(settings, add_scenes, submit):
     scenes = add_scenes(5, 200)
     open_store(settings).put(scenes[2].key, b"cut short")
-    summary, _ = submit("local[2]", sys.executable).result()
+    summary, _ = submit("local[*]", sys.executable).result()
     assert summary["done"] == {"labels": 4}
     assert summary["failed"].keys() == {scenes[2].id}
     with begin(settings) as session:
         assert session.get_one(Scene, scenes[2].id).state == SceneState.FAILED
         assert session.scalars(select(Run)).one().summary == summary
     assert_all_labelled_as_in_process(settings, [scene for scene in scenes if scene is not scenes[2]])
-    again, _ = submit("local[2]", sys.executable, "--scenes", scenes[0].id).result()
+    again, _ = submit("local[*]", sys.executable, "--scenes", scenes[0].id).result()
     assert (again["done"], again["failed"], again["unchanged"]) == ({}, {}, {"labels": 1})
 
 
 def test_both_executors_of_a_cluster_label_with_nothing_but_the_packaged_code(
     cluster, executor_python, settings, add_scenes, submit
 ):
-    scenes = add_scenes(8, 600)
-    summary, log = submit(cluster[0], executor_python).result()
+    scenes = add_scenes(8, 600, imagery.BANDS)
+    summary, log = submit(cluster[0], executor_python, method="reflectance").result()
     assert summary["done"] == {"labels": 8}
     counts = [int(count) for count in re.findall(r"executor \S+ labelled (\d+) scenes", log)]
     assert len(counts) == 2
     assert sum(counts) == 8
-    assert_all_labelled_as_in_process(settings, scenes)
+    assert_all_labelled_as_in_process(settings, scenes, "reflectance")
 
 
 def test_a_killed_executor_loses_no_scene(cluster, executor_python, settings, add_scenes, submit):
