@@ -1,0 +1,96 @@
+"""One U-Net of the protocol: trained by the project's own loop in this process, and asked for its classes."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from seaice_ops.legend import CLASSES
+from seaice_ops.models.build import build
+from seaice_ops.models.card import Architecture, Preprocessing, Recipe
+from seaice_ops.models.preprocess import prepare
+from seaice_ops.paper.patches import PATCH
+from seaice_ops.training.checkpoint import load_weights
+from seaice_ops.training.comm import Alone
+from seaice_ops.training.job import Job
+from seaice_ops.training.loop import train
+
+#: Patches that are classified at a time.
+_TOGETHER = 8
+
+Codes = NDArray[np.uint8]
+
+
+class _Watched(Alone):
+    """Trains alone and tells of each epoch: the loop averages its figures at the end of one."""
+
+    def __init__(self, told: Callable[[], None]) -> None:
+        super().__init__()
+        self._told = told
+
+    def average(self, tensor: Tensor) -> Tensor:
+        self._told()
+        return tensor
+
+
+def answers(
+    images: Codes,
+    labels: Codes,
+    asked: Codes,
+    *,
+    width: int,
+    epochs: int,
+    batch: int,
+    seed: int,
+    work: Path,
+    epoch_done: Callable[[], None] = lambda: None,
+) -> Codes:
+    """Train on `images` (n, 256, 256, 4) u8 with `labels` (n, 256, 256) and classify `asked`, images like these.
+
+    (m, 256, 256) u8 class indexes. Adam with a rate of 1e-3, flips and quarter turns, every class weighs the same per
+    pixel, as published; no-data is left out of the loss. Files lie below `work` while it trains.
+    """
+    with tempfile.TemporaryDirectory(dir=work, prefix="unet-") as name:
+        job = Job(
+            folder=Path(name),
+            architecture=Architecture(width=width),
+            preprocessing=Preprocessing(ceiling=1.0),
+            recipe=Recipe(
+                epochs=epochs, batch=batch, chip=PATCH, max_chips=len(images), learning_rate=1e-3, ranks=1, seed=seed
+            ),
+            class_weights=(1.0,) * len(CLASSES),
+        )
+        _write(job.folder, images, labels)
+        train(job, _Watched(epoch_done))
+        return _classified(job, asked)
+
+
+def _write(folder: Path, images: Codes, labels: Codes) -> None:
+    """As `training.chips` keeps chips."""
+    np.save(folder / "pixels.npy", images)
+    np.save(folder / "targets.npy", labels)
+    counts = np.bincount(labels.ravel(), minlength=256)[: len(CLASSES)].tolist()
+    (folder / "chips.json").write_text(json.dumps({"origins": [], "counts": counts}))
+
+
+@torch.inference_mode()
+def _classified(job: Job, asked: Codes) -> Codes:
+    module = build(job.architecture)
+    module.load_state_dict(load_weights(job.checkpoint)[0])
+    device = Alone().device
+    module.to(device).eval()
+    found = []
+    for start in range(0, len(asked), _TOGETHER):
+        some = asked[start : start + _TOGETHER]
+        valid = some[..., 3] > 0
+        x = torch.from_numpy(prepare(some[..., :3], valid, job.preprocessing))[:, None].to(device)
+        logits = module(x, torch.zeros(x.shape[:2]), torch.from_numpy(valid)[:, None])[:, 0]
+        found.append(logits.argmax(1).to(torch.uint8).cpu().numpy())
+    return np.concatenate(found)

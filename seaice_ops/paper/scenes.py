@@ -1,0 +1,93 @@
+"""Scenes with hand labels: simulated acquisitions with their truth, or a folder that somebody labelled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seaice_ops import conditions, imagery
+from seaice_ops.errors import ConfigError, CorruptProduct
+from seaice_ops.labels.iqrah2024 import PUBLISHED_PIXEL_M
+from seaice_ops.labels.methods import pixel_metres
+from seaice_ops.labels.picture import read_picture
+
+_SUFFIXES = (".png", ".tif", ".tiff")
+
+
+@dataclass(frozen=True)
+class LabelledScene:
+    """One acquisition: `rgb` (rows, columns, 3) u8; `valid`; `hand` u8 legend codes; `veiled` where thin cloud or
+    shadow lies, or None where that is unknown; `pixel_m` metres."""
+
+    name: str
+    rgb: NDArray[np.uint8]
+    valid: NDArray[np.bool_]
+    hand: NDArray[np.uint8]
+    veiled: NDArray[np.bool_] | None
+    pixel_m: float
+
+
+def simulated(first_seed: int, count: int, size: int, ceiling: float) -> Iterator[LabelledScene]:
+    """`count` acquisitions of `size` x `size` pixels of 10 m, of seeds that follow `first_seed`; hand labels are the
+    truth, which no hand reaches."""
+    from seaice_ops.simulate.example import acquisition
+
+    order = [imagery.BANDS.index(band) for band in imagery.RGB_BANDS]
+    for seed in range(first_seed, first_seed + count):
+        seen = acquisition(seed, size)
+        rgb = imagery.true_colour(np.ascontiguousarray(seen.reflectance[order]), ceiling)
+        rgb[~seen.valid] = 0
+        veiled = (seen.conditions & (conditions.THIN_CLOUD | conditions.SHADOW)) > 0
+        yield LabelledScene(f"seed {seed}", rgb, seen.valid, seen.truth, veiled, seen.pixel_m)
+
+
+def names_in(folder: Path) -> list[Path]:
+    """The images of a folder that have hand labels beside them; raises `ConfigError` where there are fewer than two."""
+    images = [
+        path
+        for path in sorted(folder.iterdir() if folder.is_dir() else ())
+        if path.suffix.lower() in _SUFFIXES and _beside(path, "labels")
+    ]
+    if len(images) < 2:
+        raise ConfigError(
+            f"{folder} holds {len(images)} labelled scenes, two are needed: <name>.png or .tif with its hand labels "
+            "<name>.labels.png or .tif (u8 legend codes) and, if known, <name>.veiled.png or .tif (not 0: thin cloud, "
+            "shadow)"
+        )
+    return images
+
+
+def from_folder(folder: Path) -> Iterator[LabelledScene]:
+    """The scenes that `names_in` lists. Raises `CorruptProduct` where sizes differ or a file is no 8-bit picture."""
+    for path in names_in(folder):
+        picture = read_picture(path)
+        rgb, valid = picture.rgb, picture.valid
+        labels, veil = _beside(path, "labels"), _beside(path, "veiled")
+        assert labels is not None
+        hand = _codes(labels, valid.shape)
+        veiled = None if veil is None else _codes(veil, valid.shape) > 0
+        yield LabelledScene(path.stem, rgb, valid, hand, veiled, pixel_metres(picture.grid) or PUBLISHED_PIXEL_M)
+
+
+def _beside(path: Path, what: str) -> Path | None:
+    if path.stem.endswith((".labels", ".veiled")):
+        return None
+    return next((each for s in _SUFFIXES if (each := path.with_name(f"{path.stem}.{what}{s}")).exists()), None)
+
+
+def _codes(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    import rasterio
+    from rasterio.errors import RasterioError
+
+    try:
+        with rasterio.open(path) as dataset:
+            codes: NDArray[np.uint8] = dataset.read(1)
+    except RasterioError as error:
+        raise CorruptProduct(f"{path} cannot be read: {error}") from error
+    if codes.dtype != np.uint8 or codes.shape != shape:
+        raise CorruptProduct(f"{path} holds {codes.dtype} of {codes.shape} pixels; its scene needs uint8 of {shape}")
+    return codes
