@@ -13,10 +13,11 @@ import os
 import re
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from seaice_ops.errors import ConfigError
 from seaice_ops.regions import Region
@@ -52,6 +53,17 @@ class OutageSettings(_Part):
     probe_s: float = Field(900, gt=0, description="seconds that a try may take until another worker may make one")
 
 
+def _address(value: str) -> str:
+    """An address without anything secret in it: settings are shown, and logged."""
+    parts = urlsplit(value)
+    if value and (parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc or parts.query):
+        raise ValueError("must be an http or https address without user, password and query")
+    return value
+
+
+Address = Annotated[str, AfterValidator(_address)]
+
+
 class HttpSettings(_Part):
     """How patient we are with a service."""
 
@@ -66,13 +78,13 @@ class HttpSettings(_Part):
 class CdseSettings(_Part):
     """The services of the Copernicus Data Space."""
 
-    stac_url: str = "https://stac.dataspace.copernicus.eu/v1/"
+    stac_url: Address = "https://stac.dataspace.copernicus.eu/v1/"
     collection: str = "sentinel-2-l1c"
-    odata_url: str = "https://catalogue.dataspace.copernicus.eu/odata/v1"
-    download_url: str = "https://download.dataspace.copernicus.eu/odata/v1"
-    token_url: str = "https://identity.dataspace.copernicus.eu/auth/realms/CDSE/protocol/openid-connect/token"  # noqa: S105
+    odata_url: Address = "https://catalogue.dataspace.copernicus.eu/odata/v1"
+    download_url: Address = "https://download.dataspace.copernicus.eu/odata/v1"
+    token_url: Address = "https://identity.dataspace.copernicus.eu/auth/realms/CDSE/protocol/openid-connect/token"  # noqa: S105
     client_id: str = "cdse-public"
-    s3_url: str = "https://eodata.dataspace.copernicus.eu"
+    s3_url: Address = "https://eodata.dataspace.copernicus.eu"
     s3_region: str = "default"
     page: int = Field(100, ge=1, le=1000, description="products asked for at once")
 
@@ -80,20 +92,20 @@ class CdseSettings(_Part):
 class DhusSettings(_Part):
     """A hub that speaks DHuS."""
 
-    url: str = Field("", description="the hub's root, below which search and odata/v1 lie")
+    url: Address = Field("", description="the hub's root, below which search and odata/v1 lie")
     page: int = Field(100, ge=1, le=100, description="products asked for at once")
 
 
 class StacSettings(_Part):
     """Any other STAC API; empty values are filled in for the mirrors that we know (archive/mirror.py)."""
 
-    url: str = Field("", description="for example https://earth-search.aws.element84.com/v1")
+    url: Address = Field("", description="for example https://earth-search.aws.element84.com/v1")
     collection: str = "sentinel-2-l1c"
     assets: dict[str, str] = Field({}, description="asset names of B02 B03 B04 B08 B11 and MTD_TL")
     published: str = Field("", description="property with the time of publication, if items have one")
     tile: str = Field("", description="property that names the tile")
-    sign_url: str = Field("", description="service that answers GET <url>?href=... with a signed href")
-    s3_url: str = Field("", description="endpoint of s3:// hrefs")
+    sign_url: Address = Field("", description="service that answers GET <url>?href=... with a signed href")
+    s3_url: Address = Field("", description="endpoint of s3:// hrefs")
     s3_region: str = "eu-central-1"
     requester_pays: bool = Field(False, description="the S3 keys' owner pays for the transfer")
     late_days: float = Field(30.0, ge=0, description="oldest sensing time looked at where no publication time is known")

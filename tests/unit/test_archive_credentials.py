@@ -13,6 +13,7 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from servers import settings_for
 from test_archive_http import wire_to
 
@@ -108,6 +109,17 @@ def test_nothing_shows_a_secret(home, monkeypatch) -> None:
     archive = open_archive(home)
     for text in (repr(archive), str(credentials(home)), credentials(home).model_dump_json(), repr(home.redacted())):
         assert not any(secret in text for secret in SECRETS)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://ice:SECRET@h.org/v1", "https://h.org/v1?key=SECRET", "ftp://h.org", "h.org/v1"]
+)
+def test_a_setting_is_no_place_for_a_secret(tmp_path, url) -> None:
+    with pytest.raises(ValidationError) as caught:
+        settings_for(tmp_path, archive={"kind": "stac", "stac": {"url": url}})
+    assert [error["msg"] for error in caught.value.errors()] == [
+        "Value error, must be an http or https address without user, password and query"
+    ]
 
 
 def test_no_credentials_say_what_to_do(home, tmp_path) -> None:
