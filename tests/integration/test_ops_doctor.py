@@ -42,7 +42,7 @@ def look(name: str, settings: Settings | None = None) -> Check:
 def test_this_environment_is_well(well: Settings) -> None:
     checks = check(well)
     assert [f"{c.name}: {c.what}" for c in checks if not c.ok] == []
-    assert len({c.name for c in checks}) == len(checks) == 15
+    assert len({c.name for c in checks}) == len(checks) == 17
     assert all(c.what and not c.advice for c in checks)
 
 
