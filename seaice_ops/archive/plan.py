@@ -98,8 +98,11 @@ class _Version:
         return self.state is not SceneState.FAILED or (self.product is not None and (untried or self.differs(self.now)))
 
     def differs(self, product: Product) -> bool:
-        """Whether `product` has other files than the ledger knows; what one of both does not tell is no difference."""
-        return self.row is None or not same_files(product.files, from_row(self.row).files)
+        """Whether `product` lies elsewhere or has other files than the ledger knows; what one of both does not tell of
+        a file is no difference."""
+        if self.row is None or self.row.href != product.href:
+            return True
+        return not same_files(product.files, from_row(self.row).files)
 
 
 class _Acquisition:
