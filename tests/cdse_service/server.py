@@ -79,6 +79,9 @@ ROUTES: tuple[tuple[str, Routes], ...] = (
 )
 
 
+_PIECE = 1 << 14
+
+
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
@@ -109,7 +112,8 @@ class _Handler(BaseHTTPRequestHandler):
                 space.stopping.wait(answer.hang)
             self._send(space, answer, entry)
         finally:
-            space.log.end(entry)
+            if not entry.ended:
+                space.log.end(entry)
 
     do_POST = do_HEAD = do_PUT = do_DELETE = do_GET
 
@@ -131,10 +135,13 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command == "HEAD":
             return
         body = answer.body if answer.cut_at is None else answer.body[: answer.cut_at]
-        for first in range(0, len(body), answer.piece or len(body) or 1):
-            if first and space.stopping.wait(answer.pause):
+        size = answer.piece or _PIECE
+        for first in range(0, len(body), size):
+            if first and answer.pause and space.stopping.wait(answer.pause):
                 break
-            piece = body[first : first + (answer.piece or len(body))]
+            if first + size >= len(body):
+                space.log.end(entry)  # before the client has it all, and may ask for more
+            piece = body[first : first + size]
             self.wfile.write(piece)
             self.wfile.flush()
             entry.bytes += len(piece)
