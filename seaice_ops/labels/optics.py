@@ -1,9 +1,8 @@
 """What a nadir-looking Sentinel-2 band sees through air, thin cloud and a cloud's shadow: closed formulas on arrays.
 
-Rayleigh optical depths: Hansen & Travis 1974 (Space Sci. Rev. 16, eq. 2.30) at sea level. Ozone: absorption
-coefficients of the Chappuis bands (Bogumil et al. 2003) times 0.3 atm cm. Path reflectance: single scattering.
-Cloud: a layer that scatters without absorbing in the visible, two-stream with the surface below
-(Lenoble 1993, Atmospheric Radiative Transfer, ch. 10).
+Rayleigh optical depths: Hansen & Travis 1974 (Space Sci. Rev. 16, eq. 2.30) at sea level. Ozone: absorption in the
+Chappuis bands (Bogumil et al. 2003) times 0.3 atm cm. Path reflectance: single scattering, half attenuated. Surface,
+air and cloud throw light at each other any number of times (Vermote et al. 1997, IEEE TGRS 35, eq. 1).
 """
 
 from __future__ import annotations
@@ -46,7 +45,8 @@ def air(band: str, sun_zenith: float) -> Air:
     slant = 1 + 1 / mu
     scatter = 0.75 * (1 + mu * mu) * rayleigh + 0.15 * aerosol  # phase functions near 180 degrees less the zenith
     depth = rayleigh + aerosol
-    path = scatter / (4 * (1 + mu)) * (1 - math.exp(-depth * slant)) / depth
+    lost = depth * slant / 2  # half of what single scattering loses on its way comes back by further scattering
+    path = scatter / (4 * mu) * (1 - math.exp(-lost)) / lost
     forward = rayleigh / 2 + aerosol / 5  # what scattering takes out of the light, both ways
     ozone = math.exp(-_OZONE[band] * slant)
     total = math.exp(-forward / mu)

@@ -76,11 +76,11 @@ def references(sample: NDArray[np.int16], zenith: float) -> tuple[tuple[float, .
         [optics.at_surface(values, optics.air(band, zenith)) for values, band in zip(seen, BANDS, strict=True)]
     )
     blue, red, infrared, short = below
-    water = (red < 0.1) & (infrared < 0.06) & (infrared < 0.8 * red) & (blue > 1.3 * red) & (short < 0.02)
+    water = (red < 0.1) & (infrared < 0.035) & (infrared < 0.85 * red) & (blue > 1.15 * red) & (short < 0.02)
     veil, gain = np.zeros(4), np.ones(4)
     if _enough(water):
         dark = water & (infrared <= np.percentile(infrared[water], 50))
-        veil[:3] = np.clip(np.median(below[:3, dark], axis=1) - _SEA, -0.01, 0.05)
+        veil[:3] = np.clip(np.median(below[:3, dark], axis=1) - _SEA, -0.03, 0.08)
         below = below - veil[:, None]
     snow = (red > 0.55) & (infrared > 0.85 * red) & (short < 0.28 * infrared)
     if _enough(snow):

@@ -32,18 +32,21 @@ SNOWED_IN = 0.8
 #: Half width of a band's noise (triangular), reflectance: several times the specification, for compression too.
 NOISE = 0.004
 
+#: Share of the draws whose pixel of 20 m at 1.6 um reaches into another surface.
+COARSE = 0.2
+
 #: Share of melt ponds, which read thin, among what reads thin.
 PONDS = 0.08
 
 #: Share of the draws that hold two surfaces.
-MIXED = 0.125
+MIXED = 0.2
 
 #: Optical depth of the thickest cloud drawn.
 DEEPEST = 8.0
 
 #: Shares of the draws: clear, haze or cloud, shadow, both.
 _SKIES = (0.45, 0.32, 0.20, 0.03)
-_DIMENSIONS = 26
+_DIMENSIONS = 28
 
 Floats = NDArray[np.float64]
 
@@ -81,8 +84,8 @@ def draw(count: int, sun_zenith: float) -> Draws:
 
 
 def _surface(kind: NDArray[np.int64], u: Floats) -> tuple[Floats, NDArray[np.uint8]]:
-    """(4, n) surface reflectance and its class: kind 0 water, 1 young ice with or without snow, 2 thick ice. One in
-    eight holds another surface too, up to half of it: edges, brash."""
+    """(4, n) surface reflectance and its class: kind 0 water, 1 young ice with or without snow, 2 thick ice. Some
+    hold another surface too, up to half of it: edges, brash."""
     snow = snow_spectrum(u[0], SNOW * (0.92 + 0.12 * u[1]))
     cover = np.maximum(0.0, (u[2] - 0.4) / 0.6)
     young = ice_spectrum(0.06 * (0.5 / 0.06) ** u[3], u[4], u[5])
@@ -92,8 +95,10 @@ def _surface(kind: NDArray[np.int64], u: Floats) -> tuple[Floats, NDArray[np.uin
     thin = np.where(u[24] < PONDS, pond_spectrum(u[3], u[4]), young + cover * (snow - young))
     thick = old + whole * (snow - old)
     surface = np.select([kind == 0, kind == 1], [open_sea, thin], thick)
-    other = np.select([kind == 0, kind == 1], [thick, np.where(u[14] < 0.0625, open_sea, thick)], open_sea)
+    other = np.select([kind == 0, kind == 1], [thick, np.where(u[14] < MIXED / 2, open_sea, thick)], open_sea)
     surface += np.where(u[14] < MIXED, 0.5 * u[15], 0.0) * (other - surface)
+    # B11 comes from pixels of 20 m: at edges part of it is the other surface's.
+    surface[3] += np.where(u[26] < COARSE, 0.75 * u[27], 0.0) * (other[3] - surface[3])
     reads_thin = (kind == 1) & ((cover < SNOWED_IN) | (u[24] < PONDS))
     classes = np.select([kind == 0, reads_thin], [WATER, THIN], THICK)
     return surface, classes.astype(np.uint8)
@@ -127,7 +132,7 @@ def snow_spectrum(fine: Floats, level: Floats) -> Floats:
 
 
 def _even(count: int) -> Floats:
-    """(26, n) numbers in [0, 1) that fill the cube evenly (additive recurrence, Roberts 2018)."""
+    """(28, n) numbers in [0, 1) that fill the cube evenly (additive recurrence, Roberts 2018)."""
     root = 2.0
     for _ in range(64):
         root = (1 + root) ** (1 / (_DIMENSIONS + 1))

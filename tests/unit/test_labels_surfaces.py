@@ -23,9 +23,7 @@ from seaice_ops.storage.store import open_store
 GRID = Grid("EPSG:32701", (10.0, 0.0, 399960.0, 0.0, -10.0, 1600020.0), 200, 150)
 
 
-@given(
-    st.integers(1, 130), st.integers(1, 130), st.integers(-40, 170), st.integers(-40, 170), st.integers(24, 90)
-)
+@given(st.integers(1, 130), st.integers(1, 130), st.integers(-40, 170), st.integers(-40, 170), st.integers(24, 90))
 @hypothesis_settings(max_examples=60, deadline=None)
 def test_a_shape_is_found_whole(rows: int, columns: int, row: int, column: int, radius: int):
     """A disc wide enough to touch the lattice comes out pixel by pixel."""
@@ -100,6 +98,11 @@ def test_a_grid_without_a_crs_has_no_land(tmp_path: Path):
         land("coastline", Grid("", GRID.transform, 4, 4), tmp_path, "01CCV")
 
 
+def every_band(data: bytes) -> np.ndarray:
+    with rasterio.MemoryFile(data) as file, file.open() as dataset:
+        return np.asarray(dataset.read())
+
+
 @pytest.mark.parametrize("method", ["colour", "reflectance"])
 def test_land_takes_the_place_of_labels_and_of_nothing_else(settings, add_scene, method: str):
     values = np.full((5, 150, 200), 7000, np.int16)
@@ -114,9 +117,7 @@ def test_land_takes_the_place_of_labels_and_of_nothing_else(settings, add_scene,
         update={"labels": settings.labels.model_copy(update={"mask": "masks/{tile}.tif"})}
     )
     data, shares = label_raster(masked_settings, store, scene, method)
-    with rasterio.MemoryFile(plain) as one, rasterio.MemoryFile(data) as other:
-        with one.open() as before, other.open() as after:
-            without, codes = before.read(), after.read()
+    without, codes = every_band(plain), every_band(data)
     covered = (mask > 0) & (without[0] != legend.NODATA)
     assert (codes[0][covered] == legend.LAND).all()
     assert np.array_equal(codes[:, ~covered], without[:, ~covered])
