@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from datetime import timedelta
 
 import pytest
@@ -178,6 +179,43 @@ def test_a_wrong_checksum_that_stays_sets_the_scene_aside(space, route, client):
     assert summaries[1].failed == {space.name: scene.reason}
     assert len(space.log.of(route, "_B02.jp2")) == 2  # once more, not for ever
     assert not list(settings.inbox(space.name).rglob("*_B02.jp2"))
+
+
+def test_a_file_shorter_than_published_sets_its_scene_aside_and_no_other(space, route, client):
+    other = space.catalogue.publish(tiny_product(SENSED + DAY))
+    space.faults.add(route, faults.short(by=10_000), times=99, match=f"{SENSED:%Y%m%dT%H%M%S}_B08.jp2")
+    settings = client()
+    bring(settings)
+    assert states(settings) == {space.name: "failed", other: "fetched"}
+    assert "were published" in scenes(settings)[space.name].reason
+
+
+def test_a_web_page_in_the_place_of_files_is_no_fault_of_theirs(space, route, client):
+    space.faults.add(route, faults.not_json, times=99)
+    settings = client()
+    with pytest.raises(ArchiveUnavailable, match="web page"):
+        bring(settings)
+    space.faults.clear()
+    bring(settings)
+    assert is_whole(space, settings)
+
+
+def test_an_outage_is_left_alone_until_it_may_be_over(space, client, many):
+    settings = client(attempts=1)
+    outage = settings.archive.outage.model_copy(update={"failures": 2, "first_wait_s": 1.0})
+    settings = settings.model_copy(update={"archive": settings.archive.model_copy(update={"outage": outage})})
+    space.faults.add("*", faults.status(503), times=999)
+    for _ in range(2):
+        with pytest.raises(ArchiveUnavailable, match="503"):
+            find(settings)
+    asked = len(space.log.of())
+    with pytest.raises(ArchiveUnavailable) as caught:
+        find(settings)
+    assert len(space.log.of()) == asked and caught.value.again is not None
+    space.faults.clear()
+    time.sleep(1.1)
+    find(settings)
+    assert set(states(settings)) == many
 
 
 def test_a_slow_drip_is_left_and_taken_up_again(space, route, client):

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from cdse_service import Catalogue, faults, service, tiny_product
 from cdse_service.runs import states
-from cdse_service.settings import settings_of
+from cdse_service.settings import QUICK, settings_of
 from cdse_service.stac_item import collection, item
 from hypothesis import HealthCheck, given
 from hypothesis import settings as profile
@@ -20,6 +20,7 @@ from seaice_ops.archive.product import By
 from seaice_ops.archive.search import SearchRequest
 from seaice_ops.archive.source import open_archive
 from seaice_ops.ledger.session import migrate
+from seaice_ops.settings import ArchiveSettings
 
 BASE = datetime(2026, 1, 20, 20, 15, 29, tzinfo=UTC)
 TILES = ["01CCV", "60CWS", "01WCS", "33XWJ"]
@@ -95,6 +96,17 @@ def test_what_is_found_is_what_was_published(settings, products):
             algorithm, _, digest = file.checksum.partition(":")
             assert (algorithm, file.size) == ("sha3_256", product.size(file.path))
             assert digest == product.digest(file.path, "SHA3-256")
+
+
+@pytest.mark.parametrize("by", ["published", "sensed"])
+def test_the_general_stac_archive_finds_the_same(settings, server, products, by):
+    stac = {"url": server, "published": "published", "page": 7}
+    archive = ArchiveSettings.model_validate({"kind": "stac", "stac": stac, "http": QUICK})
+    elsewhere = settings.model_copy(update={"archive": archive})
+    start, end = BASE + timedelta(days=3), BASE + timedelta(days=30)
+    found = open_archive(elsewhere).search(TILES, by, start, end)
+    assert {product.id for product in found} == expected(products, TILES, by, start, end)
+    assert not [product.problem for product in found if product.problem]
 
 
 def test_the_search_stage_takes_the_best_of_each(settings, products):
