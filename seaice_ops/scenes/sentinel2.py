@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import rasterio
 from numpy.typing import NDArray
 
 from seaice_ops.errors import CorruptProduct
@@ -68,14 +72,28 @@ def _strips(
                 raise CorruptProduct(
                     f"{paths[band]} holds {dataset.count} bands of {dataset.dtypes[0]}, not one uint16"
                 )
-        for row in range(0, grid.height, STRIP):
+        pool = stack.enter_context(ThreadPoolExecutor(min(len(BANDS), len(os.sched_getaffinity(0)))))
+
+        def start(row: int) -> list[Future[NDArray[np.int16]]]:
             rows = min(STRIP, grid.height - row)
-            strip = np.empty((len(BANDS), rows, grid.width), np.int16)
-            for index, band in enumerate(BANDS):
-                factor = _RESOLUTION[band] // 10
-                values = tables[band][read_rows(paths[band], datasets[band], 1, row // factor, rows // factor)]
-                strip[index] = replicate(values, factor) if factor > 1 else values
+            return [
+                pool.submit(_read, paths[band], datasets[band], tables[band], _RESOLUTION[band] // 10, row, rows)
+                for band in BANDS
+            ]
+
+        pending = start(0)
+        for row in range(0, grid.height, STRIP):
+            strip = np.stack([band.result() for band in pending])
+            # The next strip is decoded while this one is written; a dataset is never in two threads' hands.
+            pending = start(row + STRIP) if row + STRIP < grid.height else []
             yield row, strip
+
+
+def _read(path: Path, dataset: Any, table: NDArray[np.int16], factor: int, row: int, rows: int) -> NDArray[np.int16]:
+    """(rows, columns) of one band on the 10 m grid; its own pixels are `factor` times as large."""
+    with rasterio.Env():  # GDAL's errors are a thread's own
+        values = table[read_rows(path, dataset, 1, row // factor, rows // factor)]
+    return replicate(values, factor) if factor > 1 else values
 
 
 def _check(scene: Scene, product: ProductMetadata, tile: TileMetadata, inbox: Path) -> None:

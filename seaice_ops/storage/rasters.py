@@ -24,6 +24,10 @@ from seaice_ops.storage.store import ObjectStore
 
 BLOCK = 512
 
+#: ZSTD levels of bytes, and of wider numbers, where level 6 would store a tenth less and take three times as long.
+_BYTE_LEVEL, _WIDE_LEVEL = 6, 1
+_THREADS = "ALL_CPUS"
+
 #: What the raster library raises; copying lets GDAL's own errors through, which have no public name.
 RASTER_ERRORS = (RasterioError, CPLE_BaseError)
 
@@ -65,8 +69,8 @@ def cog_writer(
     """Write the file `path` as a cloud-optimised GeoTIFF (ZSTD, 512-px blocks, overviews) of any size.
 
     Yields a rasterio dataset to fill, best in windows of whole blocks; `path` appears on leaving, from a scratch
-    file beside it. The same pixels give the same bytes: one thread, no dates. Raises `TransientError` where it cannot
-    be written.
+    file beside it. The same pixels give the same bytes: no dates, and blocks in one order however many cores compress
+    them. Raises `TransientError` where it cannot be written.
     """
     plain = path.with_name(f"{path.name}.plain")
     profile = {
@@ -98,12 +102,12 @@ def cog_writer(
             path,
             driver="COG",
             COMPRESS="ZSTD",
-            LEVEL=6,
+            LEVEL=_BYTE_LEVEL if np.dtype(dtype).itemsize == 1 else _WIDE_LEVEL,
             PREDICTOR="NO" if colours else "YES",
             BLOCKSIZE=BLOCK,
             OVERVIEW_RESAMPLING=resampling.upper(),
             BIGTIFF="IF_SAFER",
-            NUM_THREADS=1,
+            NUM_THREADS=_THREADS,
         )
     except RASTER_ERRORS as error:
         raise TransientError(f"cannot write {path}: {error}; is the disk full, or was its folder removed?") from error

@@ -7,8 +7,10 @@ import shutil
 
 import numpy as np
 import pytest
+from rio_cogeo import cog_validate
 
 from seaice_ops.errors import TransientError
+from seaice_ops.storage import rasters
 from seaice_ops.storage.rasters import Grid, cog_bytes, cog_writer
 from seaice_ops.storage.store import open_store
 
@@ -24,6 +26,24 @@ def test_strips_give_the_bytes_of_the_whole(tmp_path):
             target.write(strip, window=((row, row + strip.shape[1]), (0, 700)))
     assert path.read_bytes() == cog_bytes(PIXELS, GRID, nodata=-32768, names=("A", "B"), tags={"X": "1"})
     assert [p.name for p in tmp_path.iterdir()] == ["cog.tif"]
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.uint8])
+def test_the_number_of_cores_changes_no_byte(monkeypatch, dtype):
+    pixels = np.random.default_rng(1).integers(0, 200, (3, 1500, 1300)).astype(dtype)
+    grid = Grid(GRID.crs, GRID.transform, 1300, 1500)
+    made = []
+    for threads in (1, 2, 7, "ALL_CPUS"):
+        monkeypatch.setattr(rasters, "_THREADS", threads)
+        made.append(cog_bytes(pixels, grid, nodata=None))
+    assert made[0] == made[1] == made[2] == made[3]
+
+
+def test_what_is_written_is_a_valid_cog(tmp_path):
+    path = tmp_path / "cog.tif"
+    path.write_bytes(cog_bytes(PIXELS, GRID, nodata=-32768))
+    valid, errors, warnings = cog_validate(path)
+    assert (valid, errors, warnings) == (True, [], [])
 
 
 def test_nothing_is_left_of_a_cog_that_was_given_up(tmp_path):
