@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import rasterio
 from numpy.typing import NDArray
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from seaice_ops import conditions, imagery
 from seaice_ops.errors import ConfigError, CorruptProduct
@@ -80,12 +83,11 @@ def _beside(path: Path, what: str) -> Path | None:
 
 
 def _codes(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    import rasterio
-    from rasterio.errors import RasterioError
-
     try:
-        with rasterio.open(path) as dataset:
-            codes: NDArray[np.uint8] = dataset.read(1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)  # bare pictures are welcome
+            with rasterio.open(path) as dataset:
+                codes: NDArray[np.uint8] = dataset.read(1)
     except RasterioError as error:
         raise CorruptProduct(f"{path} cannot be read: {error}") from error
     if codes.dtype != np.uint8 or codes.shape != shape:

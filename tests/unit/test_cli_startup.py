@@ -11,7 +11,7 @@ from seaice_ops.cli import app
 
 VERBS = {
     "init", "settings", "status", "doctor", "validate", "up", "env", "down",
-    "ingest", "label", "train", "encode", "map", "simulate", "label-image", "label-quality", "model",
+    "ingest", "label", "train", "encode", "map", "simulate", "label-image", "label-quality", "paper-protocol", "model",
 }  # fmt: skip
 
 
