@@ -25,7 +25,7 @@ from seaice_ops.labels.result import NONE, Labels
 LOW_SUN, NO_SUN = 80.0, 85.0
 
 #: Confidence in % below which a pixel under cloud or in shadow is 205.
-HIDDEN = 50
+HIDDEN = 53
 
 #: The sun where a scene does not say: the middle of the polar season.
 USUAL_ZENITH = 66.0
