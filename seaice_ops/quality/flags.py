@@ -124,7 +124,7 @@ def of_agreement(first: str, second: str, same: float | None) -> list[Flag]:
     """What the share of equal classes of two labellers tells."""
     if same is None or same >= AGREES:
         return []
-    reason = f"the two give the same class on {same:.0%} of the pixels that both label; {AGREES:.0%} is usual"
+    reason = f"the two give the same class on {same:.0%} of the pixels that both label, less than {AGREES:.0%}"
     return [Flag(f"{first} / {second}", "disagreement", reason)]
 
 
