@@ -222,17 +222,17 @@ def test_a_slow_drip_is_left_and_taken_up_again(space, route, client):
     space.faults.add(route, faults.drip(piece=300, pause=0.1), match="_B11.jp2")
     settings = client(window_s=0.5)
     bring(settings)
-    dripping, second = space.log.of(route, "_B11.jp2")
+    dripping, *_, second = space.log.of(route, "_B11.jp2")
     assert dripping.bytes < size_of(space, "_B11.jp2") / 4
     assert second.status == 206 and is_whole(space, settings)
 
 
 def test_a_server_that_hangs_is_asked_again(space, route, client):
     space.faults.add(route, faults.hang(30), match="_B11.jp2")
-    settings = client(timeout_s=0.5)
+    settings = client(timeout_s=1.0)
     bring(settings)
     assert is_whole(space, settings)
-    assert len(space.log.of(route, "_B11.jp2")) == 2
+    assert len(space.log.of(route, "_B11.jp2")) >= 2
 
 
 def test_a_service_that_is_down_is_one_error_and_the_next_run_goes_on(space, route, client):
