@@ -151,7 +151,8 @@ class ModelAlias(Base):
 class Evaluation(Base):
     """The score of a model (or of a labelling method) on held-out acquisitions.
 
-    `against` is ``truth`` (reference rasters) or ``auto-labels``; the two are never mixed.
+    `against` is ``truth`` (reference rasters) or ``auto-labels``; the two are never mixed. Of labels there are also
+    ``agreement`` (with other labels) and ``plausibility`` (flagged scenes), which hold no scores.
     """
 
     __tablename__ = "evaluation"

@@ -42,7 +42,7 @@ def targets(ours: Counts, same: Counts, others: Mapping[str, Counts]) -> list[Ta
     found = figures(ours)
     recalls = [
         ("wide thin ice", "thin ice recall in fields wider than 2 km"),
-        ("narrow lead", "... in leads of 30 to 100 m"),
+        ("narrow lead", "thin ice recall in leads of 30 to 100 m"),
     ]
     return [
         Target("macro-F1, all conditions mixed", MACRO_F1, found["all"]["macro_f1"]),

@@ -40,7 +40,7 @@ def test_good_labels_meet_all_and_name_their_worst_case() -> None:
         ({"right": 9400, "wrong": 300}, "macro-F1"),
         ({"silent": 1200}, "largest abstention of a class under a condition"),
         ({"lead": 4400}, "thin ice recall in fields wider than 2 km"),
-        ({"lead": 4400}, "... in leads of 30 to 100 m"),
+        ({"lead": 4400}, "thin ice recall in leads of 30 to 100 m"),
         ({"right": 8000, "wrong": 1000}, "macro-F1 under shadow"),
     ],
 )
@@ -62,7 +62,7 @@ def test_too_little_truth_judges_nothing() -> None:
     few[conditions.NARROW_LEAD, 1] = (0, 999, 0, 0)
     few[conditions.WIDE_THIN] = 0
     found = met(targets(few, few, {}))
-    assert not found["... in leads of 30 to 100 m"] and not found["thin ice recall in fields wider than 2 km"]
+    assert not found["thin ice recall in leads of 30 to 100 m"] and not found["thin ice recall in fields wider than 2 km"]
     assert all(not each.met for each in targets(np.zeros((256, 4, 4), np.int64), few, {}) if each.relation != ">")
 
 
