@@ -46,9 +46,9 @@ class CorruptProduct(SeaIceError, ValueError):
 class CorruptPart(CorruptProduct):
     """One of the products that make a merged scene cannot be used: `part` is its id."""
 
-    def __init__(self, *words: object, part: str) -> None:
+    def __init__(self, *words: object, part: str = "") -> None:
         super().__init__(*words)
-        self.part = part
+        self.part = part  # kept when pickled: an exception's attributes are
 
 
 class ObjectMissing(SeaIceError, KeyError):

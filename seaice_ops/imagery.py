@@ -38,11 +38,14 @@ _ROWS = 2048
 def true_colour(reflectance: NDArray[np.int16], ceiling: float) -> NDArray[np.uint8]:
     """8-bit true colour of (3, rows, columns) red, green, blue reflectance; (rows, columns, 3), 0 where not observed.
 
+    Or, for a network, of as many bands as it takes, scaled alike.
+
     V = round(255 * reflectance / ceiling), clipped to 0..255; ceiling 0.3558 is the L1C true colour's (domain.md).
     """
     stored = np.arange(65_536, dtype=np.uint16).view(np.int16)
     table = np.clip(np.rint(stored * (255.0 / (ceiling * SCALE))), 0, 255).astype(np.uint8)
-    return np.asarray(cv2.merge([cv2.LUT(band.view(np.uint16), table) for band in reflectance]), np.uint8)
+    image = cv2.merge([cv2.LUT(band.view(np.uint16), table) for band in reflectance])
+    return np.asarray(image, np.uint8).reshape(*reflectance.shape[1:], len(reflectance))
 
 
 def black_border(rgb: NDArray[np.uint8]) -> NDArray[np.bool_]:
@@ -103,17 +106,25 @@ def read_true_colour(
     store: ObjectStore, scene: Scene, ceiling: float
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_], Grid]:
     """(rows, columns, 3) u8 RGB of a ready scene, the (rows, columns) mask of observed pixels, and the grid."""
+    return read_scaled(store, scene, RGB_BANDS, ceiling)
+
+
+def read_scaled(
+    store: ObjectStore, scene: Scene, bands: Sequence[str], ceiling: float
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_], Grid]:
+    """(rows, columns, bands) u8 of a ready scene, scaled as the true colour is; 0 where any of `bands` was not
+    observed. With it the (rows, columns) mask of where all were, and the grid."""
     with _pixels(store, scene) as dataset:
-        grid, bands = Grid.of(dataset), _indexes(scene, RGB_BANDS)
-        rgb = np.empty((grid.height, grid.width, 3), np.uint8)
+        grid, indexes = Grid.of(dataset), _indexes(scene, bands)
+        image = np.empty((grid.height, grid.width, len(bands)), np.uint8)
         valid = np.empty((grid.height, grid.width), np.bool_)
         for top in range(0, grid.height, _ROWS):  # a whole tile's reflectance would take more than its true colour
             rows = slice(top, min(top + _ROWS, grid.height))
-            values = dataset.read(bands, window=Window.from_slices(rows, slice(0, grid.width)))
+            values = dataset.read(indexes, window=Window.from_slices(rows, slice(0, grid.width)))
             valid[rows] = (values != NODATA).all(axis=0)
-            rgb[rows] = true_colour(values, ceiling)
-            rgb[rows][~valid[rows]] = 0
-        return rgb, valid, grid
+            image[rows] = true_colour(values, ceiling)
+            image[rows][~valid[rows]] = 0
+        return image, valid, grid
 
 
 @contextmanager

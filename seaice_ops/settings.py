@@ -180,6 +180,11 @@ class TrainingSettings(_Part):
     """How models are trained (method.md sections 3 and 4)."""
 
     width: int = Field(16, ge=2, le=128, description="channels of the U-Net's first level; 16 is the paper's")
+    bands: tuple[Literal["B02", "B03", "B04", "B08", "B11"], ...] = Field(
+        ("B04", "B03", "B02"),
+        min_length=1,
+        description="what the network sees; plain true-colour scenes have the default's three only",
+    )
     epochs: int = Field(50, ge=1)
     batch: int = Field(16, ge=1, description="chips per rank and step")
     chip: int = Field(256, ge=64, multiple_of=32, description="chip edge, pixels")

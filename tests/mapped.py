@@ -11,6 +11,7 @@ import numpy as np
 from sqlalchemy import select
 
 from seaice_ops import imagery
+from seaice_ops.imagery import RGB_BANDS
 from seaice_ops.ledger.session import begin
 from seaice_ops.ledger.tables import Map, Model, ModelAlias, Probabilities, Scene, SceneState
 from seaice_ops.settings import Settings
@@ -41,8 +42,8 @@ def crown(settings: Settings, model_id: str = CHAMPION) -> str:
     return model_id
 
 
-def tiny_champion(settings: Settings, seed: int = 1) -> str:
-    """Make a real U-Net of width 2 with random weights champion."""
+def tiny_champion(settings: Settings, seed: int = 1, bands: tuple[str, ...] = RGB_BANDS) -> str:
+    """Make a real U-Net of width 2 with random weights, which sees `bands`, champion."""
     import torch
 
     from seaice_ops.models import registry
@@ -50,12 +51,12 @@ def tiny_champion(settings: Settings, seed: int = 1) -> str:
     from seaice_ops.models.card import Architecture, Labels, Manifest, Preprocessing, Recipe
 
     torch.manual_seed(seed)
-    architecture = Architecture(width=2)
+    architecture, n = Architecture(width=2, bands=len(bands)), len(bands)
     weights = registry.weights_bytes(build(architecture).state_dict())
     manifest = Manifest(
         algorithm=1,
         architecture=architecture,
-        preprocessing=Preprocessing(ceiling=0.3558),
+        preprocessing=Preprocessing(bands=bands, ceiling=0.3558, mean=(0.5,) * n, std=(0.25,) * n),
         labels=Labels(method="colour", version="1-00000000"),
         recipe=Recipe(epochs=1, batch=1, chip=64, max_chips=1, learning_rate=1e-3, ranks=1, seed=seed),
         train=("a",),

@@ -44,7 +44,8 @@ def add_labelled(settings: Settings, add_scene: Callable[..., Scene], day: int, 
     rng, truth = np.random.default_rng([7, 100 + day]), classes(size, 100 + day)
     reflectance = (BRIGHTNESS[truth - 1] + rng.normal(0, 120, (5, size, size))).astype(np.int16)
     reflectance[:, :, :8] = imagery.NODATA
-    row = add_scene(reflectance, sensed_at=DAY + timedelta(days=day), **scene)
+    pixels = reflectance[: len(scene.get("bands", imagery.BANDS))]
+    row = add_scene(pixels, sensed_at=DAY + timedelta(days=day), **scene)
     truth[:, :8] = 255
     labels = np.where(rng.random(truth.shape) < 0.05, rng.integers(1, 4, truth.shape), truth).astype(np.uint8)
     labels[:, :8] = 255

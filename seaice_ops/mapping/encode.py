@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict
 
 from seaice_ops.errors import ObjectMissing, PublishConflict
-from seaice_ops.imagery import read_true_colour
+from seaice_ops.imagery import read_scaled
 from seaice_ops.ledger.operations import insert_new, now, recorded
 from seaice_ops.ledger.session import begin
 from seaice_ops.ledger.tables import Probabilities, Scene
@@ -82,8 +82,9 @@ def _encode_scene(
     from seaice_ops.models import predict
 
     start = time.perf_counter()
-    rgb, valid, grid = read_true_colour(store, scene, loaded.card.manifest.preprocessing.ceiling)
-    values = predict.probabilities(loaded, rgb, valid)
+    seen = loaded.card.manifest.preprocessing
+    image, valid, grid = read_scaled(store, scene, seen.bands, seen.ceiling)
+    values = predict.probabilities(loaded, image, valid)
     data = cog_bytes(values, grid, nodata=None, names=[SLUGS[code] for code in CLASSES], tags={"model": model_id})
     key = keys.probabilities(model_id, scene.tile, scene.id)
     try:

@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from seaice_ops.errors import ConfigError, ExpectedSkip
+from seaice_ops.imagery import RGB_BANDS
 from seaice_ops.ledger.operations import model_by_alias, newest_maps, ready_scenes
 from seaice_ops.ledger.session import begin
 from seaice_ops.ledger.tables import Model, Probabilities, Scene
@@ -58,17 +59,31 @@ def survey(settings: Settings, tile: str) -> Survey:
         champion = model_by_alias(session, "champion")
         if champion is None:
             raise ExpectedSkip("no champion yet: maps follow when a first model is trained or imported and promoted")
-        scenes, skipped = one_grid(ready_scenes(session, [tile]))
+        able, unable = _with_bands(champion, ready_scenes(session, [tile]))
+        scenes, skipped = one_grid(able)
         issued = newest_maps(session, tile)
         due = due_maps(scenes, issued, n, champion.id)
         encoded = _encoded(session, tile, champion.id)
     reissued = {item.window_end for item in due}
-    return Survey(tile, champion, scenes, due, encoded, skipped, len(issued.keys() - reissued))
+    return Survey(tile, champion, scenes, due, encoded, unable | skipped, len(issued.keys() - reissued))
 
 
 def tiles_due(settings: Settings) -> tuple[str, ...]:
     """The tiles with maps to issue, sorted; raises `ExpectedSkip` where there is no champion."""
     return tuple(tile for tile in settings.tiles if survey(settings, tile).due)
+
+
+def _with_bands(champion: Model, scenes: Iterable[Scene]) -> tuple[list[Scene], dict[str, str]]:
+    """The scenes that have what the champion sees, and why each of the others is left out."""
+    needed = champion.card.get("manifest", {}).get("preprocessing", {}).get("bands", RGB_BANDS)
+    able, unable = [], {}
+    for scene in scenes:
+        missing = [band for band in needed if band not in (scene.bands or ())]
+        if missing:
+            unable[scene.id] = f"it has no {', '.join(missing)}, which the champion {champion.id} sees"
+        else:
+            able.append(scene)
+    return able, unable
 
 
 def _encoded(session: Session, tile: str, model_id: str) -> dict[str, Probabilities]:

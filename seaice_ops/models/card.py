@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from seaice_ops.legend import CLASSES
 
 _Share = Annotated[float, Field(allow_inf_nan=False)]
-_Three = tuple[_Share, _Share, _Share]
+_Shares = tuple[_Share, ...]
 
 
 class _Part(BaseModel):
@@ -28,12 +28,22 @@ class Architecture(_Part):
 
 
 class Preprocessing(_Part):
-    """How 8-bit true colour becomes a network's input: (value / 255 - mean) / std, `fill` where not observed."""
+    """How reflectance becomes a network's input: 8 bits a band, (value / 255 - mean) / std, `fill` where not observed.
 
-    ceiling: float = Field(gt=0, le=1.5, description="reflectance shown as 255 in the true colour it was trained on")
-    mean: _Three = (0.5, 0.5, 0.5)
-    std: _Three = (0.25, 0.25, 0.25)
+    `mean` and `std` are constants by band, not statistics: about the middle and the spread of what ice and water show.
+    """
+
+    bands: tuple[str, ...] = Field(("B04", "B03", "B02"), min_length=1, max_length=16)
+    ceiling: float = Field(gt=0, le=1.5, description="reflectance that 8 bits show as 255")
+    mean: _Shares = (0.5, 0.5, 0.5)
+    std: _Shares = (0.25, 0.25, 0.25)
     fill: _Share = 0.0
+
+    @model_validator(mode="after")
+    def _one_a_band(self) -> Preprocessing:
+        if not len(self.bands) == len(self.mean) == len(self.std):
+            raise ValueError(f"bands {self.bands}, mean {self.mean} and std {self.std} differ in length")
+        return self
 
 
 class Labels(_Part):
@@ -118,6 +128,8 @@ class Card(_Part):
             raise ValueError(f"the id {self.id!r} is not the manifest's, {self.manifest.model_id!r}")
         if self.classes != CLASSES or self.manifest.architecture.classes != len(CLASSES):
             raise ValueError(f"the classes {self.classes} are not this legend's, {CLASSES}")
+        if self.manifest.architecture.bands != len(self.manifest.preprocessing.bands):
+            raise ValueError(f"the network does not take the bands {self.manifest.preprocessing.bands}")
         return self
 
     def to_bytes(self) -> bytes:

@@ -16,8 +16,8 @@ from seaice_ops.models.unet import REACH, STRIDE
 CORE = 1024
 
 
-def probabilities(loaded: LoadedModel, rgb: NDArray[np.uint8], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """(3, rows, columns) u8, round(255 p) in `legend.CLASSES` order, of `rgb` (rows, columns, 3) u8.
+def probabilities(loaded: LoadedModel, image: NDArray[np.uint8], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """(3, rows, columns) u8, round(255 p) in `legend.CLASSES` order, of `image` (rows, columns, bands) u8.
 
     (0, 0, 0) exactly where not `valid` (rows, columns). A scene is answered in squares, each seen with the network's
     whole reach around it and cut on the network's stride, so the answer does not depend on how the scene was cut.
@@ -26,7 +26,7 @@ def probabilities(loaded: LoadedModel, rgb: NDArray[np.uint8], valid: NDArray[np
     for core, seen in _windows(*valid.shape):
         if valid[core].any():
             inner = tuple(slice(c.start - s.start, c.stop - s.start) for c, s in zip(core, seen, strict=True))
-            out[(slice(None), *core)] = _pass(loaded, rgb[seen], valid[seen])[(slice(None), *inner)]
+            out[(slice(None), *core)] = _pass(loaded, image[seen], valid[seen])[(slice(None), *inner)]
     out[:, ~valid] = 0
     return out
 
@@ -49,12 +49,12 @@ def _windows(rows: int, columns: int) -> Iterator[tuple[tuple[slice, slice], tup
 
 
 @torch.inference_mode()
-def _pass(loaded: LoadedModel, rgb: NDArray[np.uint8], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
+def _pass(loaded: LoadedModel, image: NDArray[np.uint8], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
     rows, columns = valid.shape
     below, right = -rows % STRIDE, -columns % STRIDE
-    rgb = np.pad(rgb, ((0, below), (0, right), (0, 0)), mode="reflect")
+    image = np.pad(image, ((0, below), (0, right), (0, 0)), mode="reflect")
     valid = np.pad(valid, ((0, below), (0, right)), mode="reflect")
-    x = torch.from_numpy(prepare(rgb, valid, loaded.card.manifest.preprocessing))[None, None]
+    x = torch.from_numpy(prepare(image, valid, loaded.card.manifest.preprocessing))[None, None]
     logits = loaded.module(x, torch.zeros(1, 1), torch.from_numpy(valid)[None, None])[0, 0]
     share: NDArray[np.uint8] = logits.softmax(0).mul_(255).round_().to(torch.uint8)[:, :rows, :columns].numpy()
     return share

@@ -14,7 +14,7 @@ from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from seaice_ops.errors import ConfigError, ExpectedSkip
-from seaice_ops.imagery import read_true_colour
+from seaice_ops.imagery import read_scaled
 from seaice_ops.ledger.session import begin
 from seaice_ops.ledger.tables import LabelSet, Scene, SceneState
 from seaice_ops.legend import CLASSES
@@ -33,7 +33,7 @@ Corner = tuple[int, int]
 
 @dataclass(frozen=True)
 class Chips:
-    """`pixels` (n, chip, chip, 4) u8: red, green, blue, 255 where observed; `targets` (n, chip, chip) u8: class
+    """`pixels` (n, chip, chip, bands + 1) u8: the bands, then 255 where observed; `targets` (n, chip, chip) u8: class
     index in `legend.CLASSES` order or IGNORE; `origins` (scene id, row, column) of each; `counts` pixels a class."""
 
     pixels: NDArray[np.uint8]
@@ -71,12 +71,13 @@ def _write(settings: Settings, manifest: Manifest, folder: Path) -> None:
     total = sum(map(len, chosen))
     if not total:
         raise ConfigError(f"none of the {len(pairs)} training scenes has a labelled pixel; see `seaice status`")
-    pixels = open_memmap(folder / "pixels.npy.part", mode="w+", dtype=np.uint8, shape=(total, chip, chip, 4))
+    shape = (total, chip, chip, len(manifest.preprocessing.bands) + 1)
+    pixels = open_memmap(folder / "pixels.npy.part", mode="w+", dtype=np.uint8, shape=shape)
     targets = open_memmap(folder / "targets.npy.part", mode="w+", dtype=np.uint8, shape=(total, chip, chip))
     origins: list[list[Any]] = []
     counts = np.zeros(256, np.int64)
     for (scene, labels), corners in zip(pairs, chosen, strict=True):
-        for corner, image, target in _cut(store, scene, labels, corners, chip, manifest.preprocessing.ceiling):
+        for corner, image, target in _cut(store, scene, labels, corners, manifest):
             pixels[len(origins)], targets[len(origins)] = image, target
             origins.append([scene.id, *corner])
             counts += np.bincount(target.ravel(), minlength=256)
@@ -111,13 +112,14 @@ def _targets(store: ObjectStore, labels: LabelSet) -> NDArray[np.uint8]:
 
 
 def _cut(
-    store: ObjectStore, scene: Scene, labels: LabelSet, corners: Sequence[Corner], chip: int, ceiling: float
+    store: ObjectStore, scene: Scene, labels: LabelSet, corners: Sequence[Corner], manifest: Manifest
 ) -> Iterator[tuple[Corner, NDArray[np.uint8], NDArray[np.uint8]]]:
     if not corners:
         return
-    rgb, valid, _ = read_true_colour(store, scene, ceiling)
+    chip, seen = manifest.recipe.chip, manifest.preprocessing
+    bands, valid, _ = read_scaled(store, scene, seen.bands, seen.ceiling)
     targets = np.where(valid, _targets(store, labels), np.uint8(IGNORE))
-    image = np.dstack([rgb, valid.astype(np.uint8) * 255])
+    image = np.dstack([bands, valid.astype(np.uint8) * 255])
     for row, column in corners:
         window = slice(row, row + chip), slice(column, column + chip)
         yield (row, column), _padded(image[window], chip, 0), _padded(targets[window], chip, IGNORE)

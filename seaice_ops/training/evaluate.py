@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import select
 
-from seaice_ops.imagery import read_true_colour
+from seaice_ops.imagery import read_scaled
 from seaice_ops.ledger.operations import insert_new, now
 from seaice_ops.ledger.session import begin
 from seaice_ops.ledger.tables import Evaluation, LabelSet, Scene
@@ -99,5 +99,6 @@ def compare(
 
 
 def _predict(store: ObjectStore, scene: Scene, loaded: LoadedModel) -> NDArray[np.uint8]:
-    rgb, valid, _ = read_true_colour(store, scene, loaded.card.manifest.preprocessing.ceiling)
-    return classes(loaded, probabilities(loaded, rgb, valid))
+    seen = loaded.card.manifest.preprocessing
+    image, valid, _ = read_scaled(store, scene, seen.bands, seen.ceiling)
+    return classes(loaded, probabilities(loaded, image, valid))

@@ -124,11 +124,11 @@ def _drop_out(module: nn.Module, active: bool) -> None:
 
 
 def _batch(chips: Chips, mine: NDArray[np.intp], job: Job, epoch: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Input (batch, 1, 3, h, w) in channels-last order, valid (batch, 1, h, w), targets int64 (batch, h, w)."""
+    """Input (batch, 1, bands, h, w) in channels-last order, valid (batch, 1, h, w), targets int64 (batch, h, w)."""
     pairs = [augment(chips.pixels[i], chips.targets[i], job.recipe.seed, epoch, int(i)) for i in mine]
     pixels, targets = np.stack([pair[0] for pair in pairs]), np.stack([pair[1] for pair in pairs])
-    valid = pixels[..., 3] > 0
-    x = prepare(pixels[..., :3], valid, job.preprocessing)
+    valid = pixels[..., -1] > 0
+    x = prepare(pixels[..., :-1], valid, job.preprocessing)
     return torch.from_numpy(x)[:, None], torch.from_numpy(valid)[:, None], torch.from_numpy(targets).long()
 
 

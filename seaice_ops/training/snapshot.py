@@ -17,6 +17,11 @@ from seaice_ops.settings import Settings
 #: Raised by hand whenever the code would train something else from the same manifest.
 ALGORITHM = 1
 
+#: Mean and spread of a band's share of the ceiling: snow and ice fill the visible and the near infrared, and are dark
+#: at 1.6 micrometres.
+_BRIGHT, _DARK = (0.5, 0.25), (0.1, 0.1)
+_DARK_BANDS = {"B11"}
+
 
 def take(settings: Settings) -> Manifest:
     """The manifest of the model that the labelled scenes would make now.
@@ -32,8 +37,8 @@ def take(settings: Settings) -> Manifest:
     training = settings.training
     manifest = Manifest(
         algorithm=ALGORITHM,
-        architecture=Architecture(width=training.width),
-        preprocessing=Preprocessing(ceiling=settings.labels.ceiling),
+        architecture=Architecture(width=training.width, bands=len(training.bands)),
+        preprocessing=_preprocessing(settings),
         labels=labels,
         recipe=Recipe.model_validate({name: getattr(training, name) for name in Recipe.model_fields}),
         train=tuple(scene for scene, day in days.items() if day not in held_out),
@@ -41,6 +46,13 @@ def take(settings: Settings) -> Manifest:
     )
     _check_worthwhile(settings, manifest)
     return manifest
+
+
+def _preprocessing(settings: Settings) -> Preprocessing:
+    bands = settings.training.bands
+    centres = [_DARK if band in _DARK_BANDS else _BRIGHT for band in bands]
+    mean, std = (tuple(values) for values in zip(*centres, strict=True))
+    return Preprocessing(bands=bands, ceiling=settings.labels.ceiling, mean=mean, std=std)
 
 
 def _check_worthwhile(settings: Settings, manifest: Manifest) -> None:
@@ -67,12 +79,13 @@ def held_out_days(days: Sequence[date], every: int) -> list[date]:
 
 
 def _labelled(settings: Settings, labels: Labels) -> dict[str, date]:
-    """Ready scenes that have these labels -> their UTC sensing day, sorted by id."""
+    """Ready scenes that have these labels and the training's bands -> their UTC sensing day, sorted by id."""
+    wanted = set(settings.training.bands)
     query = (
-        select(Scene.id, Scene.sensed_at)
+        select(Scene.id, Scene.sensed_at, Scene.bands)
         .join(LabelSet, LabelSet.scene_id == Scene.id)
         .where(Scene.state == SceneState.READY, LabelSet.method == labels.method, LabelSet.version == labels.version)
         .order_by(Scene.id)
     )
     with begin(settings) as session:
-        return {scene: sensed.date() for scene, sensed in session.execute(query)}
+        return {scene: sensed.date() for scene, sensed, bands in session.execute(query) if wanted <= set(bands or ())}

@@ -14,7 +14,7 @@ from rio_cogeo import cog_validate
 from sqlalchemy import select
 
 from seaice_ops.errors import ConfigError, ExpectedSkip
-from seaice_ops.imagery import NODATA, read_true_colour
+from seaice_ops.imagery import BANDS, NODATA, RGB_BANDS, read_true_colour
 from seaice_ops.ledger.session import begin
 from seaice_ops.ledger.tables import Probabilities, Scene
 from seaice_ops.mapping import encode, publish
@@ -112,6 +112,17 @@ def test_a_scene_on_another_grid_is_not_encoded(three: Settings, add_scene: AddS
     odd = add_scene(reflectance(30, 40), sensed_at=day(2))
     summary = encode.run(three, EncodeRequest())
     assert summary.done == {"probabilities": 2} and list(summary.skipped) == [odd.id]
+
+
+def test_a_scene_without_the_champions_bands_is_in_no_window(three: Settings, add_scene: AddScene) -> None:
+    tiny_champion(three, bands=BANDS)
+    whole = [add_scene(reflectance(), sensed_at=day(number)) for number in range(2)]
+    plain = add_scene(reflectance()[:3], sensed_at=day(2), bands=RGB_BANDS)
+    summary = encode.run(three, EncodeRequest())
+    assert summary.done == {"probabilities": 2}
+    assert "B08, B11" in summary.skipped[plain.id]
+    assert publish.run(three, MapRequest()).done == {"maps": 2}
+    assert {scene for row in all_maps(three) for scene in row.scene_ids} == {scene.id for scene in whole}
 
 
 def test_no_champion_is_an_expected_skip(settings: Settings, add_scene: AddScene) -> None:

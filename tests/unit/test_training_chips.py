@@ -62,8 +62,11 @@ def test_all_eight_orientations_occur_equally_often() -> None:
     assert len(counts) == 8 and min(counts) > 150
 
 
-def test_chips_are_the_scenes_pixels(settings: Settings, add_scene: Callable[..., Scene]) -> None:
-    settings = small(settings, chip=64)
+@pytest.mark.parametrize("bands", [imagery.RGB_BANDS, imagery.BANDS])
+def test_chips_are_the_scenes_pixels(
+    settings: Settings, add_scene: Callable[..., Scene], bands: tuple[str, ...]
+) -> None:
+    settings = small(settings, chip=64, bands=bands)
     for day in range(3):
         add_labelled(settings, add_scene, day, size=160)
     manifest, store = take(settings), open_store(settings)
@@ -75,10 +78,12 @@ def test_chips_are_the_scenes_pixels(settings: Settings, add_scene: Callable[...
             scene = session.get_one(Scene, scene_id)
             labels = session.query(LabelSet).filter_by(scene_id=scene_id).one()
         window = slice(row, row + 64), slice(column, column + 64)
-        rgb, valid, _ = imagery.read_true_colour(store, scene, settings.labels.ceiling)
+        values, valid, _ = imagery.read_bands(store, scene, bands)
+        scale = 255.0 / (settings.labels.ceiling * imagery.SCALE)
+        seen = np.rint(values * scale).clip(0, 255) * valid
         codes = read_raster(store, labels.key)[0][0][window]
-        assert np.array_equal(cut.pixels[i, ..., :3], rgb[window])
-        assert np.array_equal(cut.pixels[i, ..., 3] > 0, valid[window])
+        assert np.array_equal(cut.pixels[i, ..., :-1], np.moveaxis(seen, 0, -1)[window])
+        assert np.array_equal(cut.pixels[i, ..., -1] > 0, valid[window])
         assert np.array_equal(cut.targets[i], np.where(np.isin(codes, (1, 2, 3)), codes - 1, 255))
     assert {origin[0] for origin in cut.origins} == set(manifest.train)
 

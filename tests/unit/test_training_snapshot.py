@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from training_cases import DAY, add_labelled, small
 
 from seaice_ops.errors import ExpectedSkip
+from seaice_ops.imagery import BANDS, RGB_BANDS
 from seaice_ops.ledger.session import begin
 from seaice_ops.ledger.tables import Scene, SceneState
 from seaice_ops.settings import Settings
@@ -56,6 +57,11 @@ def test_only_ready_scenes_with_these_labels(settings: Settings, add_scene: Call
         session.get_one(Scene, rows[0].id).state = SceneState.SUPERSEDED
     manifest = take(settings)
     assert set(manifest.train) | set(manifest.held_out) == {row.id for row in rows[1:]}
+    plain = add_labelled(settings, add_scene, 7, size=32, bands=RGB_BANDS)
+    assert plain.id in {*take(settings).train, *take(settings).held_out}
+    wide = take(small(settings, bands=BANDS))
+    assert {*wide.train, *wide.held_out} == {row.id for row in rows[1:]}
+    assert wide.preprocessing.bands == BANDS and wide.architecture.bands == 5
     other = settings.model_copy(update={"labels": settings.labels.model_copy(update={"thin_max": 200})})
     with pytest.raises(ExpectedSkip, match="0 scenes have colour labels; training waits for 3"):
         take(other)
