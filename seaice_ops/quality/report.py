@@ -85,21 +85,17 @@ def _confusion(scores: dict[str, Any]) -> Table:
 
 
 def _agreement(quality: Quality) -> Table:
-    table = _table("Agreement between labellers (how alike they are, not how right)")
-    for head in (
-        "one",
-        "other",
-        "pixels",
-        "same class",
-        *(f"overlap {word}" for word in _WORDS.values()),
-        "one abstains",
-    ):
-        table.add_column(head, justify="left" if head in ("one", "other") else "right")
+    table = _table("Agreement between labellers: how alike they are, not how right")
+    table.caption, table.caption_justify = (
+        "same class, overlap of each class, pixels that only one gives a class",
+        "left",
+    )
+    for head in ("labels", "pixels", "same", *_WORDS.values(), "one only"):
+        table.add_column(head, justify="left" if head == "labels" else "right", no_wrap=True)
     for each in quality.agreement:
+        pair = "\n".join(each[key].removeprefix("labels:") for key in ("of", "with"))
         overlaps = (share(each["overlap"][slug]) for slug in _SLUGS)
-        table.add_row(
-            each["of"], each["with"], f"{each['pixels']:,}", share(each["same"]), *overlaps, share(each["one_abstains"])
-        )
+        table.add_row(pair, f"{each['pixels']:,}", share(each["same"]), *overlaps, share(each["one_abstains"]))
     return table
 
 
