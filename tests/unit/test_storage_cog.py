@@ -7,6 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
+import rasterio
 from rio_cogeo import cog_validate
 
 from seaice_ops.errors import TransientError
@@ -39,11 +40,23 @@ def test_the_number_of_cores_changes_no_byte(monkeypatch, dtype):
     assert made[0] == made[1] == made[2] == made[3]
 
 
-def test_what_is_written_is_a_valid_cog(tmp_path):
-    path = tmp_path / "cog.tif"
-    path.write_bytes(cog_bytes(PIXELS, GRID, nodata=-32768))
-    valid, errors, warnings = cog_validate(path)
-    assert (valid, errors, warnings) == (True, [], [])
+@pytest.mark.parametrize("size", [(1, 1), (512, 512), (513, 40), (1100, 700), (1025, 2049)])
+def test_what_is_written_is_a_valid_cog_with_overviews_down_to_a_block(tmp_path, size):
+    path, (height, width) = tmp_path / "cog.tif", size
+    pixels = np.random.default_rng(2).integers(0, 9, (1, height, width), np.uint8)
+    colours = {code: (code, code, code, 255) for code in range(9)}
+    path.write_bytes(cog_bytes(pixels, Grid(GRID.crs, GRID.transform, width, height), nodata=255, colours=colours))
+    assert cog_validate(path) == (True, [], [])
+    with rasterio.open(path) as dataset:
+        factors = dataset.overviews(1)
+        assert np.array_equal(dataset.read(), pixels)
+    expected = [2**k for k in range(1, 9) if max(size) > 512 * 2 ** (k - 1)]
+    assert len(factors) == len(expected)
+    for level, factor in enumerate(expected):
+        with rasterio.open(path, overview_level=level) as overview:
+            assert overview.shape == tuple(-(-edge // factor) for edge in size)
+            assert overview.colormap(1)[7] == (7, 7, 7, 255)
+            assert set(np.unique(overview.read())) <= set(range(9))
 
 
 def test_nothing_is_left_of_a_cog_that_was_given_up(tmp_path):
