@@ -17,7 +17,7 @@ from seaice_ops import legend
 from seaice_ops.imagery import NODATA, SCALE
 from seaice_ops.labels import edges, optics, reasons
 from seaice_ops.labels.reflectance_model import BANDS, SNOW
-from seaice_ops.labels.reflectance_table import SHAPE, band_codes, cell_index, nearest_zenith, table
+from seaice_ops.labels.reflectance_table import DEPTH_STEPS, SHAPE, band_codes, cell_index, nearest_zenith, table
 from seaice_ops.labels.result import NONE, Labels
 
 #: Sun zenith in degrees from which on brightness says little (LOW_SUN) and nothing (210): at 80 degrees the direct
@@ -26,6 +26,9 @@ LOW_SUN, NO_SUN = 80.0, 85.0
 
 #: Confidence in % below which a pixel under cloud or in shadow is 205.
 HIDDEN = 53
+
+#: Optical depth from which on a cloud hides the surface, whatever the class.
+OPAQUE = 4.0
 
 #: The sun where a scene does not say: the middle of the polar season.
 USUAL_ZENITH = 66.0
@@ -114,16 +117,18 @@ def _label(
     """Class, confidence and reasons of a strip, right from `edges.REACH` pixels inside it."""
     index = cell_index(codes, bands)
     found = cells.view(np.uint32).ravel()[index].view(np.uint8).reshape(*index.shape, 4)
-    classes, confidence, why, _ = (np.ascontiguousarray(found[..., i]) for i in range(4))
+    classes, confidence, why, depth = (np.ascontiguousarray(found[..., i]) for i in range(4))
     why[(bands == np.iinfo(np.int16).max).any(axis=0)] |= reasons.SATURATED
     if zenith >= LOW_SUN:
         why |= reasons.LOW_SUN
     if zenith >= NO_SUN:
         classes[:] = legend.LOW_SUN
-    classes[(confidence < HIDDEN) & ((why & (reasons.CLOUD | reasons.SHADOW)) > 0)] = legend.CLOUD
     classes[(bands == NODATA).any(axis=0)] = legend.NODATA
     classes = edges.unmixed(classes, bands[BANDS.index("B04")])
     edge = edges.on_edge(classes)
+    unsure = (confidence < HIDDEN) & ((why & (reasons.CLOUD | reasons.SHADOW)) > 0)
+    unsure &= ~edge  # an edge that can be seen is not hidden, and its neighbours settle it
+    classes[(unsure | (depth > OPAQUE * DEPTH_STEPS)) & (classes <= legend.THICK)] = legend.CLOUD
     why[edge] |= reasons.MIXED_EDGE
     confidence[edge] = confidence[edge] // 4 * 3
     confidence[classes > legend.THICK] = NONE

@@ -12,7 +12,6 @@ are the labeller's whole prior knowledge. Nothing here is random: an additive re
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,7 +53,7 @@ Floats = NDArray[np.float64]
 @dataclass(frozen=True)
 class Draws:
     """`bands` (4, n) top-of-atmosphere reflectance of BANDS, and what made it: `classes` (n,) u8 legend codes,
-    `cloud` (n,) reflectance of the cloud, `sunlight` (n,) share of the direct beam that arrives."""
+    `cloud` (n,) optical depth of the cloud, `sunlight` (n,) share of the direct beam that arrives."""
 
     bands: Floats
     classes: NDArray[np.uint8]
@@ -69,7 +68,7 @@ def draw(count: int, sun_zenith: float) -> Draws:
     surfaces, classes = _surface(kind, u)
     sky = np.searchsorted(np.cumsum(_SKIES)[:-1], u[8], side="right")
     depth = np.where(sky % 2 == 1, DEEPEST * u[9] ** 2, 0.03 * u[9])
-    sunlight = np.where(sky >= 2, 0.15 + 0.85 * u[10], 1.0)
+    sunlight = np.where(sky >= 2, 0.03 + 0.97 * u[10], 1.0)
     bands = np.empty((len(BANDS), count))
     for index, band in enumerate(BANDS):
         air = optics.air(band, sun_zenith)
@@ -79,8 +78,7 @@ def draw(count: int, sun_zenith: float) -> Draws:
         bands[index] = optics.at_satellite(seen, air)
         haze = 1 + 0.3 * (u[13] - 0.5)  # pressure and aerosol are not ours to know
         bands[index] += air.path * (haze - 1) + NOISE * (u[16 + index] + u[20 + index] - 1)
-    cloud = optics.thrown_back(depth, math.cos(math.radians(sun_zenith)))
-    return Draws(bands, classes, cloud, sunlight)
+    return Draws(bands, classes, depth, sunlight)
 
 
 def _surface(kind: NDArray[np.int64], u: Floats) -> tuple[Floats, NDArray[np.uint8]]:

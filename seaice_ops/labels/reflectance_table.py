@@ -26,8 +26,11 @@ _DRAWS = 1 << 19
 _STEP = 0.02
 _FIRST = {"B04": 56, "B08": -38, "B02": -8}
 
-#: Cloud reflectance and lost share of the direct beam from which on a pixel counts as under cloud or in shadow.
-_HAZY, _SHADED = 0.06, 0.15
+#: Optical depth of cloud and lost share of the direct beam from which on a pixel counts as under cloud or in shadow.
+_HAZY, _SHADED = 0.2, 0.15
+
+#: The table holds the optical depth in steps of 1 / DEPTH_STEPS.
+DEPTH_STEPS = 25
 
 Floats = NDArray[np.float32]
 
@@ -39,7 +42,8 @@ def nearest_zenith(sun_zenith: float) -> int:
 
 @lru_cache(maxsize=4)
 def table(zenith: int) -> NDArray[np.uint8]:
-    """(cells, 4) u8 for a sun that many degrees from the zenith: class, confidence in %, reasons, 0.
+    """(cells, 4) u8 for a sun that many degrees from the zenith: class, confidence in %, reasons, mean
+    optical depth of cloud times DEPTH_STEPS.
 
     Confidence is the class's share of the draws in and around the cell.
     """
@@ -97,7 +101,11 @@ def _cells(index: NDArray[np.int32], draws: Draws) -> NDArray[np.uint8]:
     flags = np.where(cloud > _HAZY, reasons.CLOUD, 0) | np.where(shade > _SHADED, reasons.SHADOW, 0)
     best = np.array(CLASSES, np.uint8)[likely.argmax(axis=0)]
     confidence = np.floor(100 * likely.max(axis=0))
-    return np.stack([best, confidence, flags, np.zeros_like(best)], axis=-1).astype(np.uint8).reshape(-1, 4)
+    return (
+        np.stack([best, confidence, flags, np.minimum(255, DEPTH_STEPS * cloud)], axis=-1)
+        .astype(np.uint8)
+        .reshape(-1, 4)
+    )
 
 
 def _sums(index: NDArray[np.int32], weights: NDArray[np.generic]) -> Floats:

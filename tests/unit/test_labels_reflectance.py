@@ -87,7 +87,7 @@ def test_thin_cloud_is_seen_through(reflects: float):
     labels = reflectance(seen(veiled, 66.0), 66.0)
     below = np.s_[5:115]
     known = labels.classes[below] <= THICK
-    assert known.mean() > 0.9
+    assert known.mean() > 0.85
     if reflects > 0.1:  # dark nilas below more than that looks like water below a little more
         known[:, 70:110] = False
     assert (labels.classes == truth)[below][known].mean() > 0.85
