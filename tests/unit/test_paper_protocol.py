@@ -100,9 +100,9 @@ def test_a_network_answers_with_classes_and_the_same_seed_is_the_same_network(tm
     patches = cut([scene(0)], SETTINGS)
     images, labels = patches.images[ORIGINAL], patches.labels[MAN]
     told: list[int] = []
-    recipe = {"width": 2, "epochs": 2, "batch": 1, "seed": 5, "work": tmp_path}
+    recipe = {"width": 2, "epochs": 1, "batch": 2, "seed": 5, "work": tmp_path}
     first = answers(images, labels, images[:1], **recipe, epoch_done=lambda: told.append(1))
-    assert len(told) == 2 and first.shape == (1, PATCH, PATCH) and first.max() <= 2
+    assert len(told) == 1 and first.shape == (1, PATCH, PATCH) and first.max() <= 2
     np.testing.assert_array_equal(first, answers(images, labels, images[:1], **recipe))
     assert list(tmp_path.iterdir()) == []
 
