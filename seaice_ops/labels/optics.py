@@ -70,7 +70,7 @@ def thrown_back(depth: Floats, mu: float) -> Floats:
     share thrown back grows from 6 % (straight down) to a half (grazing), saturating as two-stream layers do (Coakley &
     Chylek 1975, J. Atmos. Sci. 32; Wiscombe & Grams 1976, 33)."""
     back = depth * (0.06 + 0.44 * (1 - mu) ** 2.6) / mu
-    return back / (1 + back)
+    return np.asarray(back / (1 + back), np.float64)
 
 
 def under_cloud(surface: Floats, depth: Floats, absorbed: Floats, sun_zenith: float, towards_us: Floats) -> Floats:

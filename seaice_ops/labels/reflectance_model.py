@@ -105,7 +105,7 @@ def _surface(kind: NDArray[np.int64], u: Floats) -> tuple[Floats, NDArray[np.uin
 def water_spectrum(blue: Floats, foam: Floats) -> Floats:
     """(4, n) reflectance of the sea straight down: `blue` 0..1 how much light comes back up, `foam` flat on top."""
     up = np.array([[0.02], [0.004], [0.001], [0.0]]) * (0.5 + blue)
-    return up + np.array([[0.006], [0.005], [0.004], [0.002]]) + foam
+    return np.asarray(up + np.array([[0.006], [0.005], [0.004], [0.002]]) + foam, np.float64)
 
 
 def ice_spectrum(visible: Floats, wet: Floats, rough: Floats) -> Floats:

@@ -72,11 +72,12 @@ def cell_index(codes: NDArray[np.uint8], bands: NDArray[np.int16]) -> NDArray[np
     blue, red, infrared, short = (
         cv2.LUT(np.ascontiguousarray(band).view(np.uint16), levels) for band, levels in zip(bands, codes, strict=True)
     )
-    index = cv2.LUT(red, _PLACES["B04"])
+    index = np.asarray(cv2.LUT(red, _PLACES["B04"]), np.int32)
     for name, band in (("B08", infrared), ("B02", blue)):
-        index += cv2.LUT(cv2.addWeighted(band, 1, red, -1, -_FIRST[name]), _PLACES[name])
-    index += cv2.LUT(short, _PLACES["B11"])
-    return np.asarray(index, np.int32)
+        relative = cv2.addWeighted(band, 1, red, -1, -_FIRST[name])
+        index += np.asarray(cv2.LUT(relative, _PLACES[name]), np.int32)
+    index += np.asarray(cv2.LUT(short, _PLACES["B11"]), np.int32)
+    return index
 
 
 def _places() -> dict[str, NDArray[np.int32]]:
@@ -127,5 +128,6 @@ def _blurred(counts: Floats) -> Floats:
     for axis in range(counts.ndim):
         ends = np.pad(counts, [(1, 1) if axis == other else (0, 0) for other in range(counts.ndim)], mode="edge")
         ends = np.moveaxis(ends, axis, 0)
-        counts = np.moveaxis((ends[:-2] + 2 * ends[1:-1] + ends[2:]) / 4, 0, axis)
+        smooth = (ends[:-2] + 2 * ends[1:-1] + ends[2:]) / 4
+        counts = np.moveaxis(smooth.astype(np.float32, copy=False), 0, axis)
     return counts

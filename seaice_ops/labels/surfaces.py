@@ -92,7 +92,7 @@ def near_edges(inside: Callable[[NDArray[np.intp], NDArray[np.intp]], Mask], row
         np.minimum(np.arange(size) // _STEP, max(len(index) - 2, 0))
         for size, index in zip((rows, columns), at, strict=True)
     )
-    answer = corners[np.ix_(row_cell, column_cell)]
+    answer: Mask = corners[np.ix_(row_cell, column_cell)]
     for cell in np.flatnonzero(mixed.any(axis=1)):
         of_row = np.flatnonzero(row_cell == cell)
         of_column = np.flatnonzero(mixed[cell][column_cell])
@@ -131,6 +131,6 @@ def _on_coastline(grid: Grid) -> Callable[[NDArray[np.intp], NDArray[np.intp]], 
 
 @lru_cache(maxsize=1)
 def _coastline() -> Any:
-    from roaring_landmask import RoaringLandmask
+    from roaring_landmask import RoaringLandmask  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
-    return RoaringLandmask.new()  # a few seconds and some hundred MB: only for who asks
+    return RoaringLandmask.new()  # seconds, and more than a gigabyte: only for who asks
