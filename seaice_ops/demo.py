@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -193,12 +193,12 @@ def _need_champion(settings: Settings, arguments: argparse.Namespace) -> None:
         registry.promote(settings, registry.import_model(settings, arguments.model), "imported for the demo")
         return
     with _step("no champion yet: training one on a simulated season (MODEL=<exported folder> imports one instead)"):
-        trained = _pretrained(settings.home / "pretrain", arguments)
+        trained = _pretrained(settings.home / "pretrain", arguments, settings.training.bands)
         folder = registry.export_model(trained, "champion", trained.home / "export")
         registry.promote(settings, registry.import_model(settings, folder), "trained on a simulated season")
 
 
-def _pretrained(home: Path, arguments: argparse.Namespace) -> Settings:
+def _pretrained(home: Path, arguments: argparse.Namespace, bands: Sequence[str]) -> Settings:
     """The settings of a home in which a champion was trained on half a simulated season, without Airflow."""
     from seaice_ops.archive import fetch, search
     from seaice_ops.labels import stage as labels
@@ -207,6 +207,7 @@ def _pretrained(home: Path, arguments: argparse.Namespace) -> Settings:
     from seaice_ops.training import stage as training
 
     values = yaml.safe_load(Path(arguments.config).read_text())
+    values["training"]["bands"] = list(bands)
     settings = Settings.model_validate({**values, "home": str(home)})
     migrate(settings)
     simulate.run(settings, simulate.SimulateRequest(seed=arguments.seed, size=arguments.size, acquisitions=12))
@@ -225,11 +226,16 @@ def _settings(arguments: argparse.Namespace) -> tuple[Settings, Path]:
     if not arguments.archive:
         return Settings.load(config), config
     archive = Path(arguments.archive).absolute()
-    tiles = sorted({product.tile for product in _products(archive)})
+    products = _products(archive)
+    tiles = sorted({product.tile for product in products})
     home = Path(os.environ.setdefault("SEAICE_HOME", ".seaice/archive-demo")).absolute()
     values = yaml.safe_load(config.read_text())
     values |= {"regions": {"given": {"title": f"tiles of {archive.name}", "tiles": tiles}}, "reference": None}
     values["archive"]["path"] = str(archive)
+    plain = any(product.kind == "scene" for product in products)
+    values["labels"]["mask"] = "" if plain else "coastline"
+    if plain:  # they have a true colour only
+        values["training"].pop("bands", None)
     home.mkdir(parents=True, exist_ok=True)
     made = home / "demo.yaml"
     made.write_text(yaml.safe_dump(values))
