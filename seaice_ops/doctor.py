@@ -239,11 +239,16 @@ def _quota(settings: Settings) -> str:
 
 def _outage(settings: Settings) -> str:
     from seaice_ops.archive import breaker
+    from seaice_ops.archive.quota import LOCAL
 
+    if settings.archive.kind in LOCAL:
+        return f"a {settings.archive.kind} archive has none"
     state = breaker.current(settings)
     if state.opened_at:
         raise _WrongError(breaker.sentence(settings.archive.kind, state))
-    return f"{settings.archive.kind} is asked" + (f", {state.failures} failure(s) in a row" if state.failures else "")
+    return f"none of {settings.archive.kind} is known" + (
+        f", {state.failures} failure(s) in a row" if state.failures else ""
+    )
 
 
 def _disk(settings: Settings) -> str:

@@ -42,13 +42,15 @@ def backfill(
     from seaice_ops.backfill import season as seasons
 
     settings = load_settings()
-    with readable_errors():
+    with readable_errors(as_json):
         request = seasons.BackfillRequest(region, season, _day(start), _day(end), redo, at_once)  # type: ignore[arg-type]
         first, last = seasons.days(settings, request, datetime.now(UTC).date())
         found = _estimate(settings, region, first, last)
         if not as_json:
             out.print(found.sentence())
         if not run:
+            if not as_json:
+                out.print("nothing was started: add --run to start it")
             return _json(as_json, {"estimate": found.to_dict()})
         progress = _drive(settings, request, found)
         _json(as_json, {"estimate": found.to_dict(), "progress": progress.to_dict()})

@@ -16,12 +16,26 @@ import typer
 from rich.console import Console
 from rich.logging import RichHandler
 from rich.table import Table
+from typer.core import TyperGroup
 
 from seaice_ops.errors import ExpectedSkip, SeaIceError
 from seaice_ops.settings import Settings, default_config
 from seaice_ops.summary import Summary
 
+#: The verbs as `seaice --help` lists them: set up and look, the stages in the order of the data, then the rest.
+ORDER = (
+    "init", "doctor", "status", "up", "down", "region", "ingest", "backfill", "label", "label-quality", "train",
+    "encode", "map", "model", "simulate", "label-image", "paper-protocol", "settings", "validate", "env",
+)  # fmt: skip
+
+
+class _Ordered(TyperGroup):
+    def list_commands(self, ctx: Any) -> list[str]:
+        return sorted(super().list_commands(ctx), key=ORDER.index)
+
+
 app = typer.Typer(
+    cls=_Ordered,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -40,7 +54,13 @@ Tiles = Annotated[list[str] | None, typer.Option("--tile", help="MGRS tile; repe
 
 @app.callback()
 def main(verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the log.")] = False) -> None:
-    """Set up logging; SEAICE_CALLER names the caller in the ledger's run rows."""
+    """Set up logging; SEAICE_CALLER names the caller in the ledger's run rows.
+
+    Programs of the environment that runs this (spark-submit) are found even where it is not active.
+    """
+    here = str(Path(sys.executable).parent)
+    if here not in os.environ.get("PATH", "").split(os.pathsep):
+        os.environ["PATH"] = os.pathsep.join(filter(None, [here, os.environ.get("PATH", "")]))
     logging.basicConfig(
         level=logging.INFO if verbose else logging.WARNING,
         format="%(message)s",
@@ -61,12 +81,13 @@ def config_path() -> Path:
 
 
 @contextmanager
-def readable_errors() -> Iterator[None]:
-    """Errors raised on purpose become one readable line; an expected skip is a success that says why."""
+def readable_errors(as_json: bool = False) -> Iterator[None]:
+    """Errors raised on purpose become one readable line; an expected skip is a success that says why, told as
+    JSON where that was asked for."""
     try:
         yield
     except ExpectedSkip as reason:
-        out.print(f"nothing to do: {reason}")
+        say(as_json, {"nothing_to_do": str(reason)}, f"nothing to do: {reason}")
         raise typer.Exit(0) from None
     except SeaIceError as error:
         err.print(f"[red]error[/] ({type(error).__name__}): {error}")

@@ -47,7 +47,7 @@ def label_image(
     from seaice_ops.labels.image import label_image as run
     from seaice_ops.legend import NAMES, SLUGS
 
-    with readable_errors():
+    with readable_errors(as_json):
         done = run(
             source, target, method=method, ceiling=ceiling, pixel_size=pixel_size, nodata=nodata, preview=preview
         )
@@ -84,7 +84,7 @@ def label_quality(
     request = stage.QualityRequest(
         tuple(scene) if scene else None, as_tiles(tile), tuple(method) if method else None, sheets
     )
-    with readable_errors():
+    with readable_errors(as_json):
         for name in method or ():
             _label_missing(settings, request, name)
         with progress_bar("label-quality") as progress:

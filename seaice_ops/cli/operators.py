@@ -21,11 +21,13 @@ def init(as_json: Json = False) -> None:
     from seaice_ops.storage.store import open_store
 
     settings = load_settings()
-    migrate(settings)
-    open_store(settings)
+    with readable_errors():
+        migrate(settings)
+        open_store(settings)
+        revision = schema_revision(settings)[0]
     say(
         as_json,
-        {"home": str(settings.home), "schema": schema_revision(settings)[0]},
+        {"home": str(settings.home), "schema": revision},
         f"ledger and object store are ready below {settings.home}",
     )
 

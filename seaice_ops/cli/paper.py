@@ -39,7 +39,7 @@ def paper_protocol(
     given = {"width": width, "epochs": epochs, "batch": batch, "seed": seed}
     recipe = replace(base, **{name: value for name, value in given.items() if value is not None})
     count, edge = (66, 2048) if full else (scenes, size)
-    with readable_errors(), Progress(console=err, transient=True) as bar:
+    with readable_errors(as_json), Progress(console=err, transient=True) as bar:
         if folder is not None:
             count, source = len(sources.names_in(folder)), sources.from_folder(folder)
         else:

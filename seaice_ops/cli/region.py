@@ -56,7 +56,12 @@ def _area(text: str) -> Any:
             raise typer.BadParameter("a box is west,south,east,north in degrees") from None
     if Path(text).exists():
         return text
-    named = load_settings().region(text)
+    settings = load_settings()
+    if text not in settings.regions:
+        raise typer.BadParameter(
+            f"{text!r} is no file, no box west,south,east,north, and none of the regions {', '.join(settings.regions)}"
+        )
+    named = settings.regions[text]
     if not named.area:
         raise typer.BadParameter(f"region {text} is given by its tiles: {', '.join(named.tiles)}")
     return named.area

@@ -29,13 +29,16 @@ from seaice_ops.summary import Summary
 def ingest(
     start: Annotated[datetime | None, typer.Option("--from", help="Start of the interval, UTC.")] = None,
     end: Annotated[datetime | None, typer.Option("--to", help="End of the interval (not included), UTC.")] = None,
-    by: Annotated[str, typer.Option(help="published or sensed")] = "sensed",
+    by: Annotated[
+        str, typer.Option(help="Whether the interval is of publication or of sensing: published or sensed.")
+    ] = "sensed",
     tile: Tiles = None,
     as_json: Json = False,
 ) -> None:
     """Search the archive, fetch what is new and decode it into scenes.
 
-    Without --from and --to: what was published or withdrawn since this was last done, as the daily run does it.
+    Without --from and --to: what was published or withdrawn since this was last done (the first time: in the last
+    days), as the daily run does it. With them: a past period.
     """
     from seaice_ops.archive import fetch, search
     from seaice_ops.ledger.operations import now
@@ -44,7 +47,7 @@ def ingest(
     settings = load_settings()
     if by not in ("published", "sensed"):
         raise typer.BadParameter("--by is 'published' or 'sensed'")
-    with readable_errors():
+    with readable_errors(as_json):
         if start is None and end is None:
             request = search.SearchRequest("published", now() - timedelta(days=1), now(), as_tiles(tile), catch_up=True)
         elif start is None or end is None:
@@ -63,7 +66,7 @@ def ingest(
 
 @app.command()
 def label(
-    method: Annotated[str | None, typer.Option(help="colour or iqrah2024; default: labels.method")] = None,
+    method: Annotated[str | None, typer.Option(help="colour, iqrah2024 or reflectance; default: labels.method")] = None,
     spark: Annotated[
         str | None, typer.Option(help="Spark master, for example local[2]; default: in this process")
     ] = None,
@@ -91,7 +94,7 @@ def label(
                 *(["--method", method] if method else []),
             ],
         )
-    with readable_errors():
+    with readable_errors(as_json):
         report(stage.run(settings, stage.LabelRequest(method)), as_json)
 
 
@@ -103,7 +106,7 @@ def train(
     """Train on the labelled scenes with Horovod, evaluate on held-out acquisitions, and let the gate decide."""
     from seaice_ops.training import stage
 
-    with readable_errors():
+    with readable_errors(as_json):
         report(stage.run(load_settings(), stage.TrainRequest(promote=promote)), as_json)
 
 
@@ -112,7 +115,7 @@ def encode(tile: Tiles = None, as_json: Json = False) -> None:
     """Keep the champion's class probabilities of every scene that a due map needs."""
     from seaice_ops.mapping import encode as stage
 
-    with readable_errors():
+    with readable_errors(as_json):
         report(stage.run(load_settings(), stage.EncodeRequest(tiles=as_tiles(tile))), as_json)
 
 
@@ -121,14 +124,14 @@ def publish(tile: Tiles = None, as_json: Json = False) -> None:
     """Shift the window and publish every map that is due."""
     from seaice_ops.mapping import publish as stage
 
-    with readable_errors():
+    with readable_errors(as_json):
         report(stage.run(load_settings(), stage.MapRequest(tiles=as_tiles(tile))), as_json)
 
 
 @app.command()
 def simulate(
     folder: Annotated[Path | None, typer.Argument(help="Archive folder; default: archive.path.")] = None,
-    seed: int = 1,
+    seed: Annotated[int, typer.Option(help="Another seed is another ocean and sky.")] = 1,
     size: Annotated[int, typer.Option(help="Edge of a product, pixels of 10 m.")] = 1024,
     acquisitions: Annotated[int, typer.Option(help="Acquisitions a tile.")] = 24,
     start: Annotated[datetime, typer.Option(help="First day.")] = datetime(2026, 2, 1),
@@ -146,7 +149,7 @@ def simulate(
         start=start.date(),
         publish_until=utc(publish_until) if publish_until else None,
     )
-    with readable_errors(), progress_bar("simulate") as progress:
+    with readable_errors(as_json), progress_bar("simulate") as progress:
         report(stage.run(load_settings(), request, progress=progress), as_json)
 
 

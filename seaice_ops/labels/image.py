@@ -70,8 +70,9 @@ def label_image(
     """
     chosen = known_method(method)
     shown = _outputs(source, target, preview)
-    if not all(value is None or value > 0 for value in (ceiling, pixel_size)):
-        raise ConfigError(f"ceiling and pixel size must be above 0, not {ceiling} and {pixel_size}")
+    for what, value in (("ceiling", ceiling), ("pixel size", pixel_size)):
+        if value is not None and not value > 0:
+            raise ConfigError(f"the {what} must be above 0, not {value}")
     picture = read_picture(source, nodata)
     rgb = picture.rgb if ceiling is None else rescaled(picture.rgb, ceiling, settings.ceiling)
     metres, how = _pixel_size(picture.grid, pixel_size)

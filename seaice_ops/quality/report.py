@@ -103,7 +103,7 @@ def _flags(quality: Quality) -> RenderableType:
     flagged = {scene_id: each["flags"] for scene_id, each in quality.scenes.items() if each["flags"]}
     if not flagged:
         return Text(f"None of the {len(quality.scenes)} scenes looks unusual.", style="green")
-    table = _table(f"Look at these {len(flagged)} of {len(quality.scenes)} scenes", "scene", "why")
+    table = _table(f"Scenes to look at: {len(flagged)} of {len(quality.scenes)}", "scene", "why")
     for scene_id, lines in flagged.items():
         for line in lines:
             table.add_row(scene_id, Text(line))

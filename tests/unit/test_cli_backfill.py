@@ -38,7 +38,7 @@ def test_an_estimate_is_all_that_backfill_does_by_default(home: Settings) -> Non
     assert said["estimate"]["missing"] == said["estimate"]["found"] > 0 and "progress" not in said
     assert (said["estimate"]["first"], said["estimate"]["last"]) == ("2025-03-01", "2026-02-28")
     text = run("backfill", "test", "--from", "2026-01-01", "--to", "2026-12-31")
-    assert "products to fetch of" in text and "assumed" in text
+    assert "products to fetch of" in text and "assumed" in text and "add --run" in text
 
 
 def test_backfill_says_what_it_lacks(home: Settings) -> None:
@@ -60,3 +60,4 @@ def test_region_lists_tiles_of_a_box_a_file_and_a_name(home: Settings, tmp_path:
     assert "tiles: [58C" in text and "4 tiles see the area" in text
     assert (tmp_path / "map.png").stat().st_size > 1000
     run("region", "test", code=2)
+    assert "is no file, no box" in run("region", "163,-75", code=2)

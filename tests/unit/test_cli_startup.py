@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from seaice_ops.cli import app
-
-VERBS = {
-    "init", "settings", "status", "doctor", "validate", "up", "env", "down",
-    "ingest", "label", "train", "encode", "map", "simulate", "label-image", "label-quality", "paper-protocol", "model",
-}  # fmt: skip
+from seaice_ops.cli.common import ORDER
+from seaice_ops.settings import Settings
 
 
-def test_every_verb_is_there_and_says_what_it_does() -> None:
+def test_every_verb_is_there_in_order_and_says_what_it_does() -> None:
     shown = CliRunner().invoke(app, ["--help"])
     assert shown.exit_code == 0
-    assert {verb for verb in VERBS if f"│ {verb} " in shown.output} == VERBS
-    for verb in VERBS:
+    assert tuple(re.findall(r"^│ ([a-z][a-z-]+)  ", shown.output, re.MULTILINE)) == ORDER
+    for verb in ORDER:
         assert CliRunner().invoke(app, [verb, "--help"]).exit_code == 0
 
 
@@ -36,3 +38,34 @@ def test_the_package_runs_as_a_module() -> None:
     )
     assert answer.returncode == 0
     assert "rollback" in answer.stdout
+
+
+@pytest.fixture
+def home(settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Settings:
+    config = tmp_path / "seaice.yaml"
+    config.write_text(json.dumps({"regions": {"test": {"title": "Test", "tiles": ["01CCV"]}}}))
+    monkeypatch.setenv("SEAICE_HOME", str(settings.home))
+    monkeypatch.setenv("SEAICE_CONFIG", str(config))
+    return settings
+
+
+def test_nothing_to_do_is_json_where_json_was_asked_for(home: Settings) -> None:
+    said = CliRunner().invoke(app, ["map", "--json"])
+    assert said.exit_code == 0 and "no champion yet" in json.loads(said.stdout)["nothing_to_do"]
+    assert CliRunner().invoke(app, ["map"]).stdout.startswith("nothing to do: no champion yet")
+
+
+def test_init_says_on_one_line_what_is_wrong(home: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEAICE_LEDGER_URL", "nonsense")
+    said = CliRunner().invoke(app, ["init"])
+    assert said.exit_code == 1 and said.stderr.startswith("error (ConfigError): SEAICE_LEDGER_URL")
+
+
+def test_programs_of_this_environment_are_found_where_it_is_not_active(
+    home: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/usr/bin")
+    assert CliRunner().invoke(app, ["settings"]).exit_code == 0
+    assert os.environ["PATH"].split(":") == [str(Path(sys.executable).parent), "/usr/bin"]
+    assert CliRunner().invoke(app, ["settings"]).exit_code == 0
+    assert os.environ["PATH"].count(str(Path(sys.executable).parent)) == 1

@@ -72,6 +72,8 @@ def test_the_doctor_warns_a_week_before_the_quota_is_used_up(service: Settings) 
     found = _ask("quota", "", lambda: _quota(service))
     assert not found.ok and "at this pace full on" in found.what
     assert _ask("outage", "", lambda: _outage(service)).ok
+    folder = Settings.model_validate({**service.model_dump(), "archive": {}, "ledger": "sqlite:////no/such/ledger"})
+    assert "has none" in _ask("outage", "", lambda: _outage(folder)).what
     fail(service)
     assert not _ask("outage", "", lambda: _outage(service)).ok
 
