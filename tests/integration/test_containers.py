@@ -91,7 +91,10 @@ def test_secrets_are_made_up_and_their_absence_says_what_to_run(env: dict[str, s
     from cryptography.fernet import Fernet
 
     Fernet(env["AIRFLOW_FERNET_KEY"])
-    secrets = {k: v for k, v in env.items() if k.endswith(("_PASSWORD", "_SECRET", "_KEY")) and k != "S3_ACCESS_KEY"}
+    given = {name: value for name, value in env.items() if name.startswith("SEAICE_ARCHIVE_")}
+    assert {name for name, value in given.items() if value} == {"SEAICE_ARCHIVE_DIR"}
+    made = env.keys() - given.keys() - {"S3_ACCESS_KEY"}
+    secrets = {k: env[k] for k in made if k.endswith(("_PASSWORD", "_SECRET", "_KEY"))}
     assert len(secrets) == len(set(secrets.values())) == 9
     assert all(
         len(value) >= 40 and (name == "AIRFLOW_FERNET_KEY" or value.isalnum()) for name, value in secrets.items()
@@ -145,7 +148,7 @@ def test_volumes_are_used_mounts_exist_and_one_port_is_published_on_loopback(com
     named = {source for source, *_ in mounts if not source.startswith((".", "/"))}
     assert named == set(compose["volumes"])
     sources = {source for source, *_ in mounts if source.startswith(".")}
-    assert sources == {"./archive", "./containers/postgres-databases.sh"}
+    assert sources == {"./archive", "./config", "./containers/postgres-databases.sh"}
     assert os.access(ROOT / "containers/postgres-databases.sh", os.X_OK)
     ports = [port for service in compose["services"].values() for port in service.get("ports", [])]
     assert ports == ["127.0.0.1:8080:8080"]
