@@ -1,4 +1,4 @@
-"""What a shift of the window saves against summing every window from nothing (method.md section 6).
+"""What a shift of the window saves against summing every window from nothing.
 
 Both make the same maps of one season of a tile from stored probabilities, and the pixels are compared. Three costs a
 window are timed: the sums alone (arrays in memory), the sums with the probabilities read from their COGs by strips,

@@ -1,6 +1,6 @@
 """Is the simulated ocean a fair judge? Five checks; exits with 1 if one fails.
 
-1. The published filter (method.md 2.2) shows its known faults on it: thin ice wider than about 100 px is lost at the
+1. The published filter shows its known faults on it: thin ice wider than about 100 px is lost at the
    published kernel of 155 px, and labels fitted per crop contradict each other where crops overlap.
 2. No two thresholds on one band, nor on V = max(red, green, blue), label it well: macro-F1 on truth stays below 0.9,
    with the best thresholds that an exhaustive search on the truth itself finds.

@@ -40,7 +40,7 @@ def true_colour(reflectance: NDArray[np.int16], ceiling: float) -> NDArray[np.ui
 
     Or, for a network, of as many bands as it takes, scaled alike.
 
-    V = round(255 * reflectance / ceiling), clipped to 0..255; ceiling 0.3558 is the L1C true colour's (domain.md).
+    V = round(255 * reflectance / ceiling), clipped to 0..255; ceiling 0.3558 is the L1C true colour's.
     """
     stored = np.arange(65_536, dtype=np.uint16).view(np.int16)
     table = np.clip(np.rint(stored * (255.0 / (ceiling * SCALE))), 0, 255).astype(np.uint8)

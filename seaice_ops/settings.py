@@ -141,7 +141,7 @@ class ArchiveSettings(_Part):
 
 
 class LabelSettings(_Part):
-    """How scenes are auto-labelled (method.md section 2)."""
+    """How scenes are auto-labelled (docs/labels.md)."""
 
     method: Literal["colour", "iqrah2024", "reflectance"] = Field(
         "colour", description="the labels that training learns from"
@@ -177,7 +177,7 @@ _UNUSED = {
 
 
 class TrainingSettings(_Part):
-    """How models are trained (method.md sections 3 and 4)."""
+    """How models are trained."""
 
     width: int = Field(16, ge=2, le=128, description="channels of the U-Net's first level; 16 is the paper's")
     bands: tuple[Literal["B02", "B03", "B04", "B08", "B11"], ...] = Field(
@@ -201,7 +201,7 @@ class TrainingSettings(_Part):
 
 
 class MappingSettings(_Part):
-    """How maps are made (method.md section 6)."""
+    """How maps are made."""
 
     window: int = Field(15, ge=1, le=255, description="acquisitions in a full window")
     late_after_hours: float = Field(36.0, gt=0, description="hours a ready scene may wait until its tile's map is late")
@@ -221,7 +221,9 @@ class Settings(_Part):
     ledger: str = Field("", description="SQLAlchemy URL; empty: SQLite in home (SEAICE_LEDGER_URL)")
     store: str = Field("", description="s3://bucket/prefix or a folder; empty: objects/ in home (SEAICE_STORE_URL)")
     reference: Path | None = Field(
-        None, description="folder of truth or hand-label rasters <scene_id>.tif, for evaluation only; relative to home"
+        None,
+        description="folder of truth or hand labels, <scene_id>.tif or .geojson (docs/label-quality.md), for "
+        "evaluation only; relative to home",
     )
     archive: ArchiveSettings = ArchiveSettings()
     regions: dict[str, Region] = Field(min_length=1)

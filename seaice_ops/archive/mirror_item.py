@@ -20,7 +20,7 @@ from seaice_ops.sidecar import MirrorGrid, MirrorSidecar
 
 Item = Mapping[str, Any]
 
-#: First processing baseline whose numbers carry RADIO_ADD_OFFSET / BOA_ADD_OFFSET, and that offset (domain.md).
+#: First processing baseline whose numbers carry RADIO_ADD_OFFSET / BOA_ADD_OFFSET, and that offset.
 OFFSET_BASELINE, OFFSET = "04.00", -1000.0
 
 #: Asset names by what they are, in order of preference.

@@ -1,4 +1,4 @@
-"""Labels from brightness alone: the colour segmentation of Iqrah et al. 2024 (method.md section 2.1).
+"""Labels from brightness alone: the colour segmentation of Iqrah et al. 2024.
 
 The published limits leave hue and saturation free, so they are thresholds on V, the largest of red, green and blue.
 """

@@ -1,4 +1,4 @@
-"""The thin-cloud and shadow filter of Iqrah et al. 2024 and the labels it gives (method.md section 2.2).
+"""The thin-cloud and shadow filter of Iqrah et al. 2024 and the labels it gives.
 
 Everything that is fitted (background, Otsu's threshold, both stretches) is fitted on the whole array, so an array
 must be a whole scene: the same crop labelled alone would contradict it. Known faults, kept because they are the
@@ -22,7 +22,7 @@ PUBLISHED_PIXEL_M = 54.0
 #: The widest kernel that OpenCV's median counts exactly: its 16-bit histograms overflow at 257 x 257 equal pixels.
 WIDEST_MEDIAN = 255
 
-#: The first stretch is cut here before the second (method.md section 2.2, step 10).
+#: The first stretch is cut here before the second.
 _TRUNCATE = 235
 
 #: float32's: OpenCV's Otsu passes over parts with a smaller share of the pixels.

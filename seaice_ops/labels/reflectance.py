@@ -1,4 +1,4 @@
-"""Labels from calibrated reflectance: class, confidence and reasons of every pixel (method.md section 2.4).
+"""Labels from calibrated reflectance: class, confidence and reasons of every pixel (docs/labels.md).
 
 Each pixel is compared with a physical model of ice, water, cloud, shadow and air under the scene's sun
 (`reflectance_model`). From the scene as a whole comes only its snow: what the brightest clear snow reflects in the

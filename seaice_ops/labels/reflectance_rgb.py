@@ -2,7 +2,7 @@
 
 Without near and short-wave infrared cloud cannot be told from snow nor shadow from thin ice, and a picture's
 stretch is rarely known. What remains is the order of brightness: snow is the brightest surface of a picture, water
-the darkest. The limits lie near the published ones (method.md section 2.1: 30 and 205 where snow is about 245), placed
+the darkest. The limits lie near the published ones (30 and 205 where snow is about 245), placed
 between this picture's own darkest level and snow; water that is lifted by haze or by a picture's stretch is
 also known by its blue.
 """

@@ -1,4 +1,4 @@
-"""The shifting window over a tile's acquisitions (method.md section 6): arrays only.
+"""The shifting window over a tile's acquisitions: arrays only.
 
 The window's sums are kept while it moves: an acquisition that enters is added, one that leaves is subtracted, so a
 shift costs the same whatever the window's length. Every window's answer equals the one summed from nothing.

@@ -1,4 +1,4 @@
-"""The U-Net of method.md section 3 as a family by base width (width 16, 1 band, 3 classes is the paper's).
+"""The published U-Net as a family by base width (width 16, 1 band, 3 classes is the paper's).
 
 Six levels of w, 2w, .. 32w channels, two 3x3 convolutions and ReLU each with dropout between, 2x2 transposed
 convolutions upwards, skip connections, a 1x1 head: 12 + 5 x 3 + 1 = 28 convolutions.

@@ -7,12 +7,12 @@ from numpy.typing import NDArray
 
 from seaice_ops.imagery import NODATA, SCALE
 
-#: Reflectance shown as 255 in a Level-1C product's own true colour (domain.md).
+#: Reflectance shown as 255 in a Level-1C product's own true colour.
 CEILING = 0.3558
 
 
 def reflectance_table(offset: float, quantification: float) -> NDArray[np.int16]:
-    """(65536,) int16: reflectance x 10000 of every digital number of a Sentinel-2 band (domain.md, offset).
+    """(65536,) int16: reflectance x 10000 of every digital number of a Sentinel-2 band, its offset applied.
 
     round(10000 (DN + offset) / quantification), negatives kept, clipped to what int16 holds beside the no-data value
     (also the saturated 65535); DN 0 was not observed.

@@ -72,7 +72,7 @@ def _mask(path: Path, dataset: Any, row: int, rows: int) -> NDArray[np.bool_]:
 
 
 def _is_nodata(rgb: NDArray[np.uint8], nodata: float | None) -> NDArray[np.bool_]:
-    """(rows, columns): all three channels equal `nodata` (method.md 2.3: a dark zero in one channel is water)."""
+    """(rows, columns): all three channels equal `nodata` (a dark zero in one channel is water)."""
     equal: NDArray[np.bool_] = (rgb == nodata).all(axis=0) if nodata is not None else np.zeros(rgb.shape[1:], bool)
     return equal
 

@@ -1,6 +1,6 @@
 """Scores on acquisitions that a model never saw: against the truth where there is one, and against the auto-labels.
 
-The two are never mixed: agreement with auto-labels is not accuracy (method.md 2.3). Only pixels on which prediction,
+The two are never mixed: agreement with auto-labels is not accuracy. Only pixels on which prediction,
 auto-label and, for its scores, truth all name a class are counted, so the labels' own score and the model's compare.
 """
 

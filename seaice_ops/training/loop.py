@@ -71,7 +71,7 @@ def steps_of(chips: int, seed: int, epoch: int, together: int) -> list[NDArray[n
 
 
 def learning_rate(base: float, ranks: int, done: float) -> float:
-    """Linear in the number of ranks (method.md section 4): from `base` up to ranks x base, then a cosine down to 0.
+    """Linear in the number of ranks: from `base` up to ranks x base, then a cosine down to 0.
 
     `done` is the share of all steps that lie behind, 0..1.
     """

@@ -1,4 +1,4 @@
-"""The shifting window against a slow oracle written from the text of method.md section 6, pixel by pixel."""
+"""The shifting window against a slow oracle written from the window's definition, pixel by pixel."""
 
 from __future__ import annotations
 
