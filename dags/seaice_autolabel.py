@@ -1,10 +1,11 @@
 """
-# Auto-label new scenes by colour
+# Auto-label new scenes
 
 **When.** Whenever `seaice_ingest` announces scenes; several announcements become one run.
 
-**What.** `labels_due` counts the scenes without labels of the configured method (`labels.method`) -> `label` is one Spark
-application for all of them, one Spark task a scene -> `announce_labels` wakes `seaice_update_maps`, one run a tile.
+**What.** `labels_due` counts the scenes without labels of the configured method (`labels.method`, docs/labels.md) -> `label`
+is one Spark application for all of them, one Spark task a scene -> `announce_labels` wakes `seaice_update_maps`, one run a
+tile.
 
 | you see | it means | do |
 |---|---|---|

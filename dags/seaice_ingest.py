@@ -4,7 +4,8 @@
 **When.** Every day at 00:00 UTC, for the day that just ended. One run finds the products that the archive *published*
 since the tiles' watermarks, up to which earlier runs found everything (and `archive.overlap_hours` before, for what is shown
 late): days on which the service, the scheduler or the disk was down are caught up by the next run, however many. A
-**backfill** run finds what was *sensed* in its interval. All end in the same ledger, in any order.
+**backfill** run finds what was *sensed* in its interval, over the region that its conf names or over all. All end in the same
+ledger, in any order.
 
 **What.** `search` registers products (versions that are not the best are superseded, products from two ground stations
 merged, withdrawn ones marked) -> `ingest`, one task a scene: fetch with checksum, decode once into one COG ->
@@ -19,9 +20,10 @@ the workers have cores. Connections and requests are counted by `archive.quota`,
 | `search` turquoise (up for reschedule) | the archive does not answer, or its quota is used up; the log says since when and until when | nothing: it goes on by itself; see docs/quota.md |
 | `ingest` pink: put off | the same happened to a scene's files | nothing: a later run takes the scene up |
 | `ingest` orange (retry) | the archive or the disk failed for now | wait |
-| `search` red | a setting is wrong; the message names it | correct it, clear the task |
+| `search` red | a setting or the credentials are wrong; the message says which | correct it, clear the task |
 
-**Rebuild a past period:** `airflow backfill create --dag-id seaice_ingest --from-date 2026-02-01T00:00:00+00:00
+**Rebuild a past season:** trigger `seaice_backfill_season`: it estimates, keeps to the quota and queues. Without it, for all
+regions: `airflow backfill create --dag-id seaice_ingest --from-date 2026-02-01T00:00:00+00:00
 --to-date 2026-02-12T00:00:00+00:00 --reprocess-behavior completed`. Repeating is harmless: what is there is not done again.
 """
 

@@ -6,7 +6,8 @@ without a partition key it looks at every tile.
 
 **What.** `encode` keeps the champion's class probabilities of each new scene, once -> `publish` shifts the window by one
 acquisition a map and publishes: pixels first, the STAC item last. A late scene re-issues the maps it belongs to as new
-revisions; a promoted model re-issues each tile's newest map.
+revisions; a withdrawn one re-issues them without it, and a map of which nothing is left is withdrawn; a promoted model
+re-issues each tile's newest map.
 
 | you see | it means | do |
 |---|---|---|
