@@ -170,6 +170,8 @@ class Wire:
                 target = response.url.join(response.headers["location"])
             sent = {key: value for key, value in sent.items() if key != "params"}
             if not _same_domain(httpx.URL(url), target):
+                if sent.get("data"):
+                    raise ConfigError(f"{shown(url)} redirects a login to {target.host}; it was not sent there")
                 auth, sent["headers"] = None, _without_secrets(sent.get("headers"))
             url = str(target)
         raise ConfigError(f"{shown(url)} redirects for ever; check the archive's URL in config/seaice.yaml")
@@ -198,6 +200,8 @@ class Wire:
 
 def open_wire(patience: HttpSettings, meter: Meter, transport: httpx.BaseTransport | None = None) -> Wire:
     """A wire whose transfers `meter` counts and bounds; `transport` takes the network's place in tests."""
+    for name in ("httpx", "httpcore"):  # they log whole addresses and headers: signatures are among them
+        logging.getLogger(name).setLevel(logging.WARNING)
     # The client's own limits stay out of it: a transfer that needs a new token asks for it while it holds a connection.
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=20)
     headers = {"User-Agent": "seaice_ops"}
@@ -219,7 +223,7 @@ def retry_after(value: str | None, moment: datetime) -> float | None:
         when = parsedate_to_datetime(text)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    return max(0.0, ((when if when.tzinfo else when.replace(tzinfo=UTC)) - moment).total_seconds())
+    return min(1e9, max(0.0, ((when if when.tzinfo else when.replace(tzinfo=UTC)) - moment).total_seconds()))
 
 
 def shown(url: str) -> str:

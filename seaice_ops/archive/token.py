@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import json
 import os
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import httpx
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from seaice_ops.archive.http import Refused, Wire, shown
 from seaice_ops.errors import ConfigError, writing
@@ -29,16 +27,16 @@ MARGIN = 60.0
 
 
 class _Answer(BaseModel):
-    access_token: str
+    access_token: str = Field(repr=False)
     expires_in: float
-    refresh_token: str = ""
+    refresh_token: str = Field("", repr=False)
     refresh_expires_in: float = 0.0
 
 
 class _Kept(BaseModel):
-    access_token: str
+    access_token: str = Field(repr=False)
     ends: float
-    refresh_token: str
+    refresh_token: str = Field(repr=False)
     refresh_ends: float
 
 
@@ -154,9 +152,5 @@ def _write(path: Path, kept: _Kept) -> None:
         new.unlink(missing_ok=True)
         descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "w") as stream:
-            json.dump(_plain(kept), stream)
+            stream.write(kept.model_dump_json())
         new.replace(path)
-
-
-def _plain(kept: _Kept) -> dict[str, Any]:
-    return kept.model_dump()

@@ -102,6 +102,12 @@ def test_retry_after_as_a_date(seconds) -> None:
     assert retry_after(date, NOW) == max(0, seconds)
 
 
+def test_a_retry_after_at_the_end_of_time_is_a_refusal_like_others() -> None:
+    answer = httpx.Response(429, headers={"Retry-After": "Fri, 31 Dec 9999 23:59:59 -0500"})
+    with pytest.raises(QuotaExceeded, match="asks to wait"):
+        wire_to([answer]).request("GET", URL)
+
+
 @given(st.text(max_size=40))
 def test_any_other_retry_after_is_none_or_a_time(text) -> None:
     seconds = retry_after(text, NOW)
@@ -148,6 +154,13 @@ def test_credentials_stay_in_the_domain_they_are_for(target, keeps) -> None:
     wire.request("GET", URL, httpx.BasicAuth("ice", "secret"))
     wire.request("GET", URL, headers={"Authorization": "Bearer secret"})
     assert [bool(header) for header in seen] == [keeps, keeps]
+
+
+def test_a_login_is_sent_nowhere_else() -> None:
+    wire = wire_to([httpx.Response(307, headers={"Location": "https://example.net/token"}), httpx.Response(200)])
+    with pytest.raises(ConfigError, match=r"redirects a login to example\.net") as caught:
+        wire.request("POST", URL, data={"password": "secret"})
+    assert "secret" not in str(caught.value)
 
 
 def test_numbers_are_no_domain() -> None:

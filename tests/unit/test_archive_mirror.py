@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import logging
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -309,6 +310,7 @@ def test_without_a_time_of_publication_everything_since_late_days_is_found(tmp_p
 
 def test_addresses_are_signed_where_the_mirror_wants_that(tmp_path, caplog) -> None:
     mirror = Mirror(tmp_path / "m")
+    caplog.set_level(logging.DEBUG)
     archive = archive_of(mirror, tmp_path, sign_url="https://m.org/sign")
     decoded(archive, tmp_path / "inbox")
     assert sum(path.startswith("/sign") for path in mirror.asked) == 6
