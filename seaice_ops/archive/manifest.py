@@ -16,7 +16,7 @@ def read_manifest(data: bytes, source: str) -> dict[str, ProductFile]:
     """The files that the manifest `data` lists, by path; raises `CorruptProduct` where it is none."""
     try:
         root = fromstring(data, forbid_dtd=True)
-    except (ParseError, DefusedXmlException, ValueError) as error:
+    except (ParseError, DefusedXmlException, ValueError, LookupError) as error:  # unknown encodings are a LookupError
         raise CorruptProduct(f"{source} is no manifest: {type(error).__name__}") from None
     files = [_file(stream) for stream in root.iterfind(".//byteStream")]
     return {file.path: file for file in files if file.path}
@@ -26,4 +26,4 @@ def _file(stream: Element) -> ProductFile:
     location, checksum, size = stream.find("fileLocation"), stream.find("checksum"), stream.get("size", "")
     path = location.get("href", "") if location is not None else ""
     known = named(checksum.get("checksumName", ""), checksum.text or "") if checksum is not None else None
-    return ProductFile(path.removeprefix("./"), int(size) if size.isdigit() else None, known)
+    return ProductFile(path.removeprefix("./"), int(size) if size.isdecimal() else None, known)

@@ -11,11 +11,13 @@ from typing import IO
 
 from seaice_ops.archive.product import Product, ProductFile, check_path, needed_files
 from seaice_ops.archive.transfer import receive
-from seaice_ops.errors import CorruptProduct
+from seaice_ops.errors import CorruptProduct, SeaIceError
 
 #: No file of a product is larger (bytes): the largest band has about 0.2 GB.
 _LARGEST = 2 << 30
 _CHUNK = 1 << 20
+#: How members may be packed: as hubs do it.
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 def unzip(archive: Path, product: Product, files: Sequence[ProductFile], inbox: Path) -> list[Path]:
@@ -31,7 +33,9 @@ def unzip(archive: Path, product: Product, files: Sequence[ProductFile], inbox: 
             known = {file.path: members[file.path] for file in _needed(product, members)}
             chosen = [(file, _match(product, file, known)) for file in files]
             return [_extract(opened, member, file, inbox / file.path) for file, member in chosen]
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, RuntimeError) as error:
+    except SeaIceError:
+        raise
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, RuntimeError, ValueError) as error:
         raise CorruptProduct(f"{archive.name} cannot be unpacked: {error}") from None
 
 
@@ -62,8 +66,9 @@ def _match(product: Product, file: ProductFile, known: dict[str, zipfile.ZipInfo
     if len(found) != 1:
         raise CorruptProduct(f"{product.id} has {len(found)} files like {file.path} in its zip; exactly one is needed")
     info = found[0]
-    if info.file_size > _LARGEST or info.flag_bits & 0x1:
-        raise CorruptProduct(f"{product.id}: {info.filename!r} is encrypted or has {info.file_size} bytes; refused")
+    if info.file_size > _LARGEST or info.flag_bits & 0x1 or info.compress_type not in _METHODS:
+        what = f"is encrypted, has {info.file_size} bytes, or is packed by method {info.compress_type}"
+        raise CorruptProduct(f"{product.id}: {info.filename!r} {what}; refused")
     return info
 
 

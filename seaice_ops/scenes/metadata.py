@@ -114,10 +114,10 @@ class _Xml:
         self.path = path
         try:
             root: Any = parse(path, forbid_dtd=True).getroot()
-        except ParseError as error:
-            raise self.error(f"is not XML: {error}") from None
         except DefusedXmlException as error:
             raise self.error(f"declares a document type or entities, which no product does: {error}") from None
+        except (ParseError, ValueError, LookupError) as error:  # the last two: encodings that nobody can read
+            raise self.error(f"is not XML: {error}") from None
         except OSError as error:
             raise self.error(f"cannot be read: {error.strerror}") from error
         self.root: Element = root

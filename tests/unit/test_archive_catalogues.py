@@ -186,7 +186,14 @@ def test_real_products_manifests(outside_data, folder) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [b"", b"<html>", b'<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]><x>&e;</x>', b"\xff\xfe"]
+    "text",
+    [
+        b"",
+        b"<html>",
+        b'<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]><x>&e;</x>',
+        b"\xff\xfe",
+        b'<?xml version="1.0" encoding="none"?><x/>',
+    ],
 )
 def test_a_manifest_that_is_none(text) -> None:
     with pytest.raises(CorruptProduct, match="no manifest"):

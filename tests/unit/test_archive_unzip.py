@@ -96,6 +96,23 @@ def test_a_wrong_checksum_is_told(tmp_path) -> None:
         unzip(make_zip(tmp_path / "p.zip"), PRODUCT, wrong, tmp_path / "inbox")
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_what_no_hub_packs_is_refused(tmp_path, method) -> None:
+    path = tmp_path / "p.zip"
+    with zipfile.ZipFile(path, "w", method) as target:
+        for file in NEEDED:
+            target.writestr(f"{NAME}.SAFE/{file.path}", content(file.path))
+    with pytest.raises(CorruptProduct, match="packed by method"):
+        unzip(path, PRODUCT, PRODUCT.files, tmp_path / "inbox")
+
+
+def test_a_name_that_is_no_text_is_refused(tmp_path) -> None:
+    path = make_zip(tmp_path / "p.zip", extra=[("caf\u00e9", b"")])
+    path.write_bytes(path.read_bytes().replace("\u00e9".encode(), b"\xff\xff"))
+    with pytest.raises(CorruptProduct, match="cannot be unpacked"):
+        unzip(path, PRODUCT, PRODUCT.files, tmp_path / "inbox")
+
+
 @given(st.data())
 def test_a_damaged_zip_gives_right_bytes_or_an_error(tmp_path_factory, data) -> None:
     folder = tmp_path_factory.mktemp("zip")

@@ -147,6 +147,8 @@ OUTSIDE = '<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]><x>&a;</x>'
         (tile_xml("01CCV", SENSED, 64, 62.5)[:-200], "is not XML"),
         (BOMB, "document type or entities"),
         (OUTSIDE, "document type or entities"),
+        ('<?xml version="1.0" encoding="none"?><x/>', "is not XML"),
+        ('<?xml version="1.0" encoding="shift_jis"?><x/>', "is not XML"),
         ("<x/>", "has no TILE_ID"),
         (tile_xml("01CCV", SENSED, 64, 62.5).replace("_T01CCV", ""), "TILE_ID names no tile"),
         (tile_xml("01CCV", SENSED, 64, 62.5).replace("62.5", "NaN"), "'NaN' is not a number"),
