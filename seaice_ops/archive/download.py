@@ -113,4 +113,5 @@ def _place(url: str, response: httpx.Response, file: ProductFile, so_far: Partia
 def _version(response: httpx.Response) -> str:
     """A strong validator of the answer, as If-Range needs it; empty where there is none."""
     tag: str = response.headers.get("etag", "")
-    return tag if tag.startswith('"') else str(response.headers.get("last-modified", ""))
+    version = tag if tag.startswith('"') else str(response.headers.get("last-modified", ""))
+    return version if version.isascii() else ""

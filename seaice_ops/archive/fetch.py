@@ -90,6 +90,6 @@ def _bring(archive: Archive, product: Product, inbox: Path) -> list[Path]:
     """The files of `product` that were not complete in `inbox` and now are; raises `CorruptPart` of it."""
     missing = [file for file in product.files if not is_complete(file, inbox / file.path)]
     try:
-        return archive.fetch(product, missing, inbox)
+        return archive.fetch(product, missing, inbox) if missing else []
     except CorruptProduct as error:
         raise CorruptPart(str(error), part=product.id) from error

@@ -45,7 +45,9 @@ class Partial:
     def append(self, chunk: bytes) -> None:
         """Add `chunk` to the bytes so far."""
         self._stream.seek(0, os.SEEK_END)
-        self._stream.write(chunk)
+        left = memoryview(chunk)
+        while left:  # a disk that is almost full may take less than it is given
+            left = left[self._stream.write(left) :]
 
     def finish(self) -> Path:
         """The bytes are all there: they become `target`, at once."""

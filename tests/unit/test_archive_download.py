@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import re
 import tempfile
 from pathlib import Path
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from test_archive_http import wire_to
 
 from seaice_ops.archive.download import download
-from seaice_ops.archive.partial import partial
+from seaice_ops.archive.partial import Partial, partial
 from seaice_ops.archive.product import ProductFile
 from seaice_ops.errors import CorruptProduct, TransientError
 
@@ -177,3 +178,25 @@ def test_a_file_that_another_process_has_just_finished_is_not_fetched_again(tmp_
     (tmp_path / "file").write_bytes(DATA)
     server = Server()
     assert fetch(server, tmp_path, promised()).read_bytes() == DATA and not server.asked
+
+
+def test_a_disk_that_takes_less_than_it_is_given_loses_nothing(tmp_path) -> None:
+    class Narrow(io.BytesIO):
+        name = str(tmp_path / "file.partial")
+
+        def write(self, data) -> int:
+            return super().write(bytes(data[:3]))
+
+    stream = Narrow()
+    Partial(tmp_path / "file", stream).append(DATA)
+    assert stream.getvalue() == DATA
+
+
+def test_a_version_that_cannot_be_asked_for_is_none(tmp_path) -> None:
+    tag = [(b"etag", '"\u00e9"'.encode("latin-1"))]
+    answers = [
+        httpx.Response(200, content=iter([DATA[:9]]), headers=[*tag, (b"content-length", b"99")]),
+        httpx.Response(200, content=iter([DATA]), headers=tag),
+    ]
+    path = download(wire_to(answers), URL, ProductFile("file", len(DATA)), tmp_path / "file")
+    assert path.read_bytes() == DATA
