@@ -36,8 +36,8 @@ def parts(
     ]
 
 
-def slices(start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
-    """[start, end) cut into intervals of at most `SLICE`, oldest first."""
+def slices(start: datetime, end: datetime, longest: timedelta = SLICE) -> Iterator[tuple[datetime, datetime]]:
+    """[start, end) cut into intervals of at most `longest`, oldest first."""
     while start < end:
-        yield start, min(start + SLICE, end)
-        start += SLICE
+        yield start, min(start + longest, end)
+        start += longest

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import timedelta
 
 from sqlalchemy import ColumnElement, select, update
@@ -20,7 +20,13 @@ from seaice_ops.settings import Settings
 ABANDONED = timedelta(hours=1)
 
 _UNFINISHED = (SceneState.DISCOVERED, SceneState.FETCHED, SceneState.FAILED)
-_CHUNK = 400  # databases limit the parameters of a statement
+_CHUNK = 400
+
+
+def chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
+    """`values` in parts of a statement's size: databases limit its parameters."""
+    for first in range(0, len(values), _CHUNK):
+        yield values[first : first + _CHUNK]
 
 
 def record(
@@ -43,8 +49,8 @@ def record(
         else:
             _update(settings, rows[decision.id], decision)
     session.flush()
-    for first in range(0, len(decided.ingest), _CHUNK):
-        mine = update(Scene).where(Scene.id.in_(decided.ingest[first : first + _CHUNK]))
+    for some in chunks(decided.ingest):
+        mine = update(Scene).where(Scene.id.in_(some))
         session.execute(mine.values(claimed_by=_caller(), updated_at=now()))
     return decided
 
@@ -59,12 +65,9 @@ def _known(session: Session, found: Sequence[Product], ids: Sequence[str], tiles
     nobodys = (Scene.updated_at < now() - ABANDONED) | Scene.claimed_by.is_(None) | (Scene.claimed_by == _caller())
     unfinished = select(Scene.identity).where(Scene.tile.in_(list(tiles)), Scene.state.in_(_UNFINISHED), nobodys)
     conditions: list[ColumnElement[bool]] = [Scene.identity.in_(unfinished)]
-    ids, identities = [*ids, *(p.id for p in found)], sorted({p.identity for p in found})
-    for first in range(0, len(ids), _CHUNK):
-        chunk = ids[first : first + _CHUNK]
-        conditions.append(Scene.identity.in_(select(Scene.identity).where(Scene.id.in_(chunk))))
-    for first in range(0, len(identities), _CHUNK):
-        conditions.append(Scene.identity.in_(identities[first : first + _CHUNK]))
+    for some in chunks([*ids, *(p.id for p in found)]):
+        conditions.append(Scene.identity.in_(select(Scene.identity).where(Scene.id.in_(some))))
+    conditions += [Scene.identity.in_(some) for some in chunks(sorted({p.identity for p in found}))]
     rows: dict[str, Scene] = {}
     for condition in conditions:
         # Locked (in one order) so that a decode that ends meanwhile waits for what is decided here.

@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 from seaice_ops.archive.intervals import Part, parts, slices
 from seaice_ops.archive.plan import Plan
 from seaice_ops.archive.product import By, Product, Withdrawn
-from seaice_ops.archive.record import record
+from seaice_ops.archive.record import chunks, record
 from seaice_ops.archive.source import Archive, open_archive
 from seaice_ops.errors import ConfigError
 from seaice_ops.ledger.operations import now, recorded
@@ -28,6 +28,8 @@ from seaice_ops.summary import Summary
 log = logging.getLogger(__name__)
 
 _SECOND = timedelta(seconds=1)
+#: Withdrawals are few: a longer interval of them is fewer questions, not more answers.
+_WITHDRAWN_SLICE = timedelta(days=91)
 
 
 @dataclass(frozen=True)
@@ -64,15 +66,14 @@ def run(settings: Settings, request: SearchRequest) -> Summary:
     `TransientError` where the archive does not answer: what was found before that is kept.
     """
     with recorded(settings, "search") as summary:
-        archive, planned = open_archive(settings), Plan()
+        archive, planned, began = open_archive(settings), Plan(), now()
         for part in _parts(settings, request):
             found = archive.search(part.tiles, request.by, part.start, part.end)
             with alone(settings) as session:
                 decided = record(settings, session, found, part.tiles)
                 if request.catch_up:
-                    # Not beyond the present: what will be published until the interval's end is yet to be found.
-                    reached = min(part.end, now())
-                    advance_watermarks(session, settings.archive.kind, part.tiles, reached)
+                    # Not beyond the run's beginning: what is published since then may not have been found.
+                    advance_watermarks(session, settings.archive.kind, part.tiles, min(part.end, began))
             _report(summary, planned, decided, found)
         if request.catch_up:
             _find_withdrawn(settings, archive, request.end, summary, planned)
@@ -100,15 +101,17 @@ def _find_withdrawn(settings: Settings, archive: Archive, end: datetime, summary
     """Record what the archive has withdrawn since this was last looked for, or since the ledger's oldest product."""
     with begin(settings) as session:
         mark = watermarks(session, settings.archive.kind, [WITHDRAWN]).get(WITHDRAWN)
-        first = mark or session.scalar(select(func.min(Scene.published_at)))
+        # What has no platform is no product that could be withdrawn; its time may be 1970.
+        first = mark or session.scalar(select(func.min(Scene.published_at)).where(Scene.platform != ""))
+        began = now()
     if first is None:
         return
-    for left, right in slices(first - _overlap(settings), end):
+    for left, right in slices(first - _overlap(settings), end, _WITHDRAWN_SLICE):
         listed = archive.withdrawn(left, right)
         offered = _still_offered(settings, archive, listed)
         with alone(settings) as session:
             decided = record(settings, session, offered, withdrawn=listed)
-            advance_watermarks(session, settings.archive.kind, [WITHDRAWN], min(right, now()))
+            advance_watermarks(session, settings.archive.kind, [WITHDRAWN], min(right, began))
         _report(summary, planned, decided, offered)
 
 
@@ -119,8 +122,12 @@ def _still_offered(settings: Settings, archive: Archive, listed: list[Withdrawn]
     """
     at = {product.id: product.at for product in listed}
     with begin(settings) as session:
-        query = select(Scene).where(Scene.id.in_(list(at)), Scene.state != SceneState.WITHDRAWN)
-        rows = [row for row in session.scalars(query) if at[row.id] > row.published_at]
+        rows = [
+            row
+            for some in chunks(list(at))
+            for row in session.scalars(select(Scene).where(Scene.id.in_(some), Scene.state != SceneState.WITHDRAWN))
+            if at[row.id] > row.published_at
+        ]
     acquisitions = sorted({(row.tile, row.sensed_at) for row in rows})
     offered = [
         product

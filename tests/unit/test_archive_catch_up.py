@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -101,6 +102,21 @@ def test_mark_stays_behind_the_present_and_what_is_stamped_later_is_found_later(
     assert daily(settings, T0 + DAY).items == [ahead]
 
 
+def test_what_is_published_while_the_archive_answers_is_found_by_the_next_run(settings, archive, monkeypatch):
+    clock = [T0]
+    monkeypatch.setattr("seaice_ops.archive.search.now", lambda: clock[0])
+    real = FolderArchive.search
+
+    def slow(self, *asked):
+        found = real(self, *asked)
+        clock[0] += 3 * DAY
+        return found
+
+    monkeypatch.setattr(FolderArchive, "search", slow)
+    daily(settings, T0 + 9 * DAY, T0)
+    assert marks(settings)["01CCV"] == T0
+
+
 def test_tile_that_is_new_to_the_region_begins_by_itself(settings, archive):
     daily(settings, tiles=("01CCV",))
     assert set(marks(settings)) == {"01CCV"}
@@ -159,6 +175,16 @@ def test_withdrawn_product_is_remembered_and_its_next_best_version_takes_over(se
     again = daily(settings, T0 + DAY)
     assert again.nothing_new and again.items == [old]
     assert search.run(settings, SearchRequest("sensed", SENSED, SENSED + DAY)).items == [old]
+
+
+def test_what_is_no_product_does_not_say_since_when_withdrawals_matter(settings, archive, monkeypatch):
+    make_product(archive, bands=BANDS, published=T0 - HOUR)
+    (archive / "no-entry.json").write_text("{")
+    os.utime(archive / "no-entry.json", (0, 0))
+    asked = []
+    monkeypatch.setattr(FolderArchive, "withdrawn", lambda _, start, end: asked.append(start) or [])
+    daily(settings)
+    assert [start for start in asked if start] == [T0 - HOUR - 2 * DAY]
 
 
 def test_copy_that_is_still_offered_keeps_the_product(settings, archive, monkeypatch):
