@@ -43,6 +43,10 @@ class CorruptProduct(SeaIceError, ValueError):
     """A product cannot be used (truncated, wrong checksum, not XML): set aside with its reason."""
 
 
+class BadTransfer(CorruptProduct):
+    """A service sent other bytes than were published, or has no such file: perhaps not the next time."""
+
+
 class CorruptPart(CorruptProduct):
     """One of the products that make a merged scene cannot be used: `part` is its id."""
 

@@ -11,7 +11,7 @@ from seaice_ops.archive.http import Again, Refused, Wire, shown
 from seaice_ops.archive.partial import Partial, partial
 from seaice_ops.archive.product import ProductFile
 from seaice_ops.archive.transfer import check, is_complete
-from seaice_ops.errors import ArchiveUnavailable, CorruptProduct, TransientError, writing
+from seaice_ops.errors import ArchiveUnavailable, BadTransfer, CorruptProduct, TransientError, writing
 
 _CHUNK = 1 << 20
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
@@ -23,7 +23,7 @@ _UNTOLD = "untold"
 def download(wire: Wire, url: str, file: ProductFile, target: Path, auth: httpx.Auth | None = None) -> Path:
     """Bring `file` from `url` to `target` and return that.
 
-    Bytes that turn out wrong at the end are asked for once more from the start. Raises `CorruptProduct` where the file
+    Bytes that turn out wrong at the end are asked for once more from the start. Raises `BadTransfer` where the file
     is not there or is not what `file` promises, `TransientError` while another process fetches it, `ConfigError` where
     the folder cannot be written, and what `Wire.persist` raises; what has come by then is continued the next time.
     """
@@ -32,7 +32,7 @@ def download(wire: Wire, url: str, file: ProductFile, target: Path, auth: httpx.
             return target
         try:
             _fill(wire, url, auth, file, so_far)
-        except CorruptProduct:
+        except BadTransfer:
             so_far.restart()
             _fill(wire, url, auth, file, so_far)
         return so_far.finish()
@@ -44,13 +44,13 @@ def _fill(wire: Wire, url: str, auth: httpx.Auth | None, file: ProductFile, so_f
     except Refused as error:
         if error.status not in _GONE:
             raise
-        raise CorruptProduct(f"{shown(url)} is not in the archive (any more)") from None
+        raise BadTransfer(f"{shown(url)} is not in the archive (any more)") from None
     try:
         with so_far.path.open("rb") as stream:
             check(file, iter(lambda: stream.read(_CHUNK), b""), shown(url))
-    except CorruptProduct:
+    except CorruptProduct as error:
         so_far.restart()
-        raise
+        raise BadTransfer(str(error)) from None
 
 
 def _one_try(wire: Wire, url: str, auth: httpx.Auth | None, file: ProductFile, so_far: Partial) -> None:

@@ -10,14 +10,17 @@ from pathlib import Path
 from seaice_ops.archive.product import Product, from_row
 from seaice_ops.archive.source import Archive, open_archive
 from seaice_ops.archive.transfer import is_complete
-from seaice_ops.errors import CorruptPart, CorruptProduct, TransientError
-from seaice_ops.ledger.operations import fail_scene, get_scene, move_scene, recorded, release_scene
+from seaice_ops.errors import BadTransfer, CorruptPart, CorruptProduct, TransientError
+from seaice_ops.ledger.operations import fail_scene, get_scene, move_scene, put_back_scene, recorded, release_scene
 from seaice_ops.ledger.session import begin
 from seaice_ops.ledger.tables import Scene, SceneState
 from seaice_ops.settings import Settings
 from seaice_ops.summary import Summary
 
 log = logging.getLogger(__name__)
+
+#: Runs that try to bring a scene's files before a service's wrong or missing ones are believed.
+TRIES = 3
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,8 @@ def run(settings: Settings, request: FetchRequest) -> Summary:
     """Bring the files of each scene into its inbox; the scene is then `fetched`.
 
     Files that are there already and right are not copied again. A scene whose files are missing or not what was
-    published fails with its reason, and the others go on. Raises `ConfigError` for an unknown scene, and where the
+    published fails with its reason, and the others go on; over a network only the third run in which that is so fails
+    it. Raises `ConfigError` for an unknown scene, and where the
     inbox cannot be written.
     """
     with recorded(settings, "fetch") as summary:
@@ -59,11 +63,8 @@ def _fetch(settings: Settings, archive: Archive, scene: Scene, summary: Summary)
     try:
         for product, inbox in _products(settings, scene):
             paths += _bring(archive, product, inbox)
-    except CorruptProduct as error:
-        part = error.part if isinstance(error, CorruptPart) else None
-        with begin(settings) as session:
-            failed = fail_scene(session, scene.id, str(error), part)
-        if failed:
+    except CorruptPart as error:
+        if _set_aside(settings, scene, error):
             summary.failed[scene.id] = str(error)
             log.warning("%s: %s", scene.id, error)
         return
@@ -75,6 +76,14 @@ def _fetch(settings: Settings, archive: Archive, scene: Scene, summary: Summary)
     with begin(settings) as session:
         moved = move_scene(session, scene.id, (SceneState.DISCOVERED,), SceneState.FETCHED)
     (summary.done if moved or paths else summary.unchanged)["scenes"] += 1
+
+
+def _set_aside(settings: Settings, scene: Scene, error: CorruptPart) -> bool:
+    """Fail the scene, or leave a bad transfer to the next run while there are tries left."""
+    with begin(settings) as session:
+        if isinstance(error.__cause__, BadTransfer) and scene.attempts + 1 < TRIES:
+            return put_back_scene(session, scene.id, str(error))
+        return fail_scene(session, scene.id, str(error), error.part)
 
 
 def _products(settings: Settings, scene: Scene) -> list[tuple[Product, Path]]:

@@ -19,7 +19,7 @@ from seaice_ops.archive.entry import entry
 from seaice_ops.archive.http import Again, Wire, shown
 from seaice_ops.archive.product import By, Product, ProductFile, Withdrawn, parse_name
 from seaice_ops.archive.times import MARGIN, inside, iso, parse_time
-from seaice_ops.errors import ArchiveUnavailable, CorruptProduct
+from seaice_ops.errors import ArchiveUnavailable, BadTransfer, CorruptProduct
 from seaice_ops.settings import CdseSettings
 
 _TOP, _MOST_SKIPPED = 1000, 10_000
@@ -97,10 +97,10 @@ def withdrawn(
 
 
 def product_id(wire: Wire, settings: CdseSettings, name: str) -> str:
-    """The catalogue's id of the product `name`; raises `CorruptProduct` where it has none (any more)."""
+    """The catalogue's id of the product `name`; raises `BadTransfer` where it has none (any more)."""
     found = _ids(wire, settings, [name])
     if name not in found:
-        raise CorruptProduct(f"{name} is not in the catalogue {shown(settings.odata_url)} (any more)")
+        raise BadTransfer(f"{name} is not in the catalogue {shown(settings.odata_url)} (any more)")
     return found[name]
 
 

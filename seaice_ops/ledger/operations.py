@@ -91,6 +91,13 @@ def fail_scene(session: Session, scene_id: str, reason: str, part: str | None = 
     return failed
 
 
+def put_back_scene(session: Session, scene_id: str, reason: str) -> bool:
+    """Record that a scene's files could not be had this time, and why: one more attempt, for the next run to repeat."""
+    before = (SceneState.DISCOVERED, SceneState.FETCHED)
+    fate: dict[str, Any] = {"reason": reason[:2048], "attempts": Scene.attempts + 1, "claimed_by": None}
+    return move_scene(session, scene_id, before, SceneState.DISCOVERED, **fate)
+
+
 def release_scene(session: Session, scene_id: str) -> None:
     """The run that had the scene in hand could not go on with it: the next run that looks may take it up at once."""
     session.execute(update(Scene).where(Scene.id == scene_id).values(claimed_by=None))

@@ -173,19 +173,33 @@ def test_a_long_retry_after_ends_the_task_and_says_when(space, route, client):
 def test_a_wrong_checksum_that_stays_sets_the_scene_aside(space, route, client):
     space.faults.add(route, faults.corrupt, times=99, match="_B02.jp2")
     settings = client()
-    summaries = bring(settings)
-    (scene,) = scenes(settings).values()
-    assert scene.state == "failed" and "_B02.jp2" in scene.reason and "has sha3_256" in scene.reason
-    assert summaries[1].failed == {space.name: scene.reason}
-    assert len(space.log.of(route, "_B02.jp2")) == 2  # once more, not for ever
+    for tries in range(1, fetch.TRIES + 1):
+        summaries = bring(settings)
+        (scene,) = scenes(settings).values()
+        assert (scene.state, scene.attempts) == ("failed" if tries == fetch.TRIES else "discovered", tries)
+        assert summaries[1].failed == {space.name: scene.reason}
+        assert "_B02.jp2" in scene.reason and "has sha3_256" in scene.reason
+        assert len(space.log.of(route, "_B02.jp2")) == 2 * tries  # once more, not for ever
+    assert not bring(settings)[0].items
     assert not list(settings.inbox(space.name).rglob("*_B02.jp2"))
+
+
+@pytest.mark.parametrize("fault", [faults.corrupt, faults.status(404)])
+def test_a_file_that_is_wrong_or_missing_for_a_whole_run_is_had_by_the_next(space, route, client, fault):
+    space.faults.add(route, fault, times=2, match="_B02.jp2")
+    settings = client()
+    assert space.name in bring(settings)[1].failed
+    assert states(settings) == {space.name: "discovered"}
+    bring(settings)
+    assert is_whole(space, settings)
 
 
 def test_a_file_shorter_than_published_sets_its_scene_aside_and_no_other(space, route, client):
     other = space.catalogue.publish(tiny_product(SENSED + DAY))
     space.faults.add(route, faults.short(by=10_000), times=99, match=f"{SENSED:%Y%m%dT%H%M%S}_B08.jp2")
     settings = client()
-    bring(settings)
+    for _ in range(fetch.TRIES):
+        bring(settings)
     assert states(settings) == {space.name: "failed", other: "fetched"}
     assert "were published" in scenes(settings)[space.name].reason
 
@@ -384,7 +398,7 @@ def test_credentials_do_not_follow_a_redirection_to_strangers(space, route, clie
         bring(settings)
         met = stranger.log.of()
         assert met and not any("authorization" in entry.request.headers for entry in met)
-    assert states(settings) == {space.name: "failed"}
+    assert states(settings) == {space.name: "discovered"}
 
 
 def test_never_more_connections_than_allowed(archive, tmp_path, monkeypatch):
