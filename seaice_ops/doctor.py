@@ -55,7 +55,13 @@ def check(settings: Settings | None, problem: str | None = None) -> list[Check]:
         return [*checks, Check("configuration", False, problem or "no settings were given", advice)]
     found = f"{len(settings.regions)} region(s), {len(settings.tiles)} tile(s), home {settings.home}"
     checks.append(Check("configuration", True, found, ""))
-    return checks + [_ask(name, advice, lambda look=look: look(settings)) for name, advice, look in _SETTINGS]  # type: ignore[misc]
+    for name, advice, look in _SETTINGS:
+        if name in _OF_LEDGER and not next(each for each in checks if each.name == "ledger").ok:
+            checks.append(Check(name, True, "not known without the ledger", ""))
+        else:
+            advice = _SERVICE if name == "archive" and not settings.archive.is_folder else advice
+            checks.append(_ask(name, advice, lambda look=look: look(settings)))  # type: ignore[misc]
+    return checks
 
 
 def _ask(name: str, advice: str, look: Callable[[], str]) -> Check:
@@ -193,10 +199,9 @@ def _store(settings: Settings) -> str:
 
 
 def _archive(settings: Settings) -> str:
-    from seaice_ops.archive import quota
     from seaice_ops.archive.source import open_archive
 
-    if settings.archive.kind not in quota.LOCAL:
+    if not settings.archive.is_folder:
         return _service(settings)
     found = open_archive(settings).search(
         settings.tiles, "sensed", datetime(2015, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
@@ -239,9 +244,8 @@ def _quota(settings: Settings) -> str:
 
 def _outage(settings: Settings) -> str:
     from seaice_ops.archive import breaker
-    from seaice_ops.archive.quota import LOCAL
 
-    if settings.archive.kind in LOCAL:
+    if settings.archive.is_folder:
         return f"a {settings.archive.kind} archive has none"
     state = breaker.current(settings)
     if state.opened_at:
@@ -287,7 +291,12 @@ def _notify(settings: Settings) -> str:
     return f"failures and late maps are told by {', '.join(channels)}"
 
 
+#: What is read from the ledger: where there is none, its own check says so.
+_OF_LEDGER = ("quota", "outage")
+
 _SETUP = "run scripts/setup"
+
+_SERVICE = "see docs/copernicus.md: how to set it up, and what to do when the service is down"
 
 _ENVIRONMENT: tuple[tuple[str, str, Callable[[], str]], ...] = (
     ("Python", f"install Python 3.11 and {_SETUP}", _python),
@@ -309,7 +318,7 @@ _SETTINGS: tuple[tuple[str, str, Callable[[Settings], str]], ...] = (
     ),
     (
         "archive",
-        "set archive.path or SEAICE_ARCHIVE, or write one with `seaice simulate`; for a service see docs/copernicus.md",
+        "set archive.path or SEAICE_ARCHIVE, or write one with `seaice simulate`",
         _archive,
     ),
     ("quota", "rebuild fewer seasons at a time, or wait: work goes on by itself when there is room", _quota),

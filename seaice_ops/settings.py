@@ -139,6 +139,11 @@ class ArchiveSettings(_Part):
     dhus: DhusSettings = DhusSettings()
     stac: StacSettings = StacSettings()
 
+    @property
+    def is_folder(self) -> bool:
+        """Whether it is a folder, which no service stands behind."""
+        return self.kind in ("folder", "simulated")
+
 
 class LabelSettings(_Part):
     """How scenes are auto-labelled (docs/labels.md)."""

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 import seaice_ops
 from seaice_ops.archive import breaker
 from seaice_ops.archive.quota import usage
+from seaice_ops.errors import ArchiveUnavailable, QuotaExceeded
 from seaice_ops.ledger.operations import now
 from seaice_ops.ledger.session import begin
 from seaice_ops.ledger.tables import Evaluation, LabelSet, Map, Model, ModelAlias, Run, Scene, SceneState
@@ -26,6 +27,9 @@ from seaice_ops.summary import Summary
 
 #: How many errors are shown, and among how many of the newest runs they are looked for.
 ERRORS, RECENT_RUNS = 10, 200
+
+#: Errors that a waiting search meets again at every look: only the newest is shown.
+_WAITED_OUT = {ArchiveUnavailable.__name__, QuotaExceeded.__name__}
 
 #: The figures of an evaluation that an overview shows.
 FIGURES = ("pixels", "accuracy", "majority", "macro_f1", "mean_iou")
@@ -200,8 +204,10 @@ def _errors(session: Session) -> list[dict[str, Any]]:
     told = {error["item"] for error in found}
     for run in session.scalars(select(Run).order_by(Run.id.desc()).limit(RECENT_RUNS)):
         common = {"at": _iso(run.started_at), "stage": run.stage, "tile": None}
-        if run.error:
+        kind = (run.error or "").partition(":")[0]
+        if run.error and kind not in told:
             found.append({**common, "item": None, "reason": run.error})
+            told |= _WAITED_OUT & {kind}
         for item, reason in run.summary.get("failed", {}).items():
             if item not in told:
                 told.add(item)

@@ -113,7 +113,9 @@ def test_home_ledger_and_store_below_a_file(tmp_path: Path) -> None:
     assert not any(answer.ok for answer in answers.values())
     assert "SEAICE_HOME" in answers["home"].advice and "seaice init" in answers["ledger"].advice
     assert "SEAICE_STORE_URL" in answers["object store"].advice and "seaice simulate" in answers["archive"].advice
-    assert len(check(settings)) == 17
+    all_of_it = check(settings)
+    assert len(all_of_it) == 17
+    assert [c.what for c in all_of_it if c.name in ("quota", "outage")] == ["not known without the ledger"] * 2
 
 
 def test_ledger_of_another_schema_or_out_of_reach(ledger: Settings, tmp_path: Path) -> None:

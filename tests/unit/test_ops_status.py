@@ -60,6 +60,18 @@ def test_an_empty_ledger_is_described_as_such(settings: Settings) -> None:
     assert "no map yet" in text_of(status) and newest_run(settings) is None
 
 
+def test_an_outage_that_a_search_waits_out_is_one_error(settings: Settings) -> None:
+    with begin(settings) as session:
+        session.add(a_run("encode", 0, error="TransientError: the disk is full"))
+        session.add(a_run("search", 1, error="QuotaExceeded: used up"))
+        for minute in range(2, 20):
+            session.add(a_run("search", minute, error=f"ArchiveUnavailable: next try at {minute}"))
+        session.add(a_run("encode", 20, error="TransientError: the disk is full"))
+    reasons = [error["reason"] for error in collect(settings)["errors"]]
+    disk = "TransientError: the disk is full"
+    assert reasons == [disk, "ArchiveUnavailable: next try at 19", "QuotaExceeded: used up", disk]
+
+
 def test_a_missing_ledger_is_a_configuration_error(settings: Settings) -> None:
     (settings.home / "ledger.sqlite").unlink()
     with pytest.raises(ConfigError, match="seaice init"):
