@@ -11,7 +11,7 @@ from seaice_ops.archive.checksum import multihash
 from seaice_ops.archive.entry import entry
 from seaice_ops.archive.http import Wire
 from seaice_ops.archive.product import By, Product, ProductFile
-from seaice_ops.archive.stac_search import Item, conditions, items
+from seaice_ops.archive.stac_search import Item, conditions, items, products, tile_codes, tile_told
 from seaice_ops.archive.times import MARGIN, inside, iso, parse_time
 from seaice_ops.errors import CorruptProduct
 from seaice_ops.settings import CdseSettings
@@ -38,13 +38,13 @@ def search(
             wire,
             settings.stac_url,
             tile_property="grid:code",
-            tiles=[f"MGRS-{tile}" for tile in wanted[at : at + _TILES]],
+            tiles=[code for tile in wanted[at : at + _TILES] for code in tile_codes("grid:code", tile)],
             collections=[settings.collection],
             limit=settings.page,
             fields={"include": ["id", *(f"properties.{p}" for p in _PROPERTIES), *(f"assets.{a}" for a in _ASSETS)]},
             **time,
         )
-        found += map(product, some)
+        found += products(some, product)
         sure = sure and whole
     return inside(found, tiles, by, start, end), sure
 
@@ -58,8 +58,7 @@ def product(item: Item) -> Product:
     except CorruptProduct:
         published = None
     found = entry(name, files[0][0] if files else "", [file for _, file in files], published)
-    tile = str(properties.get("grid:code", "")).removeprefix("MGRS-")
-    return found if found.tile else replace(found, tile=tile)
+    return found if found.tile else replace(found, tile=tile_told(item))
 
 
 def _files(name: str, assets: Mapping[str, Any]) -> Iterator[tuple[str, ProductFile]]:

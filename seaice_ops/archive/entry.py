@@ -9,6 +9,9 @@ from datetime import UTC, datetime
 from seaice_ops.archive.product import Product, ProductFile, needed_files, parse_name
 from seaice_ops.errors import CorruptProduct
 
+#: As long as the ledger's column.
+LONGEST_HREF = 1024
+
 #: When nothing better is known.
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -35,6 +38,8 @@ def entry(name: str, href: str, files: Iterable[ProductFile], published: datetim
         published_at=published or parsed.generated_at,
         href=href,
     )
+    if len(href) > LONGEST_HREF or not href.isprintable():
+        return replace(product, href="", problem=f"{name} lies at {href[:64]!r}..., which is no address")
     if parsed.level != "L1C":
         return replace(product, problem=f"{name} is a Level-{parsed.level[1:]} product; only Level-1C is ingested")
     try:
@@ -44,6 +49,11 @@ def entry(name: str, href: str, files: Iterable[ProductFile], published: datetim
 
 
 def unusable(name: str, tile: str, href: str, seen: datetime | None, problem: str) -> Product:
-    """A product of `tile` that nobody can use, and why."""
+    """A product of `tile` that nobody can use, and why; its words are made fit for the ledger."""
     seen = seen or _EPOCH
-    return Product(name[:128], "product", "", tile, seen, 0, "", seen, seen, href, problem=problem)
+    id_, at, why = (_plain(text) for text in (name[:128], href[:LONGEST_HREF], problem))
+    return Product(id_, "product", "", tile, seen, 0, "", seen, seen, at, problem=why)
+
+
+def _plain(text: str) -> str:
+    return "".join(letter if letter.isprintable() else "?" for letter in text)

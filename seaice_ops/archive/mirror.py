@@ -16,12 +16,12 @@ from pydantic import BaseModel, ValidationError
 from seaice_ops.archive import mirror_item
 from seaice_ops.archive.checksum import multihash
 from seaice_ops.archive.credentials import Credentials
-from seaice_ops.archive.entry import unusable
+from seaice_ops.archive.entry import LONGEST_HREF, unusable
 from seaice_ops.archive.gather import gather
 from seaice_ops.archive.http import Wire, shown
 from seaice_ops.archive.product import By, Product, ProductFile, Withdrawn
 from seaice_ops.archive.s3 import S3Auth, s3_address
-from seaice_ops.archive.stac_search import Item, conditions, items
+from seaice_ops.archive.stac_search import Item, conditions, items, products, tile_codes
 from seaice_ops.archive.times import MARGIN, inside, iso, parse_time
 from seaice_ops.archive.transfer import receive
 from seaice_ops.errors import ArchiveUnavailable, ConfigError, CorruptProduct
@@ -75,7 +75,8 @@ class MirrorArchive:
         stac = self._stac()
         if by == "published" and not stac.published:
             by, start = "sensed", start - timedelta(days=stac.late_days)
-        found = (product(self._named(stac, item), stac) for item in self._items(stac, sorted(tiles), by, start, end))
+        some = self._items(stac, sorted(tiles), by, start, end)
+        found = products(some, lambda item: product(self._named(stac, item), stac))
         return inside(found, tiles, by, start, end)
 
     def fetch(self, product: Product, files: Iterable[ProductFile], inbox: Path) -> list[Path]:
@@ -122,7 +123,7 @@ class MirrorArchive:
                 self.wire,
                 stac.url,
                 tile_property=stac.tile,
-                tiles=[code for tile in tiles[at : at + _TILES] for code in _codes(stac.tile, tile)],
+                tiles=[code for tile in tiles[at : at + _TILES] for code in tile_codes(stac.tile, tile)],
                 collections=[stac.collection],
                 limit=stac.page,
                 **time,
@@ -236,17 +237,10 @@ def _self(item: Item, stac: StacSettings) -> str:
     links = item.get("links") or []
     told = next((link.get("href") for link in links if link.get("rel") == "self"), None)
     at = f"{stac.url.rstrip('/')}/collections/{quote(stac.collection)}/items/{quote(str(item['id']))}"
-    return str(told) if isinstance(told, str) and told.startswith("http") else at
+    usable = isinstance(told, str) and told.startswith("http") and told.isprintable() and len(told) <= LONGEST_HREF
+    return str(told) if usable else at
 
 
 def _published(item: Item, stac: StacSettings) -> datetime | None:
     told = (item.get("properties") or {}).get(stac.published) if stac.published else None
     return parse_time(told) if told else None
-
-
-def _codes(property_: str, tile: str) -> Iterator[str]:
-    """The tile as mirrors write it: some leave out the zone's leading zero."""
-    prefix = "MGRS-" if property_ == "grid:code" else ""
-    yield f"{prefix}{tile}"
-    if tile.startswith("0"):
-        yield f"{prefix}{tile[1:]}"

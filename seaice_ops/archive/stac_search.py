@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from json import JSONDecodeError
 from typing import Any
 
@@ -15,8 +15,10 @@ from pystac_client.conformance import ConformanceClasses
 from pystac_client.exceptions import APIError
 from pystac_client.stac_api_io import StacApiIO
 
+from seaice_ops.archive.entry import unusable
 from seaice_ops.archive.http import Again, Wire, shown
-from seaice_ops.errors import ArchiveUnavailable, ConfigError
+from seaice_ops.archive.product import Product
+from seaice_ops.errors import ArchiveUnavailable, ConfigError, SeaIceError
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +50,34 @@ def items(wire: Wire, url: str, *, tile_property: str, tiles: list[str], **searc
             raise
         raise ArchiveUnavailable(f"{shown(url)} answers no STAC: {type(error).__name__}") from error
     return list(found.values()), all(page.get("features") for page in pages)
+
+
+def products(found: Iterable[Item], read: Callable[[Item], Product]) -> Iterator[Product]:
+    """What `read` makes of each item; one that is not built as items are ends no search: nobody can use it."""
+    for item in found:
+        try:
+            yield read(item)
+        except SeaIceError:
+            raise
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+            problem = f"{str(item['id'])[:128]} is no STAC item of a product: {type(error).__name__}"
+            log.warning("%s", problem)
+            yield unusable(str(item["id"]), tile_told(item), "", None, problem)
+
+
+def tile_told(item: Item) -> str:
+    """The tile of an item's ``grid:code``; empty where it has none."""
+    properties = item.get("properties")
+    code = str(properties.get("grid:code") or "") if isinstance(properties, dict) else ""
+    return code.removeprefix("MGRS-").zfill(5) if code else ""
+
+
+def tile_codes(property_: str, tile: str) -> Iterator[str]:
+    """The tile as catalogues write it in `property_`: some leave out the zone's leading zero."""
+    prefix = "MGRS-" if property_ == "grid:code" else ""
+    yield f"{prefix}{tile}"
+    if tile.startswith("0"):
+        yield f"{prefix}{tile[1:]}"
 
 
 def conditions(time_property: str | None, start: str, end: str) -> list[dict[str, Any]]:

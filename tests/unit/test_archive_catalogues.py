@@ -18,10 +18,11 @@ from test_archive_http import Counting
 
 from seaice_ops.archive import cdse_stac, odata
 from seaice_ops.archive.checksum import multihash, named
+from seaice_ops.archive.entry import entry
 from seaice_ops.archive.http import Wire, open_wire
 from seaice_ops.archive.manifest import read_manifest
 from seaice_ops.archive.product import Product
-from seaice_ops.archive.stac_search import items
+from seaice_ops.archive.stac_search import items, products, tile_codes, tile_told
 from seaice_ops.archive.times import inside, iso, parse_time
 from seaice_ops.errors import ArchiveUnavailable, CorruptProduct
 from seaice_ops.settings import CdseSettings, HttpSettings
@@ -137,6 +138,32 @@ def test_no_item_breaks_the_search(change) -> None:
     product = cdse_stac.product(item)
     assert product.id == NAME and product.tile == "54PXA"
     assert all(".." not in file.path for file in product.files)
+
+
+@pytest.mark.parametrize(
+    "change", [lambda item: item.update(assets=["x"]), lambda item: item["assets"].update(B08={"href": f"{FOLDER}/\0"})]
+)
+def test_an_item_built_otherwise_ends_no_search(change) -> None:
+    odd = l1c_item()
+    change(odd)
+    bad, good = products([odd, l1c_item()], cdse_stac.product)
+    assert bad.problem and bad.tile == "54PXA" and good.problem is None
+    assert inside([bad], ["54PXA"], "sensed", START, END) == [bad]
+
+
+def test_words_are_fit_for_the_ledger() -> None:
+    far = entry(NAME, "s3://eodata/" + "x" * 1024, [], None)
+    none = entry("a\0\ud800", "\0", [], None)
+    assert "no address" in far.problem and (far.href, none.id, none.href) == ("", "a??", "?")
+    assert none.problem.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("code", "tile"), [("MGRS-1CCV", "01CCV"), ("MGRS-01CCV", "01CCV"), ("MGRS-60CWS", "60CWS"), (None, "")]
+)
+def test_a_tile_with_and_without_its_zero(code, tile) -> None:
+    assert tile_told({"properties": {"grid:code": code}}) == tile
+    assert not code or code in tile_codes("grid:code", tile)
 
 
 def test_an_old_name_is_told_as_a_problem_of_its_tile() -> None:

@@ -317,6 +317,13 @@ def test_addresses_are_signed_where_the_mirror_wants_that(tmp_path, caplog) -> N
     assert "SECRET" not in caplog.text and "SECRET" not in (tmp_path / "inbox" / MIRROR).read_text()
 
 
+def test_an_item_built_otherwise_ends_no_search(tmp_path) -> None:
+    mirror = Mirror(tmp_path / "m")
+    mirror.item["assets"]["red"] |= {"proj:transform": [10, 0], "proj:shape": [8, 8], "proj:epsg": 32701}
+    (found,) = archive_of(mirror, tmp_path).search(["01CCV"], "sensed", START, END)
+    assert "no STAC item" in found.problem and found.tile == "01CCV"
+
+
 def test_the_sidecar_has_the_same_bytes_every_time(tmp_path) -> None:
     mirror = Mirror(tmp_path / "m")
     texts = []
