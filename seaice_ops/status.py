@@ -291,14 +291,22 @@ def age(hours: float) -> str:
 
 def _model_table(status: dict[str, Any]) -> Table:
     table = _table(
-        "Scores on held-out acquisitions", "subject", "is", "against", "macro-F1", "accuracy", "majority class"
+        "Scores (models: on held-out acquisitions)",
+        "subject",
+        "is",
+        "against",
+        "pixels",
+        "macro-F1",
+        "accuracy",
+        "majority class",
     )
     subjects = [(m["id"], ", ".join(m["aliases"]), m["scores"]) for m in status["models"]]
     subjects += [(f"labels {each['method']} {each['version']}", "", each["scores"]) for each in status["labels"]]
     for name, aliases, scores in subjects:
         for score in scores or [{}]:
             figures = [_share(score.get(figure)) for figure in ("macro_f1", "accuracy", "majority")]
-            table.add_row(Text(name), aliases, score.get("against", "not evaluated"), *figures)
+            pixels = f"{score['pixels']:,}" if score.get("pixels") else ""
+            table.add_row(Text(name), aliases, score.get("against", "not evaluated"), pixels, *figures)
     return table
 
 

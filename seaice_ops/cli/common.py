@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -131,6 +131,11 @@ def progress_bar(what: str) -> Iterator[Callable[[int, int, str], None]]:
     with Progress(console=err, transient=True) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, total, item: bar.update(task, completed=done, total=total, description=item)
+
+
+def busy(what: str) -> AbstractContextManager[object]:
+    """A sign of life on the terminal while something runs that tells no progress."""
+    return err.status(f"{what} (-v shows the log)")
 
 
 def utc(value: datetime) -> datetime:

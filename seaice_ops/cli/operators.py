@@ -101,7 +101,8 @@ def up(
             with err.status("starting Airflow (about half a minute)"):
                 found = console.start(settings, config_path(), port, detach=True)
     out.print(
-        f"ops console: {found.url}\nlogin: {found.user} / {found.password}\nend it with: seaice down (or make down)", highlight=False
+        f"ops console: {found.url}\nlogin: {found.user} / {found.password}\nend it with: seaice down (or make down)",
+        highlight=False,
     )
 
 

@@ -15,6 +15,7 @@ from seaice_ops.cli.common import (
     Tiles,
     app,
     as_tiles,
+    busy,
     load_settings,
     progress_bar,
     readable_errors,
@@ -95,7 +96,9 @@ def label(
             ],
         )
     with readable_errors(as_json):
-        report(stage.run(settings, stage.LabelRequest(method)), as_json)
+        with busy("labelling"):
+            summary = stage.run(settings, stage.LabelRequest(method))
+        report(summary, as_json)
 
 
 @app.command()
@@ -107,7 +110,9 @@ def train(
     from seaice_ops.training import stage
 
     with readable_errors(as_json):
-        report(stage.run(load_settings(), stage.TrainRequest(promote=promote)), as_json)
+        with busy("training"):
+            summary = stage.run(load_settings(), stage.TrainRequest(promote=promote))
+        report(summary, as_json)
 
 
 @app.command()
@@ -116,7 +121,9 @@ def encode(tile: Tiles = None, as_json: Json = False) -> None:
     from seaice_ops.mapping import encode as stage
 
     with readable_errors(as_json):
-        report(stage.run(load_settings(), stage.EncodeRequest(tiles=as_tiles(tile))), as_json)
+        with busy("encoding"):
+            summary = stage.run(load_settings(), stage.EncodeRequest(tiles=as_tiles(tile)))
+        report(summary, as_json)
 
 
 @app.command("map")
@@ -125,7 +132,9 @@ def publish(tile: Tiles = None, as_json: Json = False) -> None:
     from seaice_ops.mapping import publish as stage
 
     with readable_errors(as_json):
-        report(stage.run(load_settings(), stage.MapRequest(tiles=as_tiles(tile))), as_json)
+        with busy("mapping"):
+            summary = stage.run(load_settings(), stage.MapRequest(tiles=as_tiles(tile)))
+        report(summary, as_json)
 
 
 @app.command()
