@@ -22,6 +22,17 @@ from seaice_ops.storage.rasters import RASTER_ERRORS, Grid
 #: Rows of a strip: a multiple of a JPEG 2000 tile's and of a COG block's rows.
 STRIP = 1024
 
+#: What images may be, by their first bytes: the library knows formats (VRT) that lead to any other file or address.
+_FORMATS = {
+    b"\x00\x00\x00\x0cjP": "JP2OpenJPEG",
+    b"\xff\x4f\xff\x51": "JP2OpenJPEG",
+    b"II*\x00": "GTiff",
+    b"MM\x00*": "GTiff",
+    b"II+\x00": "GTiff",
+    b"MM\x00+": "GTiff",
+    b"\x89PNG": "PNG",
+}
+
 
 @dataclass(frozen=True)
 class Source:
@@ -43,7 +54,7 @@ def open_image(path: Path, grid: Grid | None = None) -> Any:
     """The rasterio dataset of `path`; raises `CorruptProduct` where it cannot be opened or does not lie on `grid`."""
     with decoding(path), warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)  # a PNG's place is in its sidecar
-        dataset = rasterio.open(path)
+        dataset = rasterio.open(path, driver=_format(path))
     try:
         if grid is not None:
             _check_grid(path, dataset, grid)
@@ -51,6 +62,18 @@ def open_image(path: Path, grid: Grid | None = None) -> Any:
         dataset.close()
         raise
     return dataset
+
+
+def _format(path: Path) -> str:
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(16)
+    except OSError as error:
+        raise CorruptProduct(f"{path} cannot be decoded: {error.strerror}") from error
+    for magic, driver in _FORMATS.items():
+        if start.startswith(magic):
+            return driver
+    raise CorruptProduct(f"{path} cannot be decoded: it is no JPEG 2000, TIFF or PNG")
 
 
 def read_rows(path: Path, dataset: Any, band: int, first: int, rows: int) -> NDArray[Any]:

@@ -201,6 +201,20 @@ def test_something_else_in_place_of_a_jp2(settings, archive):
     assert "_B11.jp2 cannot be decoded" in failure(settings, name)
 
 
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+def test_a_description_of_files_elsewhere_in_place_of_a_jp2(settings, archive, tmp_path):
+    bands = {b: np.full((8, 8) if b != "B11" else (4, 4), 2000, np.uint16) for b in BANDS}
+    name = make_product(archive, bands=bands)
+    treasure, path = tmp_path / "treasure.jp2", band_path(archive, name, "B08")
+    path.replace(treasure)
+    source = f'<SimpleSource><SourceFilename relativeToVRT="0">{treasure}</SourceFilename></SimpleSource>'
+    band = f'<VRTRasterBand dataType="UInt16" band="1">{source}</VRTRasterBand>'
+    path.write_text(f'<VRTDataset rasterXSize="8" rasterYSize="8">{band}</VRTDataset>')
+    assert rasterio.open(path).read(1).max() == 2000
+    republish(archive, name)
+    assert f"{path.name} cannot be decoded" in failure(settings, name)
+
+
 @pytest.mark.parametrize("file", ["MTD_MSIL1C.xml", "MTD_TL.xml"])
 def test_xml_that_is_not_xml(settings, archive, file):
     name = make_product(archive)
