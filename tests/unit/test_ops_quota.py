@@ -14,6 +14,8 @@ from seaice_ops.archive import breaker, quota
 from seaice_ops.doctor import _ask, _outage, _quota
 from seaice_ops.errors import ArchiveUnavailable
 from seaice_ops.ledger.operations import now
+from seaice_ops.ledger.session import begin
+from seaice_ops.ledger.watermarks import advance_watermarks
 from seaice_ops.pages.app import create
 from seaice_ops.settings import Settings
 from seaice_ops.status import collect, render
@@ -44,6 +46,8 @@ def text_of(settings: Settings) -> str:
 def test_status_and_page_show_what_is_used_and_what_is_wrong(service: Settings) -> None:
     use(service, 2, 250 * 10**9)
     fail(service)
+    with begin(service) as session:
+        advance_watermarks(session, "cdse", service.tiles, now())
     status = collect(service)
     assert json.loads(json.dumps(status)) == status
     shown = status["archive"]["quota"]
@@ -52,7 +56,12 @@ def test_status_and_page_show_what_is_used_and_what_is_wrong(service: Settings) 
     assert status["archive"]["outage"]["failures"] == 1
     page = TestClient(create(lambda: service, [])).get("/").text
     for text in (text_of(service), page):
-        for words in ("250.0 GB of 1.00 TB in 30 days (25.0 %), 7 requests", "full on", "has not answered since"):
+        for words in (
+            "250.0 GB of 1.00 TB in 30 days (25.0 %), 7 requests",
+            "full on",
+            "has not answered since",
+            "published until",
+        ):
             assert words in text, words
 
 
