@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -118,6 +119,8 @@ def env() -> None:
     port = int(found.url.rpartition(":")[2]) if found else 8080
     wanted = console.environment(settings, config_path(), port)
     for key in sorted(key for key in wanted if key.startswith(("AIRFLOW", "SEAICE_")) or key == "PATH"):
+        if key in os.environ and key.startswith(("AIRFLOW_CONN_", "SEAICE_AIRFLOW_", "SEAICE_ARCHIVE_")):
+            continue  # credentials, which the shell has already
         sys.stdout.write(f"export {key}={shlex.quote(wanted[key])}\n")
 
 

@@ -69,3 +69,10 @@ def test_programs_of_this_environment_are_found_where_it_is_not_active(
     assert os.environ["PATH"].split(":") == [str(Path(sys.executable).parent), "/usr/bin"]
     assert CliRunner().invoke(app, ["settings"]).exit_code == 0
     assert os.environ["PATH"].count(str(Path(sys.executable).parent)) == 1
+
+
+def test_env_prints_no_credentials_that_the_shell_has(home: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEAICE_ARCHIVE_PASSWORD", "s3cret-of-ours")
+    monkeypatch.setenv("AIRFLOW_CONN_SEAICE_ARCHIVE", "aws://key:s3cret-of-ours@/")
+    said = CliRunner().invoke(app, ["env"]).stdout
+    assert f"export AIRFLOW_HOME={home.home}/airflow\n" in said and "s3cret" not in said
