@@ -48,6 +48,8 @@ class Meter(Protocol):
 
     def before_request(self) -> None: ...
 
+    def hold(self, seconds: float) -> None: ...
+
     def received(self, n_bytes: int) -> None: ...
 
     def connection(self) -> AbstractContextManager[None]: ...
@@ -188,6 +190,8 @@ class Wire:
         words = f"{shown(url)} answers {status}" + (f" and asks to wait {wait:.0f} s" if wait else "")
         if wait is not None and wait > self.patience.patience_s:
             raise kind(words, again=datetime.now(UTC) + timedelta(seconds=wait))
+        if wait:
+            self.meter.hold(wait)
         raise Again(kind(words), wait or 0.0)
 
     def _wait(self, state: RetryCallState) -> float:

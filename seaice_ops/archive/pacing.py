@@ -48,10 +48,22 @@ def reserve(due: float, now: float, per_minute: int) -> tuple[float, float]:
 
     Requests may come at once up to a tenth of the limit, then evenly (the generic cell rate algorithm).
     """
-    burst = max(1, per_minute // 10)
-    interval = 60.0 / (per_minute - burst + 1)
+    burst, interval = _even(per_minute)
     start = max(due if due < now + STALE else now, now)
     return max(now, start - (burst - 1) * interval), start + interval
+
+
+def held(due: float, now: float, seconds: float, per_minute: int) -> float:
+    """`due` such that no request may be sent for `seconds` (at most half of `STALE`)."""
+    burst, interval = _even(per_minute)
+    until = now + min(seconds, STALE / 2) + (burst - 1) * interval
+    return max(due if due < now + STALE else now, until)
+
+
+def _even(per_minute: int) -> tuple[int, float]:
+    """(requests that may come at once, seconds between the others)."""
+    burst = max(1, per_minute // 10)
+    return burst, 60.0 / (per_minute - burst + 1)
 
 
 def counted(pending: Pending | None, n_bytes: int, requests: int, now: float) -> Pending:

@@ -182,6 +182,12 @@ class Meter:
         if start > now:
             time.sleep(start - now)
 
+    def hold(self, seconds: float) -> None:
+        """Let no worker of this home ask for so long: the service has told one of them to wait."""
+        limit = self._settings.archive.quota.requests_per_minute
+        with pacing.locked(self._path) as (file, pace):
+            pacing.keep(file, replace(pace, due=pacing.held(pace.due, time.time(), seconds, limit)))
+
     def received(self, n_bytes: int) -> None:
         """Count bytes that came; call it for each chunk, also of a transfer that then breaks off."""
         self._count(n_bytes, 0)

@@ -28,6 +28,9 @@ class Counting:
     def before_request(self) -> None:
         self.requests += 1
 
+    def hold(self, seconds: float) -> None:
+        self.held = seconds
+
     def received(self, n_bytes: int) -> None:
         self.bytes += n_bytes
 
@@ -82,6 +85,12 @@ def test_retry_after_is_waited_for_at_least() -> None:
     waits: list[float] = []
     wire_to([httpx.Response(503, headers={"Retry-After": "7"}), httpx.Response(200)], waits).request("GET", URL)
     assert 7 <= waits[0] <= 7.5
+
+
+def test_a_retry_after_holds_all_workers() -> None:
+    wire = wire_to([httpx.Response(503, headers={"Retry-After": "30"}), httpx.Response(200)])
+    wire.request("GET", URL)
+    assert wire.meter.held == 30
 
 
 @pytest.mark.parametrize(("status", "error"), [(429, QuotaExceeded), (503, ArchiveUnavailable)])

@@ -110,6 +110,17 @@ def test_a_reservation_from_before_the_clock_was_set_back_is_ignored() -> None:
     assert pacing.reserve(10_000.0, 100.0, 60)[0] == 100.0
 
 
+@given(st.integers(1, 3000), st.floats(0, 300), st.floats(0, 500))
+def test_while_held_nobody_may_ask_and_then_at_once(limit: int, seconds: float, before: float) -> None:
+    now = 1_000_000.0
+    due = pacing.held(now + before, now, seconds, limit)
+    start, _ = pacing.reserve(due, now, limit)
+    assert start >= now + seconds - 1e-6
+    if before == 0:
+        assert start <= now + seconds + 1e-6
+    assert pacing.reserve(pacing.held(0.0, now, 1e9, limit), now, limit)[0] <= now + pacing.STALE / 2 + 1e-6
+
+
 @pytest.fixture
 def service(settings: Settings) -> Settings:
     return with_quota(settings)
@@ -243,3 +254,10 @@ def test_workers_share_one_pace_and_one_count(settings: Settings) -> None:
     assert max(ended) - began > 30 / 19  # the 30 requests above the burst took their time
     found = quota.usage(service)
     assert found is not None and (found.bytes, found.requests) == (15_000, 150)
+
+
+def test_what_one_worker_is_told_holds_the_others(service: Settings) -> None:
+    quota.meter(service).hold(0.4)
+    began = time.monotonic()
+    quota.meter(service).before_request()
+    assert 0.35 < time.monotonic() - began < 5
