@@ -45,9 +45,9 @@ class _Entry(BaseModel):
     S3Path: str | None = None
     PublicationDate: str | None = None
     DeletionDate: str | None = None
-    DeletionCause: str | None = None
+    DeletionCause: str | int | None = None
     ContentDate: _Dates | None = None
-    Attributes: list[_Attribute] = Field(default_factory=list)
+    Attributes: list[_Attribute] | None = None
 
     def time(self, field: str) -> datetime:
         """The time in `field`; raises `ArchiveUnavailable` where it is none: paging would lose its way."""
@@ -58,7 +58,7 @@ class _Entry(BaseModel):
             raise ArchiveUnavailable(f"the OData catalogue gives {self.Name[:128]} no {field}: {error}") from None
 
     def attribute(self, name: str) -> str:
-        return next((str(a.Value) for a in self.Attributes if a.Name == name), "")
+        return next((str(a.Value) for a in self.Attributes or () if a.Name == name), "")
 
 
 class _Page(BaseModel):
@@ -91,7 +91,7 @@ def withdrawn(
         for each in _entries(wire, url, _TIMES["deleted"], _of_tiles(some), start, end):
             at, name = each.time("DeletionDate"), each.Name.removesuffix(".SAFE")
             if start <= at < end and _is_level_1c(name):
-                gone[name] = Withdrawn(name, each.DeletionCause or "no cause given", at)
+                gone[name] = Withdrawn(name, str(each.DeletionCause or "no cause given"), at)
     offered = set(_ids(wire, settings, sorted(gone)))
     return sorted((each for name, each in gone.items() if name not in offered), key=lambda each: (each.at, each.id))
 

@@ -33,7 +33,7 @@ TROUBLE = [
     ("token", faults.status(500), 2),
     ("token", faults.status(429, retry_after=0), 9),
     ("file", faults.cut(at=30_000), 4),
-    ("file", faults.corrupt, 1),
+    ("file", faults.corrupt, 2),
     ("file", faults.short(by=100), 1),
     ("file", faults.ignore_range, 3),
     ("file", faults.status(429), 2),

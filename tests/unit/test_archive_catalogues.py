@@ -330,7 +330,8 @@ def test_withdrawn_products_are_those_that_are_gone() -> None:
             "Id": f"old-{i}",
             "Name": f"{n}.SAFE",
             "DeletionDate": iso(START + timedelta(days=i)),
-            "DeletionCause": "Duplicated",
+            "DeletionCause": ("Duplicated", "Duplicated", 2)[i],
+            "Attributes": None,
         }
         for i, n in enumerate(names)
     ]
@@ -345,7 +346,7 @@ def test_withdrawn_products_are_those_that_are_gone() -> None:
         )
 
     found = odata.withdrawn(wire_for(answer), CdseSettings(), ["54PXA"], START, END)
-    assert [(w.id, w.cause) for w in found] == [(names[0], "Duplicated"), (names[2], "Duplicated")]
+    assert [(w.id, w.cause) for w in found] == [(names[0], "Duplicated"), (names[2], "2")]
 
 
 def test_addresses_of_files() -> None:
