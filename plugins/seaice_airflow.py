@@ -169,7 +169,7 @@ def lend_connection(settings: Settings) -> None:
     from seaice_ops.archive.credentials import variable
     from seaice_ops.archive.quota import LOCAL
 
-    if settings.archive.kind in LOCAL or variable(settings) in os.environ:
+    if settings.archive.kind in LOCAL or os.environ.get(variable(settings)):
         return
     try:
         connection = Connection.get(settings.archive.connection)

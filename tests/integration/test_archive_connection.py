@@ -64,6 +64,7 @@ def test_a_task_is_lent_the_connection_that_only_airflow_knows(plugin, settings,
         extra='{"s3_access_key": "AK", "s3_secret_key": "s/e+c="}',
     )
     monkeypatch.setattr(Connection, "get", classmethod(lambda cls, name: {"seaice_archive": known}[name]))
+    monkeypatch.setenv(VARIABLE, "")  # an empty variable is none
     plugin.lend_connection(settings)
     assert credentials(settings).account() == ("ice@example.org", "pa/ss?w&o#rd")
     assert credentials(settings).s3_keys() == ("AK", "s/e+c=")
