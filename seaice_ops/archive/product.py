@@ -173,7 +173,7 @@ def needed_files(product: str, files: Iterable[ProductFile]) -> tuple[ProductFil
 def check_path(product: str, path: str) -> None:
     """Raise `CorruptProduct` unless `path` is a plain relative path that stays below the product."""
     parts = PurePosixPath(path).parts
-    if not parts or path.startswith("/") or ".." in parts or "\\" in path or "\0" in path:
+    if not parts or path.startswith("/") or ".." in parts or "\\" in path or not path.isprintable():
         raise CorruptProduct(f"{product} names a file {path!r} outside itself; it was refused")
 
 

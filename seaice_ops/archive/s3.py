@@ -7,7 +7,7 @@ with botocore's Signature Version 4.
 from __future__ import annotations
 
 from collections.abc import Generator
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import httpx
 
@@ -34,8 +34,9 @@ class S3Auth(httpx.Auth):
 
 def s3_address(endpoint: str, href: str) -> str:
     """The HTTP address of ``s3://bucket/key`` at `endpoint`; raises `CorruptProduct` where `href` is no such thing."""
-    parts = urlsplit(href)
-    key = parts.path.lstrip("/")
-    if parts.scheme != "s3" or not parts.netloc or not key or ".." in key.split("/"):
+    scheme, _, rest = href.partition("://")  # by hand: # and ? are letters of a key
+    bucket, _, key = rest.partition("/")
+    key = key.lstrip("/")
+    if scheme != "s3" or not bucket or not key or ".." in key.split("/"):
         raise CorruptProduct(f"{href[:200]!r} is not an object's address such as s3://eodata/...; it was refused")
-    return f"{endpoint.rstrip('/')}/{quote(parts.netloc)}/{quote(key)}"
+    return f"{endpoint.rstrip('/')}/{quote(bucket)}/{quote(key)}"

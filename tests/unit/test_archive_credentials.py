@@ -264,6 +264,7 @@ def test_requests_carry_a_signature() -> None:
 
     url = s3_address("https://eodata.dataspace.copernicus.eu/", "s3://eodata/Sentinel-2/a b.SAFE/x.jp2")
     assert url == "https://eodata.dataspace.copernicus.eu/eodata/Sentinel-2/a%20b.SAFE/x.jp2"
+    assert s3_address("https://e.org", "s3://b/a#1?v=(2)%41") == "https://e.org/b/a%231%3Fv%3D%282%29%2541"
     wire_to([record]).request("GET", url, S3Auth(("AK", "SK"), "default", requester_pays=True))
     headers = sent[0].headers
     assert "Credential=AK/" in headers["authorization"] and "/default/s3/aws4_request" in headers["authorization"]

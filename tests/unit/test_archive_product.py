@@ -128,7 +128,18 @@ def test_two_granules_are_refused():
 
 
 @pytest.mark.parametrize(
-    "path", ["../escape.jp2", "/etc/passwd", "a/../../b", "GRANULE/../../x/MTD_TL.xml", "a\\..\\b", ""]
+    "path",
+    [
+        "../escape.jp2",
+        "/etc/passwd",
+        "a/../../b",
+        "GRANULE/../../x/MTD_TL.xml",
+        "a\\..\\b",
+        "",
+        "a\0b",
+        "a\ud800",
+        "a\nb",
+    ],
 )
 def test_names_that_lead_out_are_refused(path):
     with pytest.raises(CorruptProduct, match="outside itself"):
