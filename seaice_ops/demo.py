@@ -97,7 +97,7 @@ def main() -> int:
         finally:
             with _step("Airflow: ending every process"):
                 console.stop(settings)
-        return demo_report.show(settings, term, truth_expected=not arguments.archive)
+        return demo_report.show(settings, term, truth_expected=not arguments.archive, margin=arguments.margin)
     except SeaIceError as error:
         term.print(f"[red]demo failed[/]: {error}")
         return 1
@@ -283,6 +283,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--acquisitions", type=int, default=24, help="simulated acquisitions a tile")
     parser.add_argument("--advance", type=int, default=5, help="days advanced one by one at the season's end")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--margin",
+        type=float,
+        default=demo_report.MARGIN,
+        help="macro-F1 that maps may lose to their labels; a smaller season teaches a model less",
+    )
     return parser.parse_args()
 
 

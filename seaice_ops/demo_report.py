@@ -23,7 +23,7 @@ from seaice_ops.settings import Settings
 from seaice_ops.storage.rasters import read_raster
 from seaice_ops.storage.store import ObjectStore, open_store
 
-#: Macro-F1 on truth that maps may lose to the labels that their model learned from.
+#: Macro-F1 on truth that maps may lose to the labels that their model learned from, on a season of the demo's size.
 MARGIN = 0.05
 
 
@@ -41,7 +41,7 @@ class Agreement:
     labels: dict[str, Any]
 
 
-def show(settings: Settings, term: Console, *, truth_expected: bool) -> int:
+def show(settings: Settings, term: Console, *, truth_expected: bool, margin: float = MARGIN) -> int:
     """Print the tables and the verdict; 0 if everything that was promised is there and good enough."""
     store = open_store(settings)
     with begin(settings) as session:
@@ -57,7 +57,7 @@ def show(settings: Settings, term: Console, *, truth_expected: bool) -> int:
         term.print(_stages(session))
     problems = [f"{tile} has no map" for tile, rows in maps.items() if not rows]
     problems += [] if champion else ["there is no champion model"]
-    problems += [problem for tile, found in agreements.items() if found for problem in too_bad(tile, found)]
+    problems += [problem for tile, found in agreements.items() if found for problem in too_bad(tile, found, margin)]
     if truth_expected:
         problems += [f"{tile} could not be compared with truth" for tile, found in agreements.items() if not found]
     for problem in problems:
@@ -99,7 +99,7 @@ def most_frequent(truths: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
     return np.where(counts.max(0) > 0, np.where(tied, newest, best), NODATA).astype(np.uint8)
 
 
-def too_bad(tile: str, found: Agreement) -> list[str]:
+def too_bad(tile: str, found: Agreement, margin: float = MARGIN) -> list[str]:
     """Why a tile's newest map is not good enough, in words."""
     problems = []
     accuracy, majority = found.window["accuracy"], found.window["majority"]
@@ -107,9 +107,10 @@ def too_bad(tile: str, found: Agreement) -> list[str]:
         problems.append(
             f"{tile}: the map agrees with truth on {accuracy:.1%}, always saying the majority class on {majority:.1%}"
         )
-    if found.window["macro_f1"] < found.labels["macro_f1"] - MARGIN:
+    if found.window["macro_f1"] < found.labels["macro_f1"] - margin:
         problems.append(
-            f"{tile}: macro-F1 {found.window['macro_f1']:.3f}, its labels have {found.labels['macro_f1']:.3f}"
+            f"{tile}: macro-F1 {found.window['macro_f1']:.3f}, its labels have {found.labels['macro_f1']:.3f}; "
+            f"at most {margin} may be lost"
         )
     return problems
 

@@ -36,7 +36,8 @@ ROOT = Path(__file__).parents[2]
 CONFIG = Path(__file__).with_name("season.yaml")
 SEASON = simulate.SimulateRequest(size=256, acquisitions=8)
 DEMO = [sys.executable, "-m", "seaice_ops.demo", "--config", str(CONFIG), "--size", "256", "--acquisitions", "8"]
-DEMO += ["--advance", "2"]
+# A dozen scenes of 256 pixels teach a model how the loop turns, not much of ice.
+DEMO += ["--advance", "2", "--margin", "0.15"]
 
 
 def environment(home: Path) -> dict[str, str]:
