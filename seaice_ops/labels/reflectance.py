@@ -2,14 +2,15 @@
 
 Each pixel is compared with a physical model of ice, water, cloud, shadow and air under the scene's sun
 (`reflectance_model`). From the scene as a whole comes only its snow: what the brightest clear snow reflects in the
-blue, red and near infrared sets the scene's gains. Then a pixel's label depends on nothing but itself and, at edges,
-on the eight pixels around it, so that fields and leads of any width are alike.
+blue, red and near infrared sets the scene's gains. Then a pixel's label depends on nothing but itself and few pixels
+around it, more where brightness is even and fewer at edges, so that fields and leads of any width are alike.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -32,6 +33,12 @@ OPAQUE = 4.0
 
 #: The sun where a scene does not say: the middle of the polar season.
 USUAL_ZENITH = 66.0
+
+#: Edge of the window within which even brightness lets pixels agree on a class.
+_WIDE = 9
+
+#: How far the labels of an array's pixels reach.
+REACH = edges.REACH + 1 + _WIDE // 2
 
 _SAMPLE = 512  # rows and columns of the lattice that the scene's snow is looked for on
 _STRIP = 512
@@ -61,7 +68,7 @@ def from_strips(read: Reader, shape: tuple[int, ...], sun_zenith: float | None, 
         )
     for top in range(0, rows, strip):
         bottom = min(top + strip, rows)
-        first, last = max(0, top - edges.REACH), min(rows, bottom + edges.REACH)
+        first, last = max(0, top - REACH), min(rows, bottom + REACH)
         for plane, piece in zip(planes, _label(read(first, last), codes, cells, zenith), strict=True):
             plane[top:bottom] = piece[top - first : bottom - first]
     return Labels(*planes)
@@ -88,13 +95,17 @@ def references(sample: NDArray[np.int16], zenith: float) -> tuple[tuple[float, .
     snow = (red > 0.55) & (infrared > 0.85 * red) & (short < 0.28 * infrared)
     if _enough(snow):
         bright = snow & (red > 0.9 * np.percentile(red[snow], 90))
-        gain[:3] = np.clip(np.median(below[:3, bright], axis=1) / _SNOW, 0.8, 1.25)
+        gain[:3] = np.clip(np.median(below[:3, bright], axis=1) / _SNOW, 1 - _CALIBRATED, 1 + _CALIBRATED)
     return tuple(veil), tuple(gain)
 
 
 def _enough(found: NDArray[np.bool_]) -> bool:
     return bool(found.sum() >= max(50, found.size // 200))
 
+
+#: How far a band may be off (the mission's requirement on absolute radiometry). Snow that differs more does so by its
+#: slope, grain and the sun's height, which ice beside it does not share.
+_CALIBRATED = 0.05
 
 #: The model's water and brightest snow in B02, B04, B08.
 _SEA = np.array([0.026, 0.009, 0.005])
@@ -114,23 +125,48 @@ def _lattice(read: Reader, rows: int, columns: int) -> NDArray[np.int16]:
 def _label(
     bands: NDArray[np.int16], codes: NDArray[np.uint8], cells: NDArray[np.uint8], zenith: float
 ) -> tuple[NDArray[np.uint8], ...]:
-    """Class, confidence and reasons of a strip, right from `edges.REACH` pixels inside it."""
+    """Class, confidence and reasons of a strip, right from `REACH` pixels inside it."""
     index = cell_index(codes, bands)
-    found = cells.view(np.uint32).ravel()[index].view(np.uint8).reshape(*index.shape, 4)
-    classes, confidence, why, depth = (np.ascontiguousarray(found[..., i]) for i in range(4))
-    why[(bands == np.iinfo(np.int16).max).any(axis=0)] |= reasons.SATURATED
+    found = cv2.split(cells.view(np.uint32).ravel()[index].view(np.uint8).reshape(*index.shape, 4))
+    *shares, sky = (np.asarray(plane, np.uint8) for plane in found)
+    red, missing = bands[BANDS.index("B04")], (bands == NODATA).any(axis=0)
+    classes, confidence = _agreed(shares, red, missing)
+    why = sky & np.uint8(reasons.CLOUD | reasons.SHADOW)
+    classes[missing] = legend.NODATA
+    classes = edges.unmixed(classes, red)
+    edge = edges.on_edge(classes)
+    unsure = (confidence < HIDDEN) & (why > 0) & ~edge  # an edge that can be seen is not hidden
+    classes[(unsure | (sky >= OPAQUE * DEPTH_STEPS)) & (classes <= legend.THICK)] = legend.CLOUD
+    if zenith >= NO_SUN:
+        classes[~missing] = legend.LOW_SUN
     if zenith >= LOW_SUN:
         why |= reasons.LOW_SUN
-    if zenith >= NO_SUN:
-        classes[:] = legend.LOW_SUN
-    classes[(bands == NODATA).any(axis=0)] = legend.NODATA
-    classes = edges.unmixed(classes, bands[BANDS.index("B04")])
-    edge = edges.on_edge(classes)
-    unsure = (confidence < HIDDEN) & ((why & (reasons.CLOUD | reasons.SHADOW)) > 0)
-    unsure &= ~edge  # an edge that can be seen is not hidden, and its neighbours settle it
-    classes[(unsure | (depth > OPAQUE * DEPTH_STEPS)) & (classes <= legend.THICK)] = legend.CLOUD
+    why[(bands == np.iinfo(np.int16).max).any(axis=0)] |= reasons.SATURATED
     why[edge] |= reasons.MIXED_EDGE
     confidence[edge] = confidence[edge] // 4 * 3
     confidence[classes > legend.THICK] = NONE
-    why[classes == legend.NODATA] = 0
+    why[missing] = 0
     return classes, confidence, why
+
+
+def _agreed(
+    shares: list[NDArray[np.uint8]], red: NDArray[np.int16], missing: NDArray[np.bool_]
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """The class whose shares are largest in a pixel and its neighbours together, and its part of them all in %.
+
+    A pixel's own share is noisy where the table is thinly filled or the light is weak. Eight neighbours have a say
+    everywhere, and `_WIDE` x `_WIDE` pixels where brightness is so even that no edge can lie among them.
+    """
+    window = np.ones((_WIDE, _WIDE), np.uint8)
+    brightest = np.asarray(cv2.dilate(red, window))
+    even = np.asarray(cv2.subtract(brightest, cv2.erode(red, window))) <= brightest // 4  # saturates at no-data
+    for share in shares:
+        share[missing] = 0
+        near = cv2.blur(share, (3, 3))
+        share[:] = near
+        np.copyto(share, np.asarray(cv2.blur(near, (_WIDE, _WIDE)), np.uint8), where=even)
+    water, thin, thick = shares
+    ice = cv2.max(thin, thick)
+    classes = np.where(water >= ice, legend.WATER, np.where(thick > thin, legend.THICK, legend.THIN)).astype(np.uint8)
+    total = cv2.add(cv2.add(water, thin), thick)
+    return classes, np.asarray(cv2.divide(cv2.max(water, ice), total, scale=100), np.uint8)

@@ -28,8 +28,11 @@ SNOW = 0.9
 #: Snow-covered young ice counts as thin up to this share of full snow cover: legend.py's optical classes.
 SNOWED_IN = 0.8
 
+#: Nilas is hours old and wet with brine. All snow stays on young ice that is this much brighter than the darkest.
+SNOW_BEARING = 0.15
+
 #: Half width of a band's noise (triangular), reflectance: several times the specification, for compression too.
-NOISE = 0.004
+NOISE = 0.006
 
 #: Share of the draws whose pixel of 20 m at 1.6 um reaches into another surface.
 COARSE = 0.2
@@ -85,8 +88,9 @@ def _surface(kind: NDArray[np.int64], u: Floats) -> tuple[Floats, NDArray[np.uin
     """(4, n) surface reflectance and its class: kind 0 water, 1 young ice with or without snow, 2 thick ice. Some
     hold another surface too, up to half of it: edges, brash."""
     snow = snow_spectrum(u[0], SNOW * (0.92 + 0.12 * u[1]))
-    cover = np.maximum(0.0, (u[2] - 0.4) / 0.6)
-    young = ice_spectrum(0.06 * (0.5 / 0.06) ** u[3], u[4], u[5])
+    level = 0.06 * (0.5 / 0.06) ** u[3]
+    cover = np.maximum(0.0, (u[2] - 0.4) / 0.6) * np.minimum(1.0, (level - 0.06) / SNOW_BEARING)
+    young = ice_spectrum(level, u[4], u[5])
     old = ice_spectrum(0.5 + 0.25 * u[3], u[4], 0.7 * u[5])
     open_sea = water_spectrum(u[3], 0.03 * u[4] ** 3)
     whole = np.minimum(1.0, (1 - u[2]) / 0.22)

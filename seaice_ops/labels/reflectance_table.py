@@ -29,8 +29,9 @@ _FIRST = {"B04": 56, "B08": -38, "B02": -8}
 #: Optical depth of cloud and lost share of the direct beam from which on a pixel counts as under cloud or in shadow.
 _HAZY, _SHADED = 0.2, 0.15
 
-#: The table holds the optical depth in steps of 1 / DEPTH_STEPS.
-DEPTH_STEPS = 25
+#: The table holds the shares of the classes in steps of 1 / WHOLE; the reasons in the lowest two bits of a byte and the
+#: optical depth above them, so that the byte is at least as large as the optical depth in steps of 1 / DEPTH_STEPS.
+WHOLE, DEPTH_STEPS = 250, 32
 
 Floats = NDArray[np.float32]
 
@@ -42,11 +43,8 @@ def nearest_zenith(sun_zenith: float) -> int:
 
 @lru_cache(maxsize=4)
 def table(zenith: int) -> NDArray[np.uint8]:
-    """(cells, 4) u8 for a sun that many degrees from the zenith: class, confidence in %, reasons, mean
-    optical depth of cloud times DEPTH_STEPS.
-
-    Confidence is the class's share of the draws in and around the cell.
-    """
+    """(cells, 4) u8 for a sun that many degrees from the zenith: WHOLE times the share that water, thin and thick ice
+    have of the draws in and around the cell; reasons and the mean optical depth of cloud times DEPTH_STEPS in one."""
     draws = draw(_DRAWS, zenith)
     stored = np.clip(np.rint(draws.bands * SCALE), NODATA + 1, 32_767).astype(np.int16)
     return _cells(cell_index(band_codes(zenith), stored[:, None]).ravel(), draws)
@@ -95,18 +93,12 @@ _PLACES = _places()
 
 
 def _cells(index: NDArray[np.int32], draws: Draws) -> NDArray[np.uint8]:
-    shares = [_spread(_sums(index, draws.classes == code)) for code in CLASSES]
-    total = shares[0] + shares[1] + shares[2]
-    likely = np.stack(shares) / total
+    shares = np.stack([_spread(_sums(index, draws.classes == code)) for code in CLASSES])
+    total = shares.sum(axis=0)
     cloud, shade = (_spread(_sums(index, what)) / total for what in (draws.cloud, 1 - draws.sunlight))
     flags = np.where(cloud > _HAZY, reasons.CLOUD, 0) | np.where(shade > _SHADED, reasons.SHADOW, 0)
-    best = np.array(CLASSES, np.uint8)[likely.argmax(axis=0)]
-    confidence = np.floor(100 * likely.max(axis=0))
-    return (
-        np.stack([best, confidence, flags, np.minimum(255, DEPTH_STEPS * cloud)], axis=-1)
-        .astype(np.uint8)
-        .reshape(-1, 4)
-    )
+    depth = np.minimum(63, cloud * DEPTH_STEPS // 4).astype(np.uint8) * 4
+    return np.stack([*np.rint(WHOLE * shares / total), depth | flags], axis=-1).astype(np.uint8).reshape(-1, 4)
 
 
 def _sums(index: NDArray[np.int32], weights: NDArray[np.generic]) -> Floats:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import rasterio
 from numpy.typing import NDArray
 from rasterio.errors import RasterioError
 
@@ -38,6 +39,9 @@ from seaice_ops.storage.store import ObjectStore, open_store
 from seaice_ops.summary import Summary
 
 log = logging.getLogger(__name__)
+
+#: GDAL's block cache; by default it would take a twentieth of the machine's memory beside the labels.
+_CACHE_MB = 256
 
 
 @dataclass(frozen=True)
@@ -126,6 +130,13 @@ def label_raster(
     The bands: class (with the legend's colours where it is the only one), and of a method that knows them confidence
     and reasons. The shares are by slug, with no_data among them, and sum to 1.
     """
+    with rasterio.Env(GDAL_CACHEMAX=_CACHE_MB):
+        return _label_raster(settings, store, scene, method)
+
+
+def _label_raster(
+    settings: Settings, store: ObjectStore, scene: Scene, method: Method
+) -> tuple[bytes, dict[str, float]]:
     labels, grid = _labels(settings, store, scene, method)
     if settings.labels.mask:
         labels = labels.without(land(settings.labels.mask, grid, settings.home, scene.tile))
