@@ -31,7 +31,10 @@ def unmixed(classes: Codes, brightness: NDArray[np.int16]) -> Codes:
     between = step & (high - low == 1) & (classes <= THICK)
     across = step & (classes == THIN) & (lowest(classes, near) == WATER) & (highest(classes, near) == THICK)
     brighter = brightness > darkest + (brightest - darkest) // 2
-    return np.where(between | across, np.where(brighter, high, low), classes).astype(np.uint8)
+    changed, settled = between | across, classes.copy()
+    for side, chosen in ((high, changed & brighter), (low, changed & ~brighter)):
+        cv2.copyTo(side, chosen.view(np.uint8), settled)
+    return settled
 
 
 def brightness_step(darkest: cv2.typing.MatLike, brightest: cv2.typing.MatLike) -> NDArray[np.bool_]:
@@ -52,4 +55,4 @@ def lowest(classes: Codes, window: Codes) -> Codes:
 
 def highest(classes: Codes, window: Codes) -> Codes:
     """The greatest class within the window; codes above THICK have no say."""
-    return np.asarray(cv2.dilate(np.where(classes <= THICK, classes, np.uint8(0)), window), np.uint8)
+    return np.asarray(cv2.dilate(cv2.threshold(classes, THICK, 0, cv2.THRESH_TOZERO_INV)[1], window), np.uint8)

@@ -158,8 +158,8 @@ def _agreed(
     everywhere, and `_WIDE` x `_WIDE` pixels where brightness is so even that no edge can lie among them.
     """
     window = np.ones((_WIDE, _WIDE), np.uint8)
-    brightest = np.asarray(cv2.dilate(red, window))
-    even = np.asarray(cv2.subtract(brightest, cv2.erode(red, window))) <= brightest // 4  # saturates at no-data
+    brightest = np.asarray(cv2.dilate(red, window), np.int16)
+    even = np.asarray(cv2.subtract(brightest, cv2.erode(red, window))) <= brightest >> 2  # saturates at no-data
     for share in shares:
         share[missing] = 0
         near = cv2.blur(share, (3, 3))
@@ -167,6 +167,7 @@ def _agreed(
         np.copyto(share, np.asarray(cv2.blur(near, (_WIDE, _WIDE)), np.uint8), where=even)
     water, thin, thick = shares
     ice = cv2.max(thin, thick)
-    classes = np.where(water >= ice, legend.WATER, np.where(thick > thin, legend.THICK, legend.THIN)).astype(np.uint8)
+    icy = np.asarray(ice) > water
+    classes = icy.view(np.uint8) + (icy & (thick > thin)).view(np.uint8) + np.uint8(legend.WATER)
     total = cv2.add(cv2.add(water, thin), thick)
     return classes, np.asarray(cv2.divide(cv2.max(water, ice), total, scale=100), np.uint8)
