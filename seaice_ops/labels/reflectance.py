@@ -142,8 +142,8 @@ def _label(
     if zenith >= LOW_SUN:
         why |= reasons.LOW_SUN
     why[(bands == np.iinfo(np.int16).max).any(axis=0)] |= reasons.SATURATED
-    why[edge] |= reasons.MIXED_EDGE
-    confidence[edge] = confidence[edge] // 4 * 3
+    why |= edge * np.uint8(reasons.MIXED_EDGE)
+    cv2.copyTo(confidence // 4 * 3, edge.view(np.uint8), confidence)
     confidence[classes > legend.THICK] = NONE
     why[missing] = 0
     return classes, confidence, why
@@ -164,7 +164,7 @@ def _agreed(
         share[missing] = 0
         near = cv2.blur(share, (3, 3))
         share[:] = near
-        np.copyto(share, np.asarray(cv2.blur(near, (_WIDE, _WIDE)), np.uint8), where=even)
+        cv2.copyTo(cv2.blur(near, (_WIDE, _WIDE)), even.view(np.uint8), share)
     water, thin, thick = shares
     ice = cv2.max(thin, thick)
     icy = np.asarray(ice) > water
