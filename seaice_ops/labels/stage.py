@@ -149,14 +149,14 @@ def _label_raster(
     bands = {"class": labels.classes, "confidence": labels.confidence, "reasons": labels.reasons}
     known = {name: band for name, band in bands.items() if band is not None}
     colours = legend.COLOURS if len(known) == 1 else None  # a GeoTIFF of several bands takes no palette
-    stacked = np.stack(list(known.values()))
-    data = cog_bytes(stacked, grid, nodata=legend.NODATA, names=tuple(known), tags=tags, colours=colours)
+    data = cog_bytes(list(known.values()), grid, nodata=legend.NODATA, names=tuple(known), tags=tags, colours=colours)
     return data, class_shares(labels.classes)
 
 
 def class_shares(codes: NDArray[np.uint8]) -> dict[str, float]:
     """Share of all pixels by slug, for the three classes and every other code that occurs; they sum to 1."""
-    counts = np.bincount(codes.ravel(), minlength=256)
+    # By rows: counting takes eight bytes a pixel.
+    counts = np.sum([np.bincount(row, minlength=256) for row in codes], axis=0)
     return {
         slug: float(counts[code] / codes.size)
         for code, slug in legend.SLUGS.items()

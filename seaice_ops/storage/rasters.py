@@ -127,7 +127,7 @@ def _overviews(grid: Grid) -> list[int]:
 
 
 def cog_bytes(
-    bands: NDArray[Any],
+    bands: NDArray[Any] | Sequence[NDArray[Any]],
     grid: Grid,
     *,
     nodata: float | None,
@@ -136,21 +136,22 @@ def cog_bytes(
     colours: Mapping[int, tuple[int, int, int, int]] | None = None,
     resampling: str = "nearest",
 ) -> bytes:
-    """Encode `bands` (bands, rows, columns) as `cog_writer` does, in memory."""
+    """Encode `bands`, (rows, columns) each, as `cog_writer` does, in memory."""
     with tempfile.TemporaryDirectory(prefix="seaice-cog-") as folder:
         path = Path(folder) / "cog.tif"
         with cog_writer(
             path,
             grid,
-            count=bands.shape[0],
-            dtype=bands.dtype,
+            count=len(bands),
+            dtype=bands[0].dtype,
             nodata=nodata,
             names=names,
             tags=tags,
             colours=colours,
             resampling=resampling,
         ) as target:
-            target.write(bands)
+            for index, band in enumerate(bands, 1):
+                target.write(band, index)
         return path.read_bytes()
 
 
