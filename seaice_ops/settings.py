@@ -129,8 +129,8 @@ class ArchiveSettings(_Part):
     overlap_hours: float = Field(
         48.0,
         ge=0,
-        description="how far a scheduled search by publication time reaches "
-        "back before its interval, so that a missed day is caught up",
+        description="how far a scheduled search reaches back before the tile's watermark: what the archive shows that "
+        "much later than its own time of publication is still found",
     )
     quota: QuotaSettings = QuotaSettings()
     outage: OutageSettings = OutageSettings()
