@@ -40,7 +40,7 @@ _WIDE = 9
 #: How far the labels of an array's pixels reach.
 REACH = edges.REACH + 1 + _WIDE // 2
 
-_SAMPLE = 512  # rows and columns of the lattice that the scene's snow is looked for on
+_SAMPLE = 256  # rows and columns of the lattice that the scene's snow is looked for on
 _STRIP = 512
 
 #: (first row, row after the last) -> (4, rows, columns) int16 stored reflectance of BANDS.
