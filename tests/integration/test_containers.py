@@ -60,8 +60,16 @@ def env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def compose(env: dict[str, str]) -> dict[str, Any]:
-    """docker-compose.yaml as Compose sees it: variables replaced, anchors merged."""
-    return yaml.safe_load(interpolated((ROOT / "docker-compose.yaml").read_text(), env))
+    """docker-compose.yaml as Compose sees it: anchors merged, then variables replaced in every text."""
+
+    def replaced(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: replaced(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [replaced(item) for item in value]
+        return interpolated(value, env) if isinstance(value, str) else value
+
+    return replaced(yaml.safe_load((ROOT / "docker-compose.yaml").read_text()))
 
 
 @pytest.fixture(scope="module")
