@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -25,6 +26,9 @@ _PREFIX = re.compile(r"^\[(\d+)\]<(stdout|stderr)>:")
 
 #: Lines of each rank, and of horovodrun, that a failure quotes.
 _LAST_WORDS = 8
+
+#: Seconds that a rank may take to end when asked.
+_GRACE = 3.0
 
 _running: set[int] = set()
 
@@ -117,6 +121,18 @@ def _end(pid: int) -> None:
     for member in family:
         with suppress(psutil.NoSuchProcess):
             member.terminate()
-    for member in psutil.wait_procs(family, timeout=3)[1]:
+    deadline = time.monotonic() + _GRACE
+    while not all(map(_over, family)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    for member in family:
         with suppress(psutil.NoSuchProcess):
             member.kill()
+
+
+def _over(member: psutil.Process) -> bool:
+    """Whether a process has ended, without reaping it: its exit status is for whoever started it, and once taken by
+    another thread it would read 0 there, a success."""
+    try:
+        return bool(member.status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True

@@ -94,19 +94,20 @@ launch(Path({str(job.folder / "job.json")!r}), 2, {worker("slowly")!r})
     assert len(after) == 4 and after[:done] == before
 
 
-def test_ranks_can_be_ended_from_another_thread(tmp_path: Path) -> None:
-    job, before = write_job(tmp_path, chips=16, batch=1, epochs=50), started_since(set())
-    failed: list[TrainingFailed] = []
+@pytest.mark.parametrize("attempt", range(8))
+def test_ranks_ended_from_another_thread_are_never_taken_for_a_success(tmp_path: Path, attempt: int) -> None:
+    before, failed = started_since(set()), []
 
     def run() -> None:
         try:
-            launch(job.folder / "job.json", 1, worker("slowly"))
+            launch(tmp_path / "job.json", 1, (sys.executable, "-c", "import time; time.sleep(60)"))
         except TrainingFailed as error:
             failed.append(error)
 
     thread = threading.Thread(target=run)
     thread.start()
     until(lambda: launching._running, 30)
+    time.sleep(attempt / 50)
     end_ranks()
     thread.join(15)
     assert failed and started_since(before) == set()
