@@ -185,7 +185,7 @@ def test_the_lattice_does_not_depend_on_the_strips(monkeypatch):
         monkeypatch.setattr(module, "_STRIP", strip)
         taken.append(module._lattice(lambda top, bottom: bands[:, top:bottom], 1500, 1301))
     assert all(np.array_equal(taken[0], other) for other in taken)
-    assert taken[0].shape[1] == 750 * 651
+    assert taken[0].shape[1] == 300 * 261
 
 
 def test_turning_and_mirroring_a_scene_turns_and_mirrors_its_labels():

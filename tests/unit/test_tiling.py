@@ -9,7 +9,7 @@ from pathlib import Path
 import mgrs
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
 from pyproj import Transformer
@@ -55,6 +55,7 @@ def test_squares_have_the_names_that_the_military_grid_gives_them(point: tuple[f
     found = mgrs.MGRS().toMGRS(lat, lon, MGRSPrecision=0)
     zone, square = int(found[:-3]), found[-2:]
     x, y = Transformer.from_crs(4326, (32700 if lat < 0 else 32600) + zone, always_xy=True).transform(lon, lat)
+    assume(all(1 < offset % 100_000 < 99_999 for offset in (x, y)))  # on a border either side's name is right
     assert tiling.square_letters(zone, int(x // 100_000), int(y // 100_000)) == square
     tiles = [tile for tile in tiling.zone_tiles(zone, lat < 0) if tile.name[3:] == square]
     own = [t for t in tiles if 0 <= x - t.ulx <= tiling.TILE and 0 <= t.uly - y <= tiling.TILE]
