@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 
@@ -21,6 +22,10 @@ from seaice_ops.storage.store import open_store
 
 ROOT = Path(__file__).parent.parent
 TILE = "01CCV"
+
+# The same code passes or fails alike wherever it is tested; HYPOTHESIS_EXPLORE=1 looks for new examples.
+hypothesis.settings.register_profile("seaice", derandomize=not os.environ.get("HYPOTHESIS_EXPLORE"))
+hypothesis.settings.load_profile("seaice")
 
 
 @pytest.fixture(scope="session")
