@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from seaice_ops.archive.product import Product, ProductFile, needed_files, parse_name
+from seaice_ops.archive.product import Product, ProductFile, named, needed_files, parse_name
 from seaice_ops.errors import CorruptProduct
 
 #: As long as the ledger's column.
@@ -26,18 +26,7 @@ def entry(name: str, href: str, files: Iterable[ProductFile], published: datetim
         parsed = parse_name(name)
     except CorruptProduct as error:
         return unusable(name, "", href, published, str(error))
-    product = Product(
-        id=name.removesuffix(".SAFE"),
-        kind="product",
-        platform=parsed.platform,
-        tile=parsed.tile,
-        sensed_at=parsed.sensed_at,
-        relative_orbit=parsed.relative_orbit,
-        baseline=parsed.baseline,
-        generated_at=parsed.generated_at,
-        published_at=published or parsed.generated_at,
-        href=href,
-    )
+    product = named(parsed, name.removesuffix(".SAFE"), href, published)
     if len(href) > LONGEST_HREF or not href.isprintable():
         return replace(product, href="", problem=f"{name} lies at {href[:64]!r}..., which is no address")
     if parsed.level != "L1C":

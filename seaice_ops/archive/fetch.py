@@ -35,8 +35,7 @@ def run(settings: Settings, request: FetchRequest) -> Summary:
 
     Files that are there already and right are not copied again. A scene whose files are missing or not what was
     published fails with its reason, and the others go on; over a network only the third run in which that is so fails
-    it. Raises `ConfigError` for an unknown scene, and where the
-    inbox cannot be written.
+    it. Raises `ConfigError` for an unknown scene, and where the inbox cannot be written.
     """
     with recorded(settings, "fetch") as summary:
         archive = open_archive(settings)

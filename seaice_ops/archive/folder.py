@@ -20,7 +20,16 @@ from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from seaice_ops.archive.product import By, Product, ProductFile, Withdrawn, check_path, needed_files, parse_name
+from seaice_ops.archive.product import (
+    By,
+    Product,
+    ProductFile,
+    Withdrawn,
+    check_path,
+    named,
+    needed_files,
+    parse_name,
+)
 from seaice_ops.archive.transfer import receive
 from seaice_ops.errors import ConfigError, CorruptProduct, TransientError
 from seaice_ops.regions import TILE
@@ -184,18 +193,7 @@ class FolderArchive:
 def _named(path: Path, files: Iterable[ProductFile], published: datetime | None) -> Product:
     """The product in the .SAFE folder `path`; by default published when it was generated."""
     name = parse_name(path.name)
-    product = Product(
-        id=path.stem,
-        kind="product",
-        platform=name.platform,
-        tile=name.tile,
-        sensed_at=name.sensed_at,
-        relative_orbit=name.relative_orbit,
-        baseline=name.baseline,
-        generated_at=name.generated_at,
-        published_at=published or name.generated_at,
-        href=path.name,
-    )
+    product = named(name, path.stem, path.name, published)
     if name.level != "L1C":
         return replace(product, problem=f"{path} is a Level-{name.level[1:]} product; only Level-1C is ingested")
     try:

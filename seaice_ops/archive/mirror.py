@@ -19,7 +19,7 @@ from seaice_ops.archive.credentials import Credentials
 from seaice_ops.archive.entry import LONGEST_HREF, unusable
 from seaice_ops.archive.gather import gather
 from seaice_ops.archive.http import Wire, shown
-from seaice_ops.archive.product import By, Product, ProductFile, Withdrawn
+from seaice_ops.archive.product import By, Product, ProductFile, Withdrawn, named
 from seaice_ops.archive.s3 import S3Auth, s3_address
 from seaice_ops.archive.stac_search import Item, conditions, items, products, tile_codes
 from seaice_ops.archive.times import MARGIN, inside, iso, parse_time
@@ -175,21 +175,10 @@ def product(item: Item, stac: StacSettings) -> Product:
     href, tile = _self(item, stac), mirror_item.tile_of(item.get("properties") or {})
     try:
         parsed = mirror_item.name(item)
-        published = _published(item, stac) or parsed.generated_at
+        published = _published(item, stac)
     except CorruptProduct as error:
         return unusable(str(item["id"]), tile, href, None, str(error))
-    found = Product(
-        id=mirror_item.full_name(parsed),
-        kind="product",
-        platform=parsed.platform,
-        tile=parsed.tile,
-        sensed_at=parsed.sensed_at,
-        relative_orbit=parsed.relative_orbit,
-        baseline=parsed.baseline,
-        generated_at=parsed.generated_at,
-        published_at=published,
-        href=href,
-    )
+    found = named(parsed, mirror_item.full_name(parsed), href, published)
     try:
         files = [file for _, file, _ in _files(item, stac)]
         told = mirror_item.sidecar(item, stac.assets)

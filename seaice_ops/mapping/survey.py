@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -12,10 +13,12 @@ from seaice_ops.errors import ConfigError, ExpectedSkip
 from seaice_ops.imagery import RGB_BANDS
 from seaice_ops.ledger.operations import model_by_alias, newest_maps, ready_scenes
 from seaice_ops.ledger.session import begin
-from seaice_ops.ledger.tables import Model, Probabilities, Scene
+from seaice_ops.ledger.tables import Map, Model, Probabilities, Scene
 from seaice_ops.mapping.plan import Due, due_maps, one_grid
 from seaice_ops.settings import Settings
 from seaice_ops.storage.rasters import Grid
+
+_STANDS = "it holds acquisitions that the champion cannot see; this revision stands"
 
 
 @dataclass(frozen=True)
@@ -59,13 +62,23 @@ def survey(settings: Settings, tile: str) -> Survey:
         champion = model_by_alias(session, "champion")
         if champion is None:
             raise ExpectedSkip("no champion yet: maps follow when a first model is trained or imported and promoted")
-        able, unable = _with_bands(champion, ready_scenes(session, [tile]))
+        ready = ready_scenes(session, [tile])
+        able, unable = _with_bands(champion, ready)
         scenes, skipped = one_grid(able)
         issued = newest_maps(session, tile)
-        due = due_maps(scenes, issued, n, champion.id)
+        unseen = _unseen(issued, {scene.id for scene in ready}, unable)
+        due = [each for each in due_maps(scenes, issued, n, champion.id) if each.window_end not in unseen]
         encoded = _encoded(session, tile, champion.id)
     reissued = {item.window_end for item in due}
-    return Survey(tile, champion, scenes, due, encoded, unable | skipped, len(issued.keys() - reissued))
+    return Survey(
+        tile,
+        champion,
+        scenes,
+        due,
+        encoded,
+        unable | skipped | {issued[end].id: _STANDS for end in unseen},
+        len(issued.keys() - reissued),
+    )
 
 
 def tiles_due(settings: Settings) -> tuple[str, ...]:
@@ -84,6 +97,16 @@ def _with_bands(champion: Model, scenes: Iterable[Scene]) -> tuple[list[Scene], 
         else:
             able.append(scene)
     return able, unable
+
+
+def _unseen(issued: Mapping[datetime, Map], ready: Collection[str], unable: Collection[str]) -> set[datetime]:
+    """The window ends of maps that stand although the champion could not make them: all of their acquisitions are
+    ready still, and some of them lack a band that it sees. An earlier champion saw them; nothing is wrong with them."""
+    return {
+        end
+        for end, last in issued.items()
+        if set(last.scene_ids) <= set(ready) and not set(last.scene_ids).isdisjoint(unable)
+    }
 
 
 def _encoded(session: Session, tile: str, model_id: str) -> dict[str, Probabilities]:

@@ -105,7 +105,7 @@ def _cause(session: Session, last: Map) -> str:
 
 def _fate(scene: Scene) -> str:
     if scene.state is SceneState.READY:
-        return f"{scene.id} is not on its tile's grid"
+        return f"{scene.id} is not on its tile's grid, or lacks a band that the champion sees"
     if scene.state is SceneState.SUPERSEDED:
         return f"{scene.id} was superseded by {scene.superseded_by}, which is not ready"
     return f"{scene.id} {'was' if scene.state is SceneState.WITHDRAWN else 'is'} {scene.state}: {scene.reason}"

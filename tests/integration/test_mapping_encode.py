@@ -16,7 +16,7 @@ from sqlalchemy import select
 from seaice_ops.errors import ConfigError, ExpectedSkip
 from seaice_ops.imagery import BANDS, NODATA, RGB_BANDS, read_true_colour
 from seaice_ops.ledger.session import begin
-from seaice_ops.ledger.tables import Probabilities, Scene
+from seaice_ops.ledger.tables import Probabilities, Scene, SceneState
 from seaice_ops.mapping import encode, publish
 from seaice_ops.mapping.encode import EncodeRequest
 from seaice_ops.mapping.publish import MapRequest
@@ -123,6 +123,22 @@ def test_a_scene_without_the_champions_bands_is_in_no_window(three: Settings, ad
     assert "B08, B11" in summary.skipped[plain.id]
     assert publish.run(three, MapRequest()).done == {"maps": 2}
     assert {scene for row in all_maps(three) for scene in row.scene_ids} == {scene.id for scene in whole}
+
+
+def test_maps_of_acquisitions_that_a_new_champion_cannot_see_stand(three: Settings, add_scene: AddScene) -> None:
+    tiny_champion(three)
+    plain = [add_scene(reflectance()[:3], sensed_at=day(number), bands=RGB_BANDS) for number in range(2)]
+    encode.run(three, EncodeRequest())
+    assert publish.run(three, MapRequest()).done == {"maps": 2}
+    before = {row.id: row.scene_ids for row in all_maps(three)}
+    tiny_champion(three, seed=2, bands=BANDS)
+    assert encode.run(three, EncodeRequest()).done == {}
+    again = publish.run(three, MapRequest())
+    assert again.done == {} and before.keys() | {scene.id for scene in plain} == again.skipped.keys()
+    assert {row.id: row.scene_ids for row in all_maps(three)} == before
+    with begin(three) as session:
+        session.get_one(Scene, plain[0].id).state = SceneState.WITHDRAWN
+    assert publish.run(three, MapRequest()).done == {"withdrawals": 2}
 
 
 def test_no_champion_is_an_expected_skip(settings: Settings, add_scene: AddScene) -> None:
