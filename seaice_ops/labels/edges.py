@@ -25,21 +25,21 @@ def unmixed(classes: Codes, brightness: NDArray[np.int16]) -> Codes:
     `brightness` (rows, columns) int16. Codes above THICK (no class) have no say and keep theirs.
     """
     near, wide = np.ones((3, 3), np.uint8), np.ones((5, 5), np.uint8)
-    darkest, brightest = cv2.erode(brightness, wide), cv2.dilate(brightness, wide)
+    darkest, brightest = (np.asarray(way(brightness, wide), np.int16) for way in (cv2.erode, cv2.dilate))
     step = brightness_step(darkest, brightest)
     low, high = lowest(classes, wide), highest(classes, wide)
     between = step & (high - low == 1) & (classes <= THICK)
     across = step & (classes == THIN) & (lowest(classes, near) == WATER) & (highest(classes, near) == THICK)
-    brighter = brightness > darkest + (brightest - darkest) // 2
+    brighter = brightness > darkest + ((brightest - darkest) >> 1)
     changed, settled = between | across, classes.copy()
     for side, chosen in ((high, changed & brighter), (low, changed & ~brighter)):
         cv2.copyTo(side, chosen.view(np.uint8), settled)
     return settled
 
 
-def brightness_step(darkest: cv2.typing.MatLike, brightest: cv2.typing.MatLike) -> NDArray[np.bool_]:
-    """Where brightness changes by a third of the brighter side or more."""
-    return np.asarray(brightest - darkest > brightest // 3)
+def brightness_step(darkest: NDArray[np.int16], brightest: NDArray[np.int16]) -> NDArray[np.bool_]:
+    """Where brightness changes by five sixteenths of the brighter side or more."""
+    return np.asarray(brightest - darkest > (brightest >> 2) + (brightest >> 4))
 
 
 def on_edge(classes: Codes) -> NDArray[np.bool_]:

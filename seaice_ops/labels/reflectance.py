@@ -3,7 +3,8 @@
 Each pixel is compared with a physical model of ice, water, cloud, shadow and air under the scene's sun
 (`reflectance_model`). From the scene as a whole comes only its snow: what the brightest clear snow reflects in the
 blue, red and near infrared sets the scene's gains. Then a pixel's label depends on nothing but itself and few pixels
-around it, more where brightness is even and fewer at edges, so that fields and leads of any width are alike.
+around it, more where brightness is even and fewer at edges, so that fields and leads of any width are alike; in the
+end shapes decide what brightness cannot (`shapes`).
 """
 
 from __future__ import annotations
@@ -16,9 +17,20 @@ from numpy.typing import NDArray
 
 from seaice_ops import legend
 from seaice_ops.imagery import NODATA, SCALE
-from seaice_ops.labels import edges, optics, reasons
+from seaice_ops.labels import edges, optics, reasons, shapes
 from seaice_ops.labels.reflectance_model import BANDS, SNOW
-from seaice_ops.labels.reflectance_table import DEPTH_STEPS, SHAPE, band_codes, cell_index, nearest_zenith, table
+from seaice_ops.labels.reflectance_table import (
+    DEPTH_STEPS,
+    FULL,
+    MISSING,
+    SHAPE,
+    WHOLE,
+    band_codes,
+    cell_index,
+    coded,
+    nearest_zenith,
+    table,
+)
 from seaice_ops.labels.result import NONE, Labels
 
 #: Sun zenith in degrees from which on brightness says little (LOW_SUN) and nothing (210): at 80 degrees the direct
@@ -26,10 +38,13 @@ from seaice_ops.labels.result import NONE, Labels
 LOW_SUN, NO_SUN = 80.0, 85.0
 
 #: Confidence in % below which a pixel under cloud or in shadow is 205.
-HIDDEN = 53
+HIDDEN = 55
+
+#: Largest confidence in % of a label that a pixel's surroundings gave it.
+_BY_SHAPE = 50
 
 #: Optical depth from which on a cloud hides the surface, whatever the class.
-OPAQUE = 4.0
+OPAQUE = 4.25
 
 #: The sun where a scene does not say: the middle of the polar season.
 USUAL_ZENITH = 66.0
@@ -37,11 +52,18 @@ USUAL_ZENITH = 66.0
 #: Edge of the window within which even brightness lets pixels agree on a class.
 _WIDE = 9
 
-#: How far the labels of an array's pixels reach.
-REACH = edges.REACH + 1 + _WIDE // 2
+#: Reflectance of a surface half of which is water and half snow.
+_HALF = 0.42
+
+#: How far the labels of a block's pixels reach, before they are settled.
+REACH = max(_WIDE // 2 + 1 + edges.REACH, shapes.REACH)
+
+#: Notes on pixels, beside the reasons.
+_SHAPED, _DARK, _OPAQUE = 32, 64, 128
 
 _SAMPLE = 256  # rows and columns of the lattice that the scene's snow is looked for on
-_STRIP = 512
+_STRIP = 128
+_BLOCK = 1024  # columns that are labelled together: what fits into a processor's cache
 
 #: (first row, row after the last) -> (4, rows, columns) int16 stored reflectance of BANDS.
 Reader = Callable[[int, int], NDArray[np.int16]]
@@ -58,20 +80,26 @@ def from_strips(read: Reader, shape: tuple[int, ...], sun_zenith: float | None, 
     not depend on `strip`."""
     rows, columns = shape
     zenith = USUAL_ZENITH if sun_zenith is None else sun_zenith
-    planes = np.empty((3, rows, columns), np.uint8)
+    classes, confidence, notes = planes = np.empty((3, rows, columns), np.uint8)
     if zenith >= NO_SUN:
-        codes, cells = np.zeros((4, 65_536), np.uint8), np.zeros((int(np.prod(SHAPE)), 4), np.uint8)
+        codes, cells = band_codes(USUAL_ZENITH), np.zeros((int(np.prod(SHAPE)), 4), np.uint8)
     else:
         codes, cells = (
             band_codes(zenith, *references(_lattice(read, rows, columns), zenith)),
             table(nearest_zenith(zenith)),
         )
+    half = float(optics.at_satellite(np.array(_HALF), optics.air("B04", zenith))) * SCALE
     for top in range(0, rows, strip):
-        bottom = min(top + strip, rows)
-        first, last = max(0, top - REACH), min(rows, bottom + REACH)
-        for plane, piece in zip(planes, _label(read(first, last), codes, cells, zenith), strict=True):
-            plane[top:bottom] = piece[top - first : bottom - first]
-    return Labels(*planes)
+        bottom, first = min(top + strip, rows), max(0, top - REACH)
+        bands = read(first, min(rows, bottom + REACH))
+        for left in range(0, columns, _BLOCK):
+            right, start = min(left + _BLOCK, columns), max(0, left - REACH)
+            pieces = _looked_up(bands[:, :, start : right + REACH], codes, cells, half)
+            for plane, piece in zip(planes, pieces, strict=True):
+                plane[top:bottom, left:right] = piece[top - first :, left - start :][: bottom - top, : right - left]
+    _settle_brash(classes, notes)
+    _settle(classes, confidence, notes, zenith)
+    return Labels(classes, confidence, notes)
 
 
 def references(sample: NDArray[np.int16], zenith: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -122,31 +150,70 @@ def _lattice(read: Reader, rows: int, columns: int) -> NDArray[np.int16]:
     return np.concatenate(taken, axis=1)
 
 
-def _label(
-    bands: NDArray[np.int16], codes: NDArray[np.uint8], cells: NDArray[np.uint8], zenith: float
+def _looked_up(
+    bands: NDArray[np.int16], codes: NDArray[np.uint8], cells: NDArray[np.uint8], half: float
 ) -> tuple[NDArray[np.uint8], ...]:
-    """Class, confidence and reasons of a strip, right from `REACH` pixels inside it."""
-    index = cell_index(codes, bands)
-    found = cv2.split(cells.view(np.uint32).ravel()[index].view(np.uint8).reshape(*index.shape, 4))
-    *shares, sky = (np.asarray(plane, np.uint8) for plane in found)
-    red, missing = bands[BANDS.index("B04")], (bands == NODATA).any(axis=0)
+    """Class, confidence and notes of a block, right from `REACH` pixels inside it: what pixels and their neighbours
+    say, before anything is left out. The notes are reasons, and bits that `_settle` takes away again."""
+    planes = coded(codes, bands)
+    found = cells.view(np.uint32).ravel().take(cell_index(planes), mode="clip")
+    *shares, sky = (np.asarray(plane, np.uint8) for plane in cv2.split(found.view(np.uint8).reshape(*found.shape, 4)))
+    red = bands[BANDS.index("B04")]
+    missing = _extreme(cv2.min, planes) == MISSING
+    saturated = _extreme(cv2.max, planes) == FULL
     classes, confidence = _agreed(shares, red, missing)
-    why = sky & np.uint8(reasons.CLOUD | reasons.SHADOW)
-    classes[missing] = legend.NODATA
+    classes |= missing * np.uint8(legend.NODATA)
     classes = edges.unmixed(classes, red)
-    edge = edges.on_edge(classes)
-    unsure = (confidence < HIDDEN) & (why > 0) & ~edge  # an edge that can be seen is not hidden
-    classes[(unsure | (sky >= OPAQUE * DEPTH_STEPS)) & (classes <= legend.THICK)] = legend.CLOUD
-    if zenith >= NO_SUN:
-        classes[~missing] = legend.LOW_SUN
-    if zenith >= LOW_SUN:
-        why |= reasons.LOW_SUN
-    why[(bands == np.iinfo(np.int16).max).any(axis=0)] |= reasons.SATURATED
-    why |= edge * np.uint8(reasons.MIXED_EDGE)
-    cv2.copyTo(confidence // 4 * 3, edge.view(np.uint8), confidence)
-    confidence[classes > legend.THICK] = NONE
-    why[missing] = 0
-    return classes, confidence, why
+    leads = shapes.leads(classes, red)
+    classes -= leads & np.uint8(legend.THICK - legend.THIN)
+    notes = sky & np.uint8(reasons.CLOUD | reasons.SHADOW)
+    notes |= saturated * np.uint8(reasons.SATURATED)
+    notes |= leads & np.uint8(_SHAPED)
+    notes |= (red < np.int16(half)) * np.uint8(_DARK)
+    notes |= (sky >= np.uint8(OPAQUE * DEPTH_STEPS)) * np.uint8(_OPAQUE)
+    return classes, confidence, notes
+
+
+def _extreme(of: Callable[..., cv2.typing.MatLike], planes: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    one, two, three, four = planes
+    return np.asarray(of(of(one, two), of(three, four)), np.uint8)
+
+
+def _settle_brash(classes: NDArray[np.uint8], notes: NDArray[np.uint8]) -> None:
+    """Brash becomes what it holds more of, in place."""
+    wet = shapes.wet(classes)
+    for top in range(0, len(classes), _STRIP):
+        strip, noted = classes[top : top + _STRIP], notes[top : top + _STRIP]
+        brash = shapes.brash(strip, wet[top // shapes.BLOCK :])
+        dark = noted & brash & np.uint8(_DARK)
+        strip += brash & np.uint8(legend.THICK - legend.THIN)
+        strip -= (dark > 0) * np.uint8(legend.THICK - legend.WATER)
+        noted |= brash & np.uint8(_SHAPED)
+
+
+def _settle(classes: NDArray[np.uint8], confidence: NDArray[np.uint8], notes: NDArray[np.uint8], zenith: float) -> None:
+    """Leave out what cannot be known, and bring confidence and reasons into their final form, in place."""
+    above = classes[:1].copy()
+    for top in range(0, len(classes), _STRIP):
+        bottom = min(top + _STRIP, len(classes))
+        near = np.concatenate([above, classes[top : bottom + 1]])
+        above = classes[bottom - 1 : bottom].copy()
+        edge = edges.on_edge(near)[1 : 1 + bottom - top]
+        strip, sure, why = classes[top:bottom], confidence[top:bottom], notes[top:bottom]
+        missing = strip == legend.NODATA
+        veiled = (why & np.uint8(reasons.CLOUD | reasons.SHADOW)) > 0
+        hidden = (sure < HIDDEN) & veiled & ~edge  # an edge that can be seen is not hidden
+        hidden |= why >= _OPAQUE
+        strip[:] = cv2.max(strip, (hidden & (strip <= legend.THICK)) * np.uint8(legend.CLOUD))
+        if zenith >= NO_SUN:
+            strip[~missing] = legend.LOW_SUN
+        if zenith >= LOW_SUN:
+            why |= reasons.LOW_SUN
+        why |= edge * np.uint8(reasons.MIXED_EDGE)
+        cv2.copyTo((sure >> 2) * np.uint8(3), edge.view(np.uint8), sure)
+        cv2.copyTo(np.minimum(sure, _BY_SHAPE), why & np.uint8(_SHAPED), sure)
+        sure |= (strip > legend.THICK) * np.uint8(NONE)
+        why &= ~(missing * np.uint8(255)) & np.uint8(reasons.ALL)
 
 
 def _agreed(
@@ -160,14 +227,17 @@ def _agreed(
     window = np.ones((_WIDE, _WIDE), np.uint8)
     brightest = np.asarray(cv2.dilate(red, window), np.int16)
     even = np.asarray(cv2.subtract(brightest, cv2.erode(red, window))) <= brightest >> 2  # saturates at no-data
-    for share in shares:
-        share[missing] = 0
-        near = cv2.blur(share, (3, 3))
-        share[:] = near
-        cv2.copyTo(cv2.blur(near, (_WIDE, _WIDE)), even.view(np.uint8), share)
-    water, thin, thick = shares
+    seen = ~missing * np.uint8(255)
+    water, thin = (_shared(share & seen, even) for share in shares[:2])
+    whole = _shared(seen & np.uint8(WHOLE), even) if missing.any() else np.full_like(water, WHOLE)
+    thick = cv2.subtract(whole, cv2.add(water, thin))
     ice = cv2.max(thin, thick)
     icy = np.asarray(ice) > water
     classes = icy.view(np.uint8) + (icy & (thick > thin)).view(np.uint8) + np.uint8(legend.WATER)
-    total = cv2.add(cv2.add(water, thin), thick)
-    return classes, np.asarray(cv2.divide(cv2.max(water, ice), total, scale=100), np.uint8)
+    return classes, np.asarray(cv2.divide(cv2.min(cv2.max(water, ice), whole), whole, scale=100), np.uint8)
+
+
+def _shared(share: NDArray[np.uint8], even: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    near = cv2.blur(share, (3, 3))
+    cv2.copyTo(cv2.blur(near, (_WIDE, _WIDE)), even.view(np.uint8), near)
+    return np.asarray(near, np.uint8)

@@ -31,6 +31,12 @@ SNOWED_IN = 0.8
 #: Nilas is hours old and wet with brine. All snow stays on young ice that is this much brighter than the darkest.
 SNOW_BEARING = 0.15
 
+#: Ice without snow brightens, beside snow, when the sun sinks: what it lacks to full reflection falls as 1 + 2 mu, the
+#: more the more often light is scattered in it (Kokhanovsky & Zege 2004, Appl. Opt. 43). Refraction keeps the light
+#: within 50 degrees of the vertical inside smooth ice, so that this is given a part under a low sun only, growing from
+#: the first zenith distance to the second, to this share of level x (1 - level).
+SINKING, LOW_SUN_GAIN = (70.0, 82.0), 0.5
+
 #: Half width of a band's noise (triangular), reflectance: several times the specification, for compression too.
 NOISE = 0.006
 
@@ -68,7 +74,7 @@ def draw(count: int, sun_zenith: float) -> Draws:
     """`count` pixels, each class a third of them, under a sun `sun_zenith` degrees from the zenith."""
     u = _even(count)
     kind = np.arange(count) % 3
-    surfaces, classes = _surface(kind, u)
+    surfaces, classes = _surface(kind, u, sun_zenith)
     sky = np.searchsorted(np.cumsum(_SKIES)[:-1], u[8], side="right")
     depth = np.where(sky % 2 == 1, DEEPEST * u[9] ** 2, 0.03 * u[9])
     sunlight = np.where(sky >= 2, 0.03 + 0.97 * u[10], 1.0)
@@ -84,14 +90,14 @@ def draw(count: int, sun_zenith: float) -> Draws:
     return Draws(bands, classes, depth, sunlight)
 
 
-def _surface(kind: NDArray[np.int64], u: Floats) -> tuple[Floats, NDArray[np.uint8]]:
+def _surface(kind: NDArray[np.int64], u: Floats, sun_zenith: float) -> tuple[Floats, NDArray[np.uint8]]:
     """(4, n) surface reflectance and its class: kind 0 water, 1 young ice with or without snow, 2 thick ice. Some
     hold another surface too, up to half of it: edges, brash."""
     snow = snow_spectrum(u[0], SNOW * (0.92 + 0.12 * u[1]))
     level = 0.06 * (0.5 / 0.06) ** u[3]
     cover = np.maximum(0.0, (u[2] - 0.4) / 0.6) * np.minimum(1.0, (level - 0.06) / SNOW_BEARING)
-    young = ice_spectrum(level, u[4], u[5])
-    old = ice_spectrum(0.5 + 0.25 * u[3], u[4], 0.7 * u[5])
+    young = ice_spectrum(_under_sun(level, sun_zenith), u[4], u[5])
+    old = ice_spectrum(_under_sun(0.5 + 0.25 * u[3], sun_zenith), u[4], 0.7 * u[5])
     open_sea = water_spectrum(u[3], 0.03 * u[4] ** 3)
     whole = np.minimum(1.0, (1 - u[2]) / 0.22)
     thin = np.where(u[24] < PONDS, pond_spectrum(u[3], u[4]), young + cover * (snow - young))
@@ -104,6 +110,12 @@ def _surface(kind: NDArray[np.int64], u: Floats) -> tuple[Floats, NDArray[np.uin
     reads_thin = (kind == 1) & ((cover < SNOWED_IN) | (u[24] < PONDS))
     classes = np.select([kind == 0, reads_thin], [WATER, THIN], THICK)
     return surface, classes.astype(np.uint8)
+
+
+def _under_sun(level: Floats, zenith: float) -> Floats:
+    """Visible reflectance, beside snow's, of bare ice whose reflectance under a usual sun is `level`."""
+    low = np.clip((zenith - SINKING[0]) / (SINKING[1] - SINKING[0]), 0, 1)
+    return np.asarray(level + LOW_SUN_GAIN * low * level * (1 - level), np.float64)
 
 
 def water_spectrum(blue: Floats, foam: Floats) -> Floats:

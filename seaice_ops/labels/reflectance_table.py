@@ -7,6 +7,7 @@ a pixel up is the whole classification, so it costs the same whatever the physic
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import cv2
@@ -29,6 +30,9 @@ _FIRST = {"B04": 56, "B08": -38, "B02": -8}
 #: Optical depth of cloud and lost share of the direct beam from which on a pixel counts as under cloud or in shadow.
 _HAZY, _SHADED = 0.2, 0.15
 
+#: The codes of what was not observed and of what is at the end of the scale.
+MISSING, FULL = 0, 255
+
 #: The table holds the shares of the classes in steps of 1 / WHOLE; the reasons in the lowest two bits of a byte and the
 #: optical depth above them, so that the byte is at least as large as the optical depth in steps of 1 / DEPTH_STEPS.
 WHOLE, DEPTH_STEPS = 250, 32
@@ -47,14 +51,14 @@ def table(zenith: int) -> NDArray[np.uint8]:
     have of the draws in and around the cell; reasons and the mean optical depth of cloud times DEPTH_STEPS in one."""
     draws = draw(_DRAWS, zenith)
     stored = np.clip(np.rint(draws.bands * SCALE), NODATA + 1, 32_767).astype(np.int16)
-    return _cells(cell_index(band_codes(zenith), stored[:, None]).ravel(), draws)
+    return _cells(cell_index(coded(band_codes(zenith), stored[:, None])).ravel(), draws)
 
 
 def band_codes(
     sun_zenith: float, veil: tuple[float, ...] = (0.0,) * 4, gain: tuple[float, ...] = (1.0,) * 4
 ) -> NDArray[np.uint8]:
     """(4, 65536) u8: the code of every stored number (int16 taken as uint16) of each of BANDS, after the air and the
-    `veil` are taken away and what remains is divided by the `gain`."""
+    `veil` are taken away and what remains is divided by the `gain`. MISSING and FULL are no reflectance's code."""
     stored = np.arange(65_536, dtype=np.uint16).view(np.int16) / SCALE
     codes = []
     for band, dark, bright in zip(BANDS, veil, gain, strict=True):
@@ -62,14 +66,23 @@ def band_codes(
         surface = (optics.at_surface(np.maximum(stored, air.path - 0.1), air) - dark) / bright
         shift, least = (0.01, 0.004) if band == "B11" else (0.04, 0.01)
         codes.append(np.log(np.maximum(surface + shift, least) / least) / _STEP)
-    return np.clip(np.rint(codes), 0, 255).astype(np.uint8)
+    levels = np.clip(np.rint(codes), MISSING + 1, FULL - 1).astype(np.uint8)
+    levels[:, np.array(NODATA, np.int16).view(np.uint16)] = MISSING
+    levels[:, np.iinfo(np.int16).max] = FULL
+    return levels
 
 
-def cell_index(codes: NDArray[np.uint8], bands: NDArray[np.int16]) -> NDArray[np.int32]:
-    """(rows, columns) i32 cell of each pixel of `bands` (4, rows, columns), stored reflectance in BANDS order."""
-    blue, red, infrared, short = (
-        cv2.LUT(np.ascontiguousarray(band).view(np.uint16), levels) for band, levels in zip(bands, codes, strict=True)
-    )
+def coded(codes: NDArray[np.uint8], bands: NDArray[np.int16]) -> list[NDArray[np.uint8]]:
+    """(rows, columns) u8 code of each pixel of each band of `bands` (4, rows, columns), stored reflectance of BANDS."""
+    return [
+        np.asarray(cv2.LUT(np.ascontiguousarray(band).view(np.uint16), levels), np.uint8)
+        for band, levels in zip(bands, codes, strict=True)
+    ]
+
+
+def cell_index(planes: Sequence[NDArray[np.uint8]]) -> NDArray[np.int32]:
+    """(rows, columns) i32 cell of each pixel, from its codes in BANDS order."""
+    blue, red, infrared, short = planes
     index = np.asarray(cv2.LUT(red, _PLACES["B04"]), np.int32)
     for name, band in (("B08", infrared), ("B02", blue)):
         relative = cv2.addWeighted(band, 1, red, -1, -_FIRST[name])

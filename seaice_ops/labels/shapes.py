@@ -1,0 +1,71 @@
+"""What only the shape of things tells: leads that read thick pixel by pixel, brash that reads thin.
+
+Both rules go by what lies beside a pixel. Cloud and shadow, wider than a lead, dim both alike.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from seaice_ops.legend import THICK, THIN, WATER
+
+#: How far the leads of an array reach; edge of the blocks that brash is looked for in.
+REACH, BLOCK = 10, 4
+
+#: A dark line up to this many pixels wide between bright ice may be a lead.
+_LEAD = 10
+
+#: How bright a lead is at most, relative to the ice on both its sides. Snow's slopes differ by less: 0.77 is a slope of
+#: 13 degrees away from a sun 45 degrees high, of 5 degrees where it is 20 degrees high.
+_DARKER = 0.77
+
+#: Where brash is looked for: blocks around a pixel (9 x 9, 360 m), and the least share of water in them.
+_AROUND, _WET = 9, 0.1
+
+Codes = NDArray[np.uint8]
+
+
+def leads(classes: Codes, brightness: NDArray[np.int16]) -> Codes:
+    """255 where thick ice of `classes` (rows, columns) u8 is a narrow line much darker than the ice on both its sides,
+    by `brightness` (rows, columns) int16: a lead, refrozen and thin, however bright a veil makes it."""
+    window = np.ones((_LEAD + 1, _LEAD + 1), np.uint8)
+    beside = cv2.erode(cv2.dilate(brightness, window), window)
+    dark = brightness < np.asarray(cv2.addWeighted(beside, _DARKER, beside, 0, 0))
+    return _mask(dark & (classes == THICK))
+
+
+def wet(classes: Codes) -> Codes:
+    """255 for each BLOCK x BLOCK pixels of a whole scene's `classes` (rows, columns) u8 around which, within 180 m,
+    water is more than thin ice and no less than a tenth; 0 elsewhere."""
+    rows, columns = classes.shape
+    whole = cv2.copyMakeBorder(classes, 0, -rows % BLOCK, 0, -columns % BLOCK, cv2.BORDER_REPLICATE)
+    size = whole.shape[1] // BLOCK, whole.shape[0] // BLOCK
+    water, thin = (
+        np.asarray(
+            cv2.blur(cv2.resize(cv2.LUT(whole, _only(code)), size, interpolation=cv2.INTER_AREA), (_AROUND,) * 2)
+        )
+        for code in (WATER, THIN)
+    )
+    return _mask((water > thin) & (water > np.uint8(_WET * 255)))
+
+
+def brash(classes: Codes, wet: Codes) -> Codes:
+    """255 where `classes` (rows, columns) u8 are thin ice in a block that is `wet`; both begin at the same block.
+
+    Young ice covers the water that it grows on; grey pixels amid water are edges, fragments and slush: mixtures of
+    water and older ice finer than a pixel (WMO Sea-Ice Nomenclature: brash ice).
+    """
+    rows, columns = classes.shape
+    around = cv2.resize(wet[: -(-rows // BLOCK)], None, fx=BLOCK, fy=BLOCK, interpolation=cv2.INTER_NEAREST)
+    return np.asarray(around, np.uint8)[:rows, :columns] & _mask(classes == THIN)
+
+
+def _mask(where: NDArray[np.bool_]) -> Codes:
+    return np.asarray(np.multiply(where, 255, dtype=np.uint8), np.uint8)
+
+
+def _only(code: int) -> Codes:
+    """A table that makes 255 of `code` and 0 of all else."""
+    return _mask(np.arange(256) == code)

@@ -1,0 +1,101 @@
+"""Leads and brash: each rule against a slow loop over pixels, and on drawings of what it is for."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from seaice_ops.labels import shapes
+from seaice_ops.legend import CLASSES, THICK, THIN, WATER
+
+codes = arrays.arrays(np.uint8, (24, 28), elements=st.sampled_from([1, 1, 2, 3, 205, 255]))
+levels = arrays.arrays(np.int16, (24, 28), elements=st.integers(0, 9000))
+
+
+@given(codes, levels)
+@hypothesis_settings(max_examples=25, deadline=None)
+def test_leads_are_those_of_a_loop_over_pixels(classes: np.ndarray, brightness: np.ndarray):
+    around = 5
+    brightest = np.zeros_like(brightness)
+    for row, column in np.ndindex(classes.shape):
+        brightest[row, column] = brightness[_near(row, around), _near(column, around)].max()
+    expected = np.zeros(classes.shape, bool)
+    for row, column in np.ndindex(classes.shape):
+        beside = brightest[_near(row, around), _near(column, around)].min()
+        expected[row, column] = classes[row, column] == THICK and brightness[row, column] < round(0.77 * beside)
+    near_half = np.abs(0.77 * brightest - np.floor(0.77 * brightest) - 0.5) < 1e-6  # rounded either way
+    found = shapes.leads(classes, brightness)
+    assert set(np.unique(found)) <= {0, 255}
+    assert near_half.any() or np.array_equal(found > 0, expected)
+
+
+def _near(centre: int, around: int) -> slice:
+    return slice(max(0, centre - around), centre + around + 1)
+
+
+@pytest.mark.parametrize("width", [1, 3, 6, 10])
+def test_a_dark_line_is_a_lead_at_any_width_up_to_a_hundred_metres(width: int):
+    classes = np.full((60, 80), THICK, np.uint8)
+    brightness = np.full(classes.shape, 8000, np.int16)
+    brightness[:, 30 : 30 + width] = 6000  # snow under a veil would be 7000
+    found = shapes.leads(classes, brightness)
+    assert (found[:, 30 : 30 + width] == 255).all()
+    assert found.sum() == 255 * 60 * width
+
+
+def test_a_shadow_s_edge_and_a_slope_are_no_leads():
+    classes = np.full((60, 80), THICK, np.uint8)
+    shadow = np.full(classes.shape, 8000, np.int16)
+    shadow[:, 30:] = 4000
+    slope = np.full(classes.shape, 8000, np.int16)
+    slope[:, 30:33] = 6400
+    assert not shapes.leads(classes, shadow).any()
+    assert not shapes.leads(classes, slope).any()
+
+
+@given(codes)
+@hypothesis_settings(max_examples=25, deadline=None)
+def test_brash_is_thin_ice_that_is_rarer_than_water_within_four_blocks(classes: np.ndarray):
+    """The oracle counts in blocks of 4 x 4 and mirrors them at the border, as the averages do; rounding to whole shares
+    of 255 may turn near ties."""
+    shares = {}
+    for code in (WATER, THIN):
+        blocks = np.rint((classes == code).reshape(6, 4, 7, 4).mean(axis=(1, 3)) * 255)
+        wide = np.pad(blocks, 4, mode="reflect")
+        shares[code] = np.array(
+            [[wide[row : row + 9, column : column + 9].mean() for column in range(7)] for row in range(6)]
+        )
+    more = shares[WATER] - shares[THIN]
+    wet = shares[WATER] - 25
+    mask = _brash(classes)
+    for row, column in np.ndindex(classes.shape):
+        block, found = (row // 4, column // 4), mask[row, column]
+        if classes[row, column] != THIN or more[block] < -1 or wet[block] < -1:
+            assert found == 0
+        elif more[block] > 1 and wet[block] > 1:
+            assert found == 255
+
+
+def _brash(classes: np.ndarray) -> np.ndarray:
+    return shapes.brash(classes, shapes.wet(classes))
+
+
+def test_grey_pixels_amid_water_are_brash_and_a_field_of_young_ice_is_not():
+    rng = np.random.default_rng(0)
+    classes = np.full((120, 120), WATER, np.uint8)
+    classes[:, :60][rng.random((120, 60)) < 0.2] = THIN
+    classes[:, 60:] = THIN
+    found = _brash(classes) > 0
+    assert found[:, :40][classes[:, :40] == THIN].all()
+    assert not found[:, 80:].any()
+
+
+@given(arrays.arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.sampled_from(CLASSES)))
+@hypothesis_settings(max_examples=40, deadline=None)
+def test_the_smallest_pictures_have_shapes_too(classes: np.ndarray):
+    assert shapes.leads(classes, classes.astype(np.int16) * 2000).shape == classes.shape
+    assert not (_brash(classes) & ~np.uint8(255) * (classes == THIN)).any()
