@@ -10,15 +10,17 @@ end shapes decide what brightness cannot (`shapes`).
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from seaice_ops import legend
-from seaice_ops.imagery import NODATA, SCALE
+from seaice_ops.imagery import SCALE
 from seaice_ops.labels import edges, optics, reasons, shapes
-from seaice_ops.labels.reflectance_model import BANDS, SNOW
+from seaice_ops.labels.levels import Reader, lattice, references
+from seaice_ops.labels.reflectance_model import BANDS
 from seaice_ops.labels.reflectance_table import (
     DEPTH_STEPS,
     FULL,
@@ -61,12 +63,8 @@ REACH = max(_WIDE // 2 + 1 + edges.REACH, shapes.REACH)
 #: Notes on pixels, beside the reasons.
 _SHAPED, _DARK, _OPAQUE = 32, 64, 128
 
-_SAMPLE = 256  # rows and columns of the lattice that the scene's snow is looked for on
-_STRIP = 128
-_BLOCK = 1024  # columns that are labelled together: what fits into a processor's cache
-
-#: (first row, row after the last) -> (4, rows, columns) int16 stored reflectance of BANDS.
-Reader = Callable[[int, int], NDArray[np.int16]]
+_ROWS, _COLUMNS = 160, 1024  # that are labelled together: what fits into a processor's cache
+_STRIP = 3 * _ROWS  # rows that are read together
 
 
 def reflectance(bands: NDArray[np.int16], sun_zenith: float | None) -> Labels:
@@ -82,86 +80,39 @@ def from_strips(read: Reader, shape: tuple[int, ...], sun_zenith: float | None, 
     zenith = USUAL_ZENITH if sun_zenith is None else sun_zenith
     classes, confidence, notes = planes = np.empty((3, rows, columns), np.uint8)
     if zenith >= NO_SUN:
-        codes, cells = band_codes(USUAL_ZENITH), np.zeros((int(np.prod(SHAPE)), 4), np.uint8)
+        codes, cells = band_codes(USUAL_ZENITH), np.zeros((3, int(np.prod(SHAPE))), np.uint8)
     else:
         codes, cells = (
-            band_codes(zenith, *references(_lattice(read, rows, columns), zenith)),
+            band_codes(zenith, *references(lattice(read, rows, columns), zenith)),
             table(nearest_zenith(zenith)),
         )
     half = float(optics.at_satellite(np.array(_HALF), optics.air("B04", zenith))) * SCALE
-    for top in range(0, rows, strip):
-        bottom, first = min(top + strip, rows), max(0, top - REACH)
-        bands = read(first, min(rows, bottom + REACH))
-        for left in range(0, columns, _BLOCK):
-            right, start = min(left + _BLOCK, columns), max(0, left - REACH)
-            pieces = _looked_up(bands[:, :, start : right + REACH], codes, cells, half)
-            for plane, piece in zip(planes, pieces, strict=True):
-                plane[top:bottom, left:right] = piece[top - first :, left - start :][: bottom - top, : right - left]
+    for first in range(0, rows, strip):
+        last, start = min(first + strip, rows), max(0, first - REACH)
+        bands = read(start, min(rows, last + REACH))
+        red, coded_bands = bands[BANDS.index("B04")], coded(codes, bands)
+        for top, left in product(range(first, last, _ROWS), range(0, columns, _COLUMNS)):
+            bottom, right = min(top + _ROWS, last), min(left + _COLUMNS, columns)
+            above, before = max(0, top - REACH), max(0, left - REACH)
+            block = np.s_[above - start : bottom + REACH - start, before : right + REACH]
+            found = _looked_up(red[block], [plane[block] for plane in coded_bands], cells, half)
+            for plane, piece in zip(planes, found, strict=True):
+                plane[top:bottom, left:right] = piece[top - above :, left - before :][: bottom - top, : right - left]
     _settle_brash(classes, notes)
     _settle(classes, confidence, notes, zenith)
     return Labels(classes, confidence, notes)
 
 
-def references(sample: NDArray[np.int16], zenith: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """What the scene's own water and snow say of each of BANDS: path reflectance to take away beyond the model air's,
-    and what to divide by, so that both are as bright as the model's. `sample` (4, n) int16 stored reflectance.
-
-    Water is dark and blue, snow bright and flat from blue to near infrared and dark at 1.6 um, which cloud is not.
-    Where fewer than one pixel in 200 is, nothing is known and nothing changed.
-    """
-    seen = sample[:, (sample != NODATA).all(axis=0)] / SCALE
-    below = np.stack(
-        [optics.at_surface(values, optics.air(band, zenith)) for values, band in zip(seen, BANDS, strict=True)]
-    )
-    blue, red, infrared, short = below
-    water = (red < 0.1) & (infrared < 0.035) & (infrared < 0.85 * red) & (blue > 1.15 * red) & (short < 0.02)
-    veil, gain = np.zeros(4), np.ones(4)
-    if _enough(water):
-        dark = water & (infrared <= np.percentile(infrared[water], 50))
-        veil[:3] = np.clip(np.median(below[:3, dark], axis=1) - _SEA, -0.03, 0.08)
-        below = below - veil[:, None]
-    snow = (red > 0.55) & (infrared > 0.85 * red) & (short < 0.28 * infrared)
-    if _enough(snow):
-        bright = snow & (red > 0.9 * np.percentile(red[snow], 90))
-        gain[:3] = np.clip(np.median(below[:3, bright], axis=1) / _SNOW, 1 - _CALIBRATED, 1 + _CALIBRATED)
-    return tuple(veil), tuple(gain)
-
-
-def _enough(found: NDArray[np.bool_]) -> bool:
-    return bool(found.sum() >= max(50, found.size // 200))
-
-
-#: How far a band may be off (the mission's requirement on absolute radiometry). Snow that differs more does so by its
-#: slope, grain and the sun's height, which ice beside it does not share.
-_CALIBRATED = 0.05
-
-#: The model's water and brightest snow in B02, B04, B08.
-_SEA = np.array([0.026, 0.009, 0.005])
-_SNOW = np.array([0.97, 0.95, 0.92]) * SNOW
-
-
-def _lattice(read: Reader, rows: int, columns: int) -> NDArray[np.int16]:
-    """(4, n) int16: every k-th pixel of every k-th row, the same however the scene is read."""
-    step = max(1, min(rows, columns) // _SAMPLE)
-    taken = []
-    for top in range(0, rows, _STRIP):
-        bands = read(top, min(top + _STRIP, rows))
-        taken.append(bands[:, (-top) % step :: step, ::step].reshape(len(bands), -1))
-    return np.concatenate(taken, axis=1)
-
-
 def _looked_up(
-    bands: NDArray[np.int16], codes: NDArray[np.uint8], cells: NDArray[np.uint8], half: float
+    red: NDArray[np.int16], planes: list[NDArray[np.uint8]], cells: NDArray[np.uint8], half: float
 ) -> tuple[NDArray[np.uint8], ...]:
     """Class, confidence and notes of a block, right from `REACH` pixels inside it: what pixels and their neighbours
     say, before anything is left out. The notes are reasons, and bits that `_settle` takes away again."""
-    planes = coded(codes, bands)
-    found = cells.view(np.uint32).ravel().take(cell_index(planes), mode="clip")
-    *shares, sky = (np.asarray(plane, np.uint8) for plane in cv2.split(found.view(np.uint8).reshape(*found.shape, 4)))
-    red = bands[BANDS.index("B04")]
+    index = cell_index(planes)
+    water, thin, sky = (values.take(index, mode="clip") for values in cells)
     missing = _extreme(cv2.min, planes) == MISSING
     saturated = _extreme(cv2.max, planes) == FULL
-    classes, confidence = _agreed(shares, red, missing)
+    classes, confidence = _agreed(water, thin, red, missing)
     classes |= missing * np.uint8(legend.NODATA)
     classes = edges.unmixed(classes, red)
     leads = shapes.leads(classes, red)
@@ -182,8 +133,8 @@ def _extreme(of: Callable[..., cv2.typing.MatLike], planes: list[NDArray[np.uint
 def _settle_brash(classes: NDArray[np.uint8], notes: NDArray[np.uint8]) -> None:
     """Brash becomes what it holds more of, in place."""
     wet = shapes.wet(classes)
-    for top in range(0, len(classes), _STRIP):
-        strip, noted = classes[top : top + _STRIP], notes[top : top + _STRIP]
+    for top in range(0, len(classes), _ROWS):
+        strip, noted = classes[top : top + _ROWS], notes[top : top + _ROWS]
         brash = shapes.brash(strip, wet[top // shapes.BLOCK :])
         dark = noted & brash & np.uint8(_DARK)
         strip += brash & np.uint8(legend.THICK - legend.THIN)
@@ -194,8 +145,8 @@ def _settle_brash(classes: NDArray[np.uint8], notes: NDArray[np.uint8]) -> None:
 def _settle(classes: NDArray[np.uint8], confidence: NDArray[np.uint8], notes: NDArray[np.uint8], zenith: float) -> None:
     """Leave out what cannot be known, and bring confidence and reasons into their final form, in place."""
     above = classes[:1].copy()
-    for top in range(0, len(classes), _STRIP):
-        bottom = min(top + _STRIP, len(classes))
+    for top in range(0, len(classes), _ROWS):
+        bottom = min(top + _ROWS, len(classes))
         near = np.concatenate([above, classes[top : bottom + 1]])
         above = classes[bottom - 1 : bottom].copy()
         edge = edges.on_edge(near)[1 : 1 + bottom - top]
@@ -217,7 +168,7 @@ def _settle(classes: NDArray[np.uint8], confidence: NDArray[np.uint8], notes: ND
 
 
 def _agreed(
-    shares: list[NDArray[np.uint8]], red: NDArray[np.int16], missing: NDArray[np.bool_]
+    water: NDArray[np.uint8], thin: NDArray[np.uint8], red: NDArray[np.int16], missing: NDArray[np.bool_]
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """The class whose shares are largest in a pixel and its neighbours together, and its part of them all in %.
 
@@ -228,7 +179,7 @@ def _agreed(
     brightest = np.asarray(cv2.dilate(red, window), np.int16)
     even = np.asarray(cv2.subtract(brightest, cv2.erode(red, window))) <= brightest >> 2  # saturates at no-data
     seen = ~missing * np.uint8(255)
-    water, thin = (_shared(share & seen, even) for share in shares[:2])
+    water, thin = (_shared(share & seen, even) for share in (water, thin))
     whole = _shared(seen & np.uint8(WHOLE), even) if missing.any() else np.full_like(water, WHOLE)
     thick = cv2.subtract(whole, cv2.add(water, thin))
     ice = cv2.max(thin, thick)

@@ -47,8 +47,9 @@ def nearest_zenith(sun_zenith: float) -> int:
 
 @lru_cache(maxsize=4)
 def table(zenith: int) -> NDArray[np.uint8]:
-    """(cells, 4) u8 for a sun that many degrees from the zenith: WHOLE times the share that water, thin and thick ice
-    have of the draws in and around the cell; reasons and the mean optical depth of cloud times DEPTH_STEPS in one."""
+    """(3, cells) u8 for a sun that many degrees from the zenith: WHOLE times the share that water and thin ice have of
+    the draws in and around the cell, thick ice the rest; reasons and the mean optical depth of cloud times DEPTH_STEPS
+    in one."""
     draws = draw(_DRAWS, zenith)
     stored = np.clip(np.rint(draws.bands * SCALE), NODATA + 1, 32_767).astype(np.int16)
     return _cells(cell_index(coded(band_codes(zenith), stored[:, None])).ravel(), draws)
@@ -80,15 +81,15 @@ def coded(codes: NDArray[np.uint8], bands: NDArray[np.int16]) -> list[NDArray[np
     ]
 
 
-def cell_index(planes: Sequence[NDArray[np.uint8]]) -> NDArray[np.int32]:
-    """(rows, columns) i32 cell of each pixel, from its codes in BANDS order."""
+def cell_index(planes: Sequence[NDArray[np.uint8]]) -> NDArray[np.intp]:
+    """(rows, columns) cell of each pixel, from its codes in BANDS order."""
     blue, red, infrared, short = planes
     index = np.asarray(cv2.LUT(red, _PLACES["B04"]), np.int32)
     for name, band in (("B08", infrared), ("B02", blue)):
         relative = cv2.addWeighted(band, 1, red, -1, -_FIRST[name])
         index += np.asarray(cv2.LUT(relative, _PLACES[name]), np.int32)
     index += np.asarray(cv2.LUT(short, _PLACES["B11"]), np.int32)
-    return index
+    return index.astype(np.intp)
 
 
 def _places() -> dict[str, NDArray[np.int32]]:
@@ -105,16 +106,16 @@ def _places() -> dict[str, NDArray[np.int32]]:
 _PLACES = _places()
 
 
-def _cells(index: NDArray[np.int32], draws: Draws) -> NDArray[np.uint8]:
+def _cells(index: NDArray[np.intp], draws: Draws) -> NDArray[np.uint8]:
     shares = np.stack([_spread(_sums(index, draws.classes == code)) for code in CLASSES])
     total = shares.sum(axis=0)
     cloud, shade = (_spread(_sums(index, what)) / total for what in (draws.cloud, 1 - draws.sunlight))
     flags = np.where(cloud > _HAZY, reasons.CLOUD, 0) | np.where(shade > _SHADED, reasons.SHADOW, 0)
     depth = np.minimum(63, cloud * DEPTH_STEPS // 4).astype(np.uint8) * 4
-    return np.stack([*np.rint(WHOLE * shares / total), depth | flags], axis=-1).astype(np.uint8).reshape(-1, 4)
+    return np.stack([*np.rint(WHOLE * shares[:2] / total), depth | flags]).astype(np.uint8).reshape(3, -1)
 
 
-def _sums(index: NDArray[np.int32], weights: NDArray[np.generic]) -> Floats:
+def _sums(index: NDArray[np.intp], weights: NDArray[np.generic]) -> Floats:
     return np.bincount(index, weights, minlength=int(np.prod(SHAPE))).reshape(SHAPE).astype(np.float32)
 
 

@@ -21,8 +21,13 @@ _LEAD = 10
 #: 13 degrees away from a sun 45 degrees high, of 5 degrees where it is 20 degrees high.
 _DARKER = 0.77
 
-#: Where brash is looked for: blocks around a pixel (9 x 9, 360 m), and the least share of water in them.
-_AROUND, _WET = 9, 0.1
+#: Where brash is looked for: blocks around a pixel (9 x 9, 360 m), and by how much of them water is more than thin ice.
+_AROUND, _WET = 9, 0.05
+
+#: Water counts twice this, thin ice nothing, all else this.
+_NEITHER = 120
+_WATER_LESS_THIN = np.full(256, _NEITHER, np.uint8)
+_WATER_LESS_THIN[[WATER, THIN]] = 2 * _NEITHER, 0
 
 Codes = NDArray[np.uint8]
 
@@ -38,17 +43,12 @@ def leads(classes: Codes, brightness: NDArray[np.int16]) -> Codes:
 
 def wet(classes: Codes) -> Codes:
     """255 for each BLOCK x BLOCK pixels of a whole scene's `classes` (rows, columns) u8 around which, within 180 m,
-    water is more than thin ice and no less than a tenth; 0 elsewhere."""
+    there is more water than thin ice, by a twentieth of all at least; 0 elsewhere."""
     rows, columns = classes.shape
     whole = cv2.copyMakeBorder(classes, 0, -rows % BLOCK, 0, -columns % BLOCK, cv2.BORDER_REPLICATE)
     size = whole.shape[1] // BLOCK, whole.shape[0] // BLOCK
-    water, thin = (
-        np.asarray(
-            cv2.blur(cv2.resize(cv2.LUT(whole, _only(code)), size, interpolation=cv2.INTER_AREA), (_AROUND,) * 2)
-        )
-        for code in (WATER, THIN)
-    )
-    return _mask((water > thin) & (water > np.uint8(_WET * 255)))
+    excess = cv2.blur(cv2.resize(cv2.LUT(whole, _WATER_LESS_THIN), size, interpolation=cv2.INTER_AREA), (_AROUND,) * 2)
+    return _mask(np.asarray(excess) > np.uint8(_NEITHER * (1 + _WET)))
 
 
 def brash(classes: Codes, wet: Codes) -> Codes:
@@ -64,8 +64,3 @@ def brash(classes: Codes, wet: Codes) -> Codes:
 
 def _mask(where: NDArray[np.bool_]) -> Codes:
     return np.asarray(np.multiply(where, 255, dtype=np.uint8), np.uint8)
-
-
-def _only(code: int) -> Codes:
-    """A table that makes 255 of `code` and 0 of all else."""
-    return _mask(np.arange(256) == code)

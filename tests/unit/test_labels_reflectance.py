@@ -14,8 +14,9 @@ from hypothesis.extra import numpy as arrays
 
 from seaice_ops import legend
 from seaice_ops.imagery import NODATA
-from seaice_ops.labels import edges, optics, reasons
-from seaice_ops.labels.reflectance import LOW_SUN, NO_SUN, from_strips, references, reflectance
+from seaice_ops.labels import edges, levels, optics, reasons
+from seaice_ops.labels.levels import references
+from seaice_ops.labels.reflectance import LOW_SUN, NO_SUN, from_strips, reflectance
 from seaice_ops.labels.reflectance_table import SHAPE, band_codes, cell_index, coded
 from seaice_ops.labels.result import NONE
 
@@ -177,13 +178,11 @@ def test_strips_of_any_height_give_the_same_labels():
 
 
 def test_the_lattice_does_not_depend_on_the_strips(monkeypatch):
-    from seaice_ops.labels import reflectance as module
-
     bands = np.random.default_rng(1).integers(0, 9000, (4, 1500, 1301)).astype(np.int16)
     taken = []
     for strip in (1, 33, 512, 4000):
-        monkeypatch.setattr(module, "_STRIP", strip)
-        taken.append(module._lattice(lambda top, bottom: bands[:, top:bottom], 1500, 1301))
+        monkeypatch.setattr(levels, "_ROWS", strip)
+        taken.append(levels.lattice(lambda top, bottom: bands[:, top:bottom], 1500, 1301))
     assert all(np.array_equal(taken[0], other) for other in taken)
     assert taken[0].shape[1] == 300 * 261
 
