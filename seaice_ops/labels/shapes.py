@@ -29,6 +29,8 @@ _NEITHER = 120
 _WATER_LESS_THIN = np.full(256, _NEITHER, np.uint8)
 _WATER_LESS_THIN[[WATER, THIN]] = 2 * _NEITHER, 0
 
+_ROWS = 64 * BLOCK  # counted at a time
+
 Codes = NDArray[np.uint8]
 
 
@@ -44,11 +46,16 @@ def leads(classes: Codes, brightness: NDArray[np.int16]) -> Codes:
 def wet(classes: Codes) -> Codes:
     """255 for each BLOCK x BLOCK pixels of a whole scene's `classes` (rows, columns) u8 around which, within 180 m,
     there is more water than thin ice, by a twentieth of all at least; 0 elsewhere."""
+    shares = np.concatenate([_excess(classes[top : top + _ROWS]) for top in range(0, len(classes), _ROWS)])
+    return _mask(np.asarray(cv2.blur(shares, (_AROUND, _AROUND))) > np.uint8(_NEITHER * (1 + _WET)))
+
+
+def _excess(classes: Codes) -> Codes:
+    """Mean of `_WATER_LESS_THIN` of each BLOCK x BLOCK pixels."""
     rows, columns = classes.shape
     whole = cv2.copyMakeBorder(classes, 0, -rows % BLOCK, 0, -columns % BLOCK, cv2.BORDER_REPLICATE)
     size = whole.shape[1] // BLOCK, whole.shape[0] // BLOCK
-    excess = cv2.blur(cv2.resize(cv2.LUT(whole, _WATER_LESS_THIN), size, interpolation=cv2.INTER_AREA), (_AROUND,) * 2)
-    return _mask(np.asarray(excess) > np.uint8(_NEITHER * (1 + _WET)))
+    return np.asarray(cv2.resize(cv2.LUT(whole, _WATER_LESS_THIN), size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def brash(classes: Codes, wet: Codes) -> Codes:
