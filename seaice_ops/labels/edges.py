@@ -1,8 +1,8 @@
 """Pixels on the edge of two classes: which of the two they hold more of, by brightness alone.
 
-A pixel that is part water and part snow has the brightness of thin ice. Where brightness changes by a third or more
-within two pixels, a pixel in between belongs to the class of the darkest or of the brightest neighbour, whichever it
-is nearer to: linear mixing of two surfaces, and half of each is the limit.
+A pixel that is part water and part snow has the brightness of thin ice. Where brightness changes by five sixteenths
+or more within two pixels, a pixel in between belongs to the class of the darkest or of the brightest neighbour,
+whichever it is nearer to: linear mixing of two surfaces, and half of each is the limit.
 """
 
 from __future__ import annotations

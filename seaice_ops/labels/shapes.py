@@ -18,7 +18,7 @@ REACH, BLOCK = 10, 4
 _LEAD = 10
 
 #: How bright a lead is at most, relative to the ice on both its sides. Snow's slopes differ by less: 0.77 is a slope of
-#: 13 degrees away from a sun 45 degrees high, of 5 degrees where it is 20 degrees high.
+#: 12 degrees away from a sun 45 degrees high, of 5 degrees where it is 20 degrees high.
 _DARKER = 0.77
 
 #: Where brash is looked for: blocks around a pixel (9 x 9, 360 m), and by how much of them water is more than thin ice.
