@@ -1,8 +1,8 @@
 """Labels from calibrated reflectance: class, confidence and reasons of every pixel (docs/labels.md).
 
 Each pixel is compared with a physical model of ice, water, cloud, shadow and air under the scene's sun
-(`reflectance_model`). From the scene as a whole comes only its snow: what the brightest clear snow reflects in the
-blue, red and near infrared sets the scene's gains. Then a pixel's label depends on nothing but itself and few pixels
+(`reflectance_model`). From the scene as a whole come its haze, by its darkest water, and its gains, by its brightest
+snow (`levels`). Then a pixel's label depends on nothing but itself and few pixels
 around it, more where brightness is even and fewer at edges, so that fields and leads of any width are alike; in the
 end shapes decide what brightness cannot (`shapes`).
 """
