@@ -107,7 +107,9 @@ def make_scenes(home: Path, count: int) -> None:
         store.put(f"scenes/{number}.tif", data)
 
 
-def scenes_of(count: int) -> list[Scene]:
+def scenes_of(count: int, size: int = SIZE) -> list[Scene]:
+    if size == WHOLE_TILE:
+        return [ready(number, size, "scenes/tile.tif") for number in range(count)]
     return [ready(number, SIZE, f"scenes/{number % DISTINCT}.tif") for number in range(count)]
 
 
@@ -150,17 +152,17 @@ def tile(home: Path, method: str) -> dict[str, float]:
     return {"seconds": seconds, "peak_gib": int(peak.split()[1]) / 2**20}
 
 
-def processes(home: Path, method: str, count: int, workers: int) -> dict[str, float]:
+def processes(home: Path, method: str, count: int, workers: int, size: int = SIZE) -> dict[str, float]:
     """Seconds that `workers` plain processes take to read, label and write `count` scenes, without their start."""
     with multiprocessing.get_context("spawn").Pool(workers) as pool:
         warm = [(home, one, method) for one in scenes_of(2 * workers)]
         pool.starmap(label_one, warm, chunksize=1)
         start = time.perf_counter()
-        busy = pool.starmap(label_one, [(home, one, method) for one in scenes_of(count)], chunksize=1)
+        busy = pool.starmap(label_one, [(home, one, method) for one in scenes_of(count, size)], chunksize=1)
         return {"seconds": time.perf_counter() - start, "processor_seconds": sum(busy)}
 
 
-def spark(home: Path, method: str, count: int, master: str, cores: int) -> dict[str, float]:
+def spark(home: Path, method: str, count: int, master: str, cores: int, size: int = SIZE) -> dict[str, float]:
     """The same by Spark: seconds of the job alone, and of the whole application from its submission on."""
     sys.path.insert(0, str(HERE.parent / "tests"))
     from spark_cluster import BIN, environment
@@ -172,23 +174,23 @@ def spark(home: Path, method: str, count: int, master: str, cores: int) -> dict[
     for name, value in conf.items():
         command += ["--conf", f"{name}={value}"]
     start = time.perf_counter()
-    given = [HERE / "labels_spark_app.py", home, method, str(count), str(cores)]
+    given = [HERE / "labels_spark_app.py", home, method, str(count), str(cores), str(size)]
     done = subprocess.run([*command, *given], env=environment(), capture_output=True, text=True, timeout=280, cwd=home)
     if done.returncode:
         raise SystemExit(done.stderr[-3000:])
     return {"whole_seconds": time.perf_counter() - start, **json.loads(done.stdout.splitlines()[-1])}
 
 
-def spark_runs(home: Path, method: str, count: int) -> dict[str, dict[str, float]]:
-    """Spark in one process with one and two threads, and a standalone cluster with one and two executors."""
+def spark_runs(home: Path, method: str, count: int, size: int = SIZE) -> dict[str, dict[str, float]]:
+    """Plain processes, Spark in one process, and a standalone cluster, each with one worker and with two."""
     sys.path.insert(0, str(HERE.parent / "tests"))
     from spark_cluster import standalone
 
-    runs = {f"local[{cores}]": spark(home, method, count, f"local[{cores}]", cores) for cores in (1, 2)}
+    names = {1: "one", 2: "two"}
+    runs = {f"{names[n]} plain": processes(home, method, count, n, size) for n in names}
+    runs |= {f"local[{n}]": spark(home, method, count, f"local[{n}]", n, size) for n in names}
     with tempfile.TemporaryDirectory() as folder, standalone(Path(folder)) as (url, _):
-        for cores, name in ((1, "one executor"), (2, "two executors")):
-            runs[name] = spark(home, method, count, url, cores)
-    return runs
+        return runs | {f"{names[n]} executor" + "s" * (n - 1): spark(home, method, count, url, n, size) for n in names}
 
 
 ALL_METHODS: Sequence[str] = METHODS

@@ -13,7 +13,7 @@ from pyspark import SparkContext
 from seaice_ops.labels.spark import label_on
 
 if __name__ == "__main__":
-    home, method, count, cores = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+    home, method, (count, cores, size) = Path(sys.argv[1]), sys.argv[2], map(int, sys.argv[3:])
     with SparkContext(appName="seaice-labels-benchmark") as context:
         context.setLogLevel("ERROR")
         until = time.monotonic() + 60
@@ -22,7 +22,7 @@ if __name__ == "__main__":
             time.sleep(0.1)  # an executor registers a little later
         list(label_on(context, settings_of(home), method, scenes_of(4 * cores)))  # Python workers start, code arrives
         start = time.perf_counter()
-        outcomes = list(label_on(context, settings_of(home), method, scenes_of(count)))
+        outcomes = list(label_on(context, settings_of(home), method, scenes_of(count, size)))
         seconds = time.perf_counter() - start
     workers = {outcome.worker for outcome in outcomes}
     assert all(outcome.labels for outcome in outcomes), outcomes[0].reason

@@ -19,13 +19,15 @@ REACH = 3
 Codes = NDArray[np.uint8]
 
 
-def unmixed(classes: Codes, brightness: NDArray[np.int16]) -> Codes:
+def unmixed(classes: Codes, brightness: Codes) -> Codes:
     """`classes` (rows, columns) u8 with the pixels between two surfaces given to the nearer one.
 
-    `brightness` (rows, columns) int16. Codes above THICK (no class) have no say and keep theirs.
+    `brightness` (rows, columns) u8. Codes above THICK (no class) have no say and keep theirs.
     """
     near, wide = np.ones((3, 3), np.uint8), np.ones((5, 5), np.uint8)
-    darkest, brightest = (np.asarray(way(brightness, wide), np.int16) for way in (cv2.erode, cv2.dilate))
+    unknown = cv2.threshold(classes, THICK, 255, cv2.THRESH_BINARY)[1]
+    darkest = np.asarray(cv2.erode(cv2.max(brightness, unknown), wide), np.uint8)
+    brightest = np.asarray(cv2.dilate(cv2.subtract(brightness, unknown), wide), np.uint8)
     step = brightness_step(darkest, brightest)
     low, high = lowest(classes, wide), highest(classes, wide)
     between = step & (high - low == 1) & (classes <= THICK)
@@ -37,7 +39,7 @@ def unmixed(classes: Codes, brightness: NDArray[np.int16]) -> Codes:
     return settled
 
 
-def brightness_step(darkest: NDArray[np.int16], brightest: NDArray[np.int16]) -> NDArray[np.bool_]:
+def brightness_step(darkest: Codes, brightest: Codes) -> NDArray[np.bool_]:
     """Where brightness changes by five sixteenths of the brighter side or more."""
     return np.asarray(brightest - darkest > (brightest >> 2) + (brightest >> 4))
 

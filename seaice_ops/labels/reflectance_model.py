@@ -56,6 +56,8 @@ DEEPEST = 8.0
 _SKIES = (0.45, 0.32, 0.20, 0.03)
 _DIMENSIONS = 28
 
+_TOGETHER = 1 << 13  # draws that are made together: what fits into a processor's cache
+
 Floats = NDArray[np.float64]
 
 
@@ -72,8 +74,14 @@ class Draws:
 
 def draw(count: int, sun_zenith: float) -> Draws:
     """`count` pixels, each class a third of them, under a sun `sun_zenith` degrees from the zenith."""
-    u = _even(count)
-    kind = np.arange(count) % 3
+    parts = [_drawn(first, min(first + _TOGETHER, count), sun_zenith) for first in range(0, count, _TOGETHER)]
+    planes = zip(*(vars(part).values() for part in parts), strict=True)
+    return Draws(*(np.concatenate(pieces, axis=-1) for pieces in planes))
+
+
+def _drawn(first: int, last: int, sun_zenith: float) -> Draws:
+    count, u = last - first, _even(first, last)
+    kind = np.arange(first, last) % 3
     surfaces, classes = _surface(kind, u, sun_zenith)
     sky = np.searchsorted(np.cumsum(_SKIES)[:-1], u[8], side="right")
     depth = np.where(sky % 2 == 1, DEEPEST * u[9] ** 2, 0.03 * u[9])
@@ -145,10 +153,10 @@ def snow_spectrum(fine: Floats, level: Floats) -> Floats:
     return level * np.stack([np.ones_like(fine), 0.97 + 0.02 * fine, 0.90 + 0.09 * fine, 0.02 + 0.20 * fine])
 
 
-def _even(count: int) -> Floats:
-    """(28, n) numbers in [0, 1) that fill the cube evenly (additive recurrence, Roberts 2018)."""
+def _even(first: int, last: int) -> Floats:
+    """(28, n) numbers in [0, 1), some of a sequence that fills the cube evenly (additive recurrence, Roberts 2018)."""
     root = 2.0
     for _ in range(64):
         root = (1 + root) ** (1 / (_DIMENSIONS + 1))
     steps = root ** -np.arange(1, _DIMENSIONS + 1, dtype=np.float64)
-    return np.asarray((0.5 + steps[:, None] * np.arange(1, count + 1)) % 1.0)
+    return np.asarray((0.5 + steps[:, None] * np.arange(first + 1, last + 1)) % 1.0)

@@ -51,7 +51,7 @@ def reflectance_rgb(rgb: NDArray[np.uint8], valid: NDArray[np.bool_]) -> Labels:
     bluer[v >= _BLUE_WATER * snow] = 255
     classes[np.asarray(cv2.subtract(blue, red)) >= bluer] = legend.WATER
     classes |= not_valid(valid)
-    classes = edges.unmixed(classes, v.astype(np.int16))
+    classes = edges.unmixed(classes, v)
     return Labels(classes, *_doubts(classes, v, limits, snow))
 
 

@@ -30,6 +30,9 @@ _FIRST = {"B04": 56, "B08": -38, "B02": -8}
 #: Optical depth of cloud and lost share of the direct beam from which on a pixel counts as under cloud or in shadow.
 _HAZY, _SHADED = 0.2, 0.15
 
+#: Stored number below which all is alike: more than the air's light below nothing.
+_DARKEST = -1000
+
 #: The codes of what was not observed and of what is at the end of the scale.
 MISSING, FULL = 0, 255
 
@@ -60,14 +63,17 @@ def band_codes(
 ) -> NDArray[np.uint8]:
     """(4, 65536) u8: the code of every stored number (int16 taken as uint16) of each of BANDS, after the air and the
     `veil` are taken away and what remains is divided by the `gain`. MISSING and FULL are no reflectance's code."""
-    stored = np.arange(65_536, dtype=np.uint16).view(np.int16) / SCALE
+    stored = np.arange(_DARKEST, 32_768) / SCALE
     codes = []
     for band, dark, bright in zip(BANDS, veil, gain, strict=True):
         air = optics.air(band, sun_zenith)
         surface = (optics.at_surface(np.maximum(stored, air.path - 0.1), air) - dark) / bright
         shift, least = (0.01, 0.004) if band == "B11" else (0.04, 0.01)
         codes.append(np.log(np.maximum(surface + shift, least) / least) / _STEP)
-    levels = np.clip(np.rint(codes), MISSING + 1, FULL - 1).astype(np.uint8)
+    levels = np.empty((len(BANDS), 65_536), np.uint8)
+    known = np.clip(np.rint(codes), MISSING + 1, FULL - 1).astype(np.uint8)
+    levels[:, :32_768], levels[:, _DARKEST:] = known[:, -_DARKEST:], known[:, :-_DARKEST]
+    levels[:, 32_768:_DARKEST] = known[:, :1]
     levels[:, np.array(NODATA, np.int16).view(np.uint16)] = MISSING
     levels[:, np.iinfo(np.int16).max] = FULL
     return levels

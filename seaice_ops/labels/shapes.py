@@ -34,9 +34,9 @@ _ROWS = 64 * BLOCK  # counted at a time
 Codes = NDArray[np.uint8]
 
 
-def leads(classes: Codes, brightness: NDArray[np.int16]) -> Codes:
+def leads(classes: Codes, brightness: Codes) -> Codes:
     """255 where thick ice of `classes` (rows, columns) u8 is a narrow line much darker than the ice on both its sides,
-    by `brightness` (rows, columns) int16: a lead, refrozen and thin, however bright a veil makes it."""
+    by `brightness` (rows, columns) u8: a lead, refrozen and thin, however bright a veil makes it."""
     window = np.ones((_LEAD + 1, _LEAD + 1), np.uint8)
     beside = cv2.erode(cv2.dilate(brightness, window), window)
     dark = brightness < np.asarray(cv2.addWeighted(beside, _DARKER, beside, 0, 0))

@@ -1,0 +1,83 @@
+"""What pixels and their neighbours say, block by block: class, confidence and notes, before anything is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+from cv2.typing import MatLike
+from numpy.typing import NDArray
+
+from seaice_ops import legend
+from seaice_ops.labels import edges, reasons, shapes
+from seaice_ops.labels.reflectance_table import DEPTH_STEPS, FULL, MISSING, WHOLE, cell_index
+
+#: Optical depth from which on a cloud hides the surface, whatever the class.
+OPAQUE = 4.25
+
+#: Edge of the window within which even brightness lets pixels agree on a class.
+_WIDE = 9
+
+#: How far the labels of a block's pixels reach.
+REACH = max(_WIDE // 2 + 1 + edges.REACH, shapes.REACH)
+
+#: Notes on pixels, beside the reasons: a shape gave the class; darker than half water, half snow; under OPAQUE cloud.
+SHAPED, DARK, HIDING = 32, 64, 128
+
+Bytes = NDArray[np.uint8]
+
+
+def labelled(bright: Bytes, codes: list[Bytes], cells: Bytes, half: float) -> tuple[Bytes, Bytes, Bytes]:
+    """Class, confidence in % and notes of a block's pixels, right from `REACH` pixels inside it.
+
+    `bright` (rows, columns) is brightness in any linear scale, 0 where not observed, and `half` in it that of half
+    water, half snow; `codes` are those of each band and `cells` the table (`reflectance_table`). The notes are reasons
+    (CLOUD, SHADOW, SATURATED), SHAPED, DARK and HIDING.
+    """
+    index = cell_index(codes)
+    water, thin, sky = (values.take(index, mode="clip") for values in cells)
+    missing = _extreme(cv2.min, codes) == MISSING
+    classes, confidence = _agreed(water, thin, bright, missing)
+    classes |= missing * np.uint8(legend.NODATA)
+    classes = edges.unmixed(classes, bright)
+    leads = shapes.leads(classes, bright)
+    classes -= leads & np.uint8(legend.THICK - legend.THIN)
+    notes = sky & np.uint8(reasons.CLOUD | reasons.SHADOW)
+    notes |= (_extreme(cv2.max, codes) == FULL) * np.uint8(reasons.SATURATED)
+    notes |= leads & np.uint8(SHAPED)
+    notes |= (bright < np.uint8(half)) * np.uint8(DARK)
+    notes |= (sky >= np.uint8(OPAQUE * DEPTH_STEPS)) * np.uint8(HIDING)
+    return classes, confidence, notes
+
+
+def _extreme(of: Callable[..., MatLike], codes: list[Bytes]) -> Bytes:
+    one, two, three, four = codes
+    return np.asarray(of(of(one, two), of(three, four)), np.uint8)
+
+
+def _agreed(water: Bytes, thin: Bytes, bright: Bytes, missing: NDArray[np.bool_]) -> tuple[Bytes, Bytes]:
+    """The class whose shares are largest in a pixel and its neighbours together, and its part of them all in %.
+
+    A pixel's own share is noisy where the table is thinly filled or the light is weak. Eight neighbours have a say
+    everywhere, and `_WIDE` x `_WIDE` pixels where brightness is so even that no edge can lie among them.
+    """
+    window = np.ones((_WIDE, _WIDE), np.uint8)
+    brightest = np.asarray(cv2.dilate(bright, window), np.uint8)
+    even = np.asarray(cv2.subtract(brightest, cv2.erode(bright, window))) <= brightest >> 2
+    whole: MatLike = np.full_like(water, WHOLE)
+    if missing.any():
+        seen = ~missing * np.uint8(255)
+        water, thin, whole = water & seen, thin & seen, _shared(seen & np.uint8(WHOLE), even)
+    water, thin = _shared(water, even), _shared(thin, even)
+    thick = cv2.subtract(whole, cv2.add(water, thin))
+    ice = cv2.max(thin, thick)
+    icy = np.asarray(ice) > water
+    classes = icy.view(np.uint8) + (icy & (thick > thin)).view(np.uint8) + np.uint8(legend.WATER)
+    return classes, np.asarray(cv2.divide(cv2.min(cv2.max(water, ice), whole), whole, scale=100), np.uint8)
+
+
+def _shared(share: Bytes, even: NDArray[np.bool_]) -> Bytes:
+    near = cv2.blur(share, (3, 3))
+    cv2.copyTo(cv2.blur(near, (_WIDE, _WIDE)), even.view(np.uint8), near)
+    return np.asarray(near, np.uint8)
