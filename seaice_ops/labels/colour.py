@@ -54,6 +54,17 @@ def brightness(planes: Sequence[MatLike]) -> MatLike:
     return cv2.max(cv2.max(red, green, red), blue, red)
 
 
+def counted(rgb: NDArray[np.uint8], valid: NDArray[np.bool_], least: float = 0) -> NDArray[np.int64]:
+    """(4, 256) how often each value occurs in red, green, blue and V where `valid` and V is no less than `least`."""
+    counts = np.zeros((4, 256), np.int64)
+    for rows in strips(valid.shape):
+        planes = cv2.split(np.ascontiguousarray(rgb[rows]))
+        v = cv2.max(cv2.max(planes[0], planes[1]), planes[2])
+        where = valid[rows] & (np.asarray(v) >= least)
+        counts += [np.bincount(np.asarray(plane)[where], minlength=256) for plane in (*planes, v)]
+    return counts
+
+
 def not_valid(valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """255 where not `valid`, else 0: what is or-ed onto labels to take out the pixels that were not observed."""
     return valid.view(np.uint8) - np.uint8(1)  # 0 - 1 wraps to 255

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from published import segment
 
-from seaice_ops.labels.colour import colour
+from seaice_ops.labels.colour import colour, counted
 from seaice_ops.labels.iqrah2024 import iqrah2024
 
 pictures = arrays(np.uint8, st.tuples(st.integers(1, 40), st.integers(1, 40), st.just(3)))
@@ -70,3 +70,13 @@ def test_reproduces_the_authors_labels_of_the_real_ross_sea_scene(outside_data: 
     assert judged.mean() > 0.75
     assert (colour(rgb, everywhere(rgb)) == codes)[judged].mean() >= 0.999
     assert (iqrah2024(rgb, everywhere(rgb), dilate=7, median=155) == codes)[judged].mean() < 0.95
+
+
+def test_levels_are_counted_where_valid_and_bright_enough():
+    rng = np.random.default_rng(1)
+    rgb, valid = rng.integers(0, 256, (300, 2000, 3), dtype=np.uint8), rng.random((300, 2000)) > 0.3
+    v = rgb.max(axis=2)
+    where = valid & (v >= 200)
+    expected = [np.bincount(plane[where], minlength=256) for plane in (*np.moveaxis(rgb, 2, 0), v)]
+    assert np.array_equal(counted(rgb, valid, 200), expected)
+    assert counted(rgb, valid)[3].sum() == valid.sum()

@@ -17,7 +17,7 @@ from seaice_ops import legend
 from seaice_ops.imagery import RGB_BANDS
 from seaice_ops.labels.image import read_picture
 from seaice_ops.labels.methods import label_pixels
-from seaice_ops.labels.reflectance_rgb import levels, reflectance_rgb
+from seaice_ops.labels.reflectance_rgb import look_of, reflectance_rgb
 from seaice_ops.labels.result import NONE
 from seaice_ops.labels.stage import label_raster
 from seaice_ops.settings import LabelSettings
@@ -77,8 +77,23 @@ def test_no_data_is_never_a_class(rgb: np.ndarray, seed: int):
     assert np.array_equal(labels.confidence == NONE, labels.classes > THICK)
     assert np.array_equal(label_pixels(rgb, valid, 54.0, "reflectance", LabelSettings()), labels.classes)
     hidden = rgb.copy()
-    hidden[~valid] = 77  # what is written where nothing was observed is nobody's business, but for edges' brightness
-    assert levels(hidden.max(axis=2)[valid]) == levels(rgb.max(axis=2)[valid])
+    hidden[~valid] = 77  # what is written where nothing was observed is nobody's business
+    assert look_of(hidden, valid) == look_of(rgb, valid)
+    assert np.array_equal(reflectance_rgb(hidden, valid).classes, labels.classes)
+
+
+@given(st.integers(1, 200), st.integers(0, 2**32 - 1))
+@hypothesis_settings(max_examples=25, deadline=None)
+def test_labels_do_not_depend_on_what_is_labelled_together(pixels: int, seed: int):
+    rng = np.random.default_rng(seed)
+    rgb = cv2.resize(rng.integers(0, 256, (9, 7, 3), dtype=np.uint8), (21, 36), interpolation=cv2.INTER_LINEAR)
+    valid = rng.random(rgb.shape[:2]) > 0.1
+    whole = reflectance_rgb(rgb, valid)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("seaice_ops.labels.reflectance_rgb._PIXELS", pixels)
+        cut = reflectance_rgb(rgb, valid)
+    for one, other in ((whole.classes, cut.classes), (whole.confidence, cut.confidence), (whole.reasons, cut.reasons)):
+        assert np.array_equal(one, other)
 
 
 @pytest.mark.parametrize("stretch", [0.6, 0.8, 1.0])
