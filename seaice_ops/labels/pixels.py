@@ -11,10 +11,8 @@ from numpy.typing import NDArray
 
 from seaice_ops import legend
 from seaice_ops.labels import edges, reasons, shapes
-from seaice_ops.labels.reflectance_table import DEPTH_STEPS, FULL, MISSING, WHOLE, cell_index
-
-#: Optical depth from which on a cloud hides the surface, whatever the class.
-OPAQUE = 4.25
+from seaice_ops.labels.reflectance_model import BANDS
+from seaice_ops.labels.reflectance_table import FULL, MISSING, WHOLE, cell_index
 
 #: Edge of the window within which even brightness lets pixels agree on a class.
 _WIDE = 9
@@ -22,18 +20,20 @@ _WIDE = 9
 #: How far the labels of a block's pixels reach.
 REACH = max(_WIDE // 2 + 1 + edges.REACH, shapes.REACH)
 
-#: Notes on pixels, beside the reasons: a shape gave the class; darker than half water, half snow; under OPAQUE cloud.
+#: Notes on pixels, beside the reasons: a shape gave the class; darker than half water, half snow; under a cloud that
+#: hides all.
 SHAPED, DARK, HIDING = 32, 64, 128
 
 Bytes = NDArray[np.uint8]
 
 
-def labelled(bright: Bytes, codes: list[Bytes], cells: Bytes, half: float) -> tuple[Bytes, Bytes, Bytes]:
+def labelled(bright: Bytes, codes: list[Bytes], cells: Bytes, half: float, opaque: int) -> tuple[Bytes, Bytes, Bytes]:
     """Class, confidence in % and notes of a block's pixels, right from `REACH` pixels inside it.
 
     `bright` (rows, columns) is brightness in any linear scale, 0 where not observed, and `half` in it that of half
-    water, half snow; `codes` are those of each band and `cells` the table (`reflectance_table`). The notes are reasons
-    (CLOUD, SHADOW, SATURATED), SHAPED, DARK and HIDING.
+    water, half snow; `codes` are those of each band, `opaque` the one at 1.6 um from which on a cloud hides what is
+    below, and `cells` the table (`reflectance_table`). The notes are reasons (CLOUD, SHADOW, SATURATED), SHAPED, DARK
+    and HIDING.
     """
     index = cell_index(codes)
     water, thin, sky = (values.take(index, mode="clip") for values in cells)
@@ -43,11 +43,10 @@ def labelled(bright: Bytes, codes: list[Bytes], cells: Bytes, half: float) -> tu
     classes = edges.unmixed(classes, bright)
     leads = shapes.leads(classes, bright)
     classes -= leads & np.uint8(legend.THICK - legend.THIN)
-    notes = sky & np.uint8(reasons.CLOUD | reasons.SHADOW)
-    notes |= (_extreme(cv2.max, codes) == FULL) * np.uint8(reasons.SATURATED)
+    notes = sky | (_extreme(cv2.max, codes) == FULL) * np.uint8(reasons.SATURATED)
     notes |= leads & np.uint8(SHAPED)
     notes |= (bright < np.uint8(half)) * np.uint8(DARK)
-    notes |= (sky >= np.uint8(OPAQUE * DEPTH_STEPS)) * np.uint8(HIDING)
+    notes |= (codes[BANDS.index("B11")] >= np.uint8(opaque)) * np.uint8(HIDING | reasons.CLOUD)
     return classes, confidence, notes
 
 

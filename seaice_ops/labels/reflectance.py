@@ -9,6 +9,7 @@ brightness cannot, and what cannot be known is left out (`settle`).
 
 from __future__ import annotations
 
+import math
 from itertools import product
 
 import cv2
@@ -29,6 +30,10 @@ USUAL_ZENITH = 66.0
 
 #: Reflectance of a surface half of which is water and half snow; levels of brightness to a reflectance of 1.
 _HALF, _LEVELS = 0.42, 250
+
+#: A cloud of optical depth 4 or so reflects this at 1.6 um, were the sun in the zenith; more the lower it stands, as
+#: more of its light is scattered upwards before it reaches the depth of the cloud. No snow is as bright there.
+_OPAQUE, _LEAST_SUN = 0.34, 0.1
 
 #: The level of each stored number, int16 taken as uint16.
 _BRIGHTNESS = np.clip(np.arange(65_536, dtype=np.uint16).view(np.int16) * (_LEVELS / SCALE), 0, 255).astype(np.uint8)
@@ -54,6 +59,7 @@ def from_strips(read: Reader, shape: tuple[int, ...], sun_zenith: float | None, 
     else:
         codes = band_codes(zenith, *references(lattice(read, rows, columns), zenith))
         cells = table(nearest_zenith(zenith))
+    opaque = int(codes[BANDS.index("B11"), round(SCALE * opaque_from(zenith))])
     half = _LEVELS * float(optics.at_satellite(np.array(_HALF), optics.air("B04", zenith)))
     for first in range(0, rows, strip):
         last, start = min(first + strip, rows), max(0, first - REACH)
@@ -63,11 +69,16 @@ def from_strips(read: Reader, shape: tuple[int, ...], sun_zenith: float | None, 
             bottom, right = min(top + _ROWS, last), min(left + _COLUMNS, columns)
             above, before = max(0, top - REACH), max(0, left - REACH)
             block = np.s_[above - start : bottom + REACH - start, before : right + REACH]
-            found = labelled(bright[block], [plane[block] for plane in coded_bands], cells, half)
+            found = labelled(bright[block], [plane[block] for plane in coded_bands], cells, half, opaque)
             for plane, piece in zip(planes, found, strict=True):
                 plane[top:bottom, left:right] = piece[top - above :, left - before :][: bottom - top, : right - left]
     settle(classes, confidence, notes, zenith)
     return Labels(classes, confidence, notes)
+
+
+def opaque_from(zenith: float) -> float:
+    """Top-of-atmosphere reflectance at 1.6 um from which on a cloud hides the surface, whatever it is."""
+    return float(_OPAQUE * max(math.cos(math.radians(zenith)), _LEAST_SUN) ** -0.25)
 
 
 def _brightness(red: NDArray[np.int16]) -> NDArray[np.uint8]:

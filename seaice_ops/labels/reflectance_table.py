@@ -30,15 +30,19 @@ _FIRST = {"B04": 56, "B08": -38, "B02": -8}
 #: Optical depth of cloud and lost share of the direct beam from which on a pixel counts as under cloud or in shadow.
 _HAZY, _SHADED = 0.2, 0.15
 
+#: What the shares of water, thin and thick ice count for in the clear, under cloud, in shadow and under both: in doubt
+#: about a veil it is rather ice, which whoever travels would miss worse; in the clear rather no thin ice, whose looks
+#: mixtures of water and snow have.
+_PRIOR = np.array([[1, 0.7, 1], [0.55, 1, 1], [1, 1.2, 1], [0.25, 1.2, 1]])
+
 #: Stored number below which all is alike: more than the air's light below nothing.
 _DARKEST = -1000
 
 #: The codes of what was not observed and of what is at the end of the scale.
 MISSING, FULL = 0, 255
 
-#: The table holds the shares of the classes in steps of 1 / WHOLE; the reasons in the lowest two bits of a byte and the
-#: optical depth above them, so that the byte is at least as large as the optical depth in steps of 1 / DEPTH_STEPS.
-WHOLE, DEPTH_STEPS = 250, 32
+#: The table holds the shares of the classes in steps of 1 / WHOLE.
+WHOLE = 250
 
 Floats = NDArray[np.float32]
 
@@ -51,8 +55,7 @@ def nearest_zenith(sun_zenith: float) -> int:
 @lru_cache(maxsize=4)
 def table(zenith: int) -> NDArray[np.uint8]:
     """(3, cells) u8 for a sun that many degrees from the zenith: WHOLE times the share that water and thin ice have of
-    the draws in and around the cell, thick ice the rest; reasons and the mean optical depth of cloud times DEPTH_STEPS
-    in one."""
+    the draws in and around the cell, thick ice the rest; the reasons CLOUD and SHADOW."""
     draws = draw(_DRAWS, zenith)
     stored = np.clip(np.rint(draws.bands * SCALE), NODATA + 1, 32_767).astype(np.int16)
     return _cells(cell_index(coded(band_codes(zenith), stored[:, None])).ravel(), draws)
@@ -117,8 +120,9 @@ def _cells(index: NDArray[np.intp], draws: Draws) -> NDArray[np.uint8]:
     total = shares.sum(axis=0)
     cloud, shade = (_spread(_sums(index, what)) / total for what in (draws.cloud, 1 - draws.sunlight))
     flags = np.where(cloud > _HAZY, reasons.CLOUD, 0) | np.where(shade > _SHADED, reasons.SHADOW, 0)
-    depth = np.minimum(63, cloud * DEPTH_STEPS // 4).astype(np.uint8) * 4
-    return np.stack([*np.rint(WHOLE * shares[:2] / total), depth | flags]).astype(np.uint8).reshape(3, -1)
+    shares *= np.moveaxis(_PRIOR[flags], -1, 0)
+    total = shares.sum(axis=0)
+    return np.stack([*np.rint(WHOLE * shares[:2] / total), flags]).astype(np.uint8).reshape(3, -1)
 
 
 def _sums(index: NDArray[np.intp], weights: NDArray[np.generic]) -> Floats:

@@ -16,7 +16,8 @@ from seaice_ops import legend
 from seaice_ops.imagery import NODATA
 from seaice_ops.labels import edges, levels, optics, reasons
 from seaice_ops.labels.levels import references
-from seaice_ops.labels.reflectance import from_strips, reflectance
+from seaice_ops.labels.reflectance import from_strips, opaque_from, reflectance
+from seaice_ops.labels.reflectance_model import draw
 from seaice_ops.labels.reflectance_table import SHAPE, band_codes, cell_index, coded
 from seaice_ops.labels.result import NONE
 from seaice_ops.labels.settle import LOW_SUN, NO_SUN
@@ -118,6 +119,16 @@ def test_an_opaque_cloud_is_no_class_of_its_own_surface():
     labels = reflectance(seen(surface, 66.0), 66.0)
     assert labels.reasons is not None
     assert ((labels.reasons[40:] & reasons.CLOUD) > 0).all()
+    assert (labels.classes[40:] == legend.CLOUD).all()
+    assert (labels.classes[:15] == THICK).all()
+
+
+@pytest.mark.parametrize("zenith", [45.0, 66.0, 80.0])
+def test_no_snow_is_as_bright_at_1_6_um_as_a_cloud_that_hides_it(zenith: float):
+    draws = draw(1 << 14, zenith)
+    clear = (draws.cloud < 0.03) & (draws.sunlight == 1)
+    assert draws.bands[3, clear].max() < 0.75 * opaque_from(zenith)
+    assert 0.3 < opaque_from(45.0) < opaque_from(zenith + 1) < opaque_from(84.0) < 0.65
 
 
 def test_the_sun_decides_what_can_be_known():
