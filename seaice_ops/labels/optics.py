@@ -18,6 +18,9 @@ Floats = NDArray[np.float64]
 #: Centres of B02, B04, B08 and B11 in micrometres (Sentinel-2A spectral responses, ESA).
 WAVELENGTHS = {"B02": 0.4924, "B04": 0.6646, "B08": 0.8328, "B11": 1.6137}
 
+#: The sun's zenith distance where it is not known: the middle of the polar season.
+USUAL_ZENITH = 66.0
+
 #: Vertical optical depth of 0.3 atm cm of ozone.
 _OZONE = {"B02": 0.006, "B04": 0.014, "B08": 0.0, "B11": 0.0}
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import cv2
 import numpy as np
 from cv2.typing import MatLike
@@ -37,25 +35,28 @@ def labelled(bright: Bytes, codes: list[Bytes], cells: Bytes, half: float, opaqu
     """
     index = cell_index(codes)
     water, thin, sky = (values.take(index, mode="clip") for values in cells)
-    missing = _extreme(cv2.min, codes) == MISSING
+    missing, full = (_any_is(end, codes) for end in (MISSING, FULL))
     classes, confidence = _agreed(water, thin, bright, missing)
-    classes |= missing * np.uint8(legend.NODATA)
+    if missing is not None:
+        classes |= missing * np.uint8(legend.NODATA)
     classes = edges.unmixed(classes, bright)
     leads = shapes.leads(classes, bright)
     classes -= leads & np.uint8(legend.THICK - legend.THIN)
-    notes = sky | (_extreme(cv2.max, codes) == FULL) * np.uint8(reasons.SATURATED)
-    notes |= leads & np.uint8(SHAPED)
+    notes = sky | (leads & np.uint8(SHAPED))
+    if full is not None:
+        notes |= full * np.uint8(reasons.SATURATED)
     notes |= (bright < np.uint8(half)) * np.uint8(DARK)
     notes |= (codes[BANDS.index("B11")] >= np.uint8(opaque)) * np.uint8(HIDING | reasons.CLOUD)
     return classes, confidence, notes
 
 
-def _extreme(of: Callable[..., MatLike], codes: list[Bytes]) -> Bytes:
-    one, two, three, four = codes
-    return np.asarray(of(of(one, two), of(three, four)), np.uint8)
+def _any_is(end: int, codes: list[Bytes]) -> NDArray[np.bool_] | None:
+    """Where any of `codes` is that end of the scale, MISSING or FULL; None where none is."""
+    found = [plane == end for plane in codes if end in cv2.minMaxLoc(plane)[:2]]
+    return np.any(found, axis=0) if found else None
 
 
-def _agreed(water: Bytes, thin: Bytes, bright: Bytes, missing: NDArray[np.bool_]) -> tuple[Bytes, Bytes]:
+def _agreed(water: Bytes, thin: Bytes, bright: Bytes, missing: NDArray[np.bool_] | None) -> tuple[Bytes, Bytes]:
     """The class whose shares are largest in a pixel and its neighbours together, and its part of them all in %.
 
     A pixel's own share is noisy where the table is thinly filled or the light is weak. Eight neighbours have a say
@@ -65,7 +66,7 @@ def _agreed(water: Bytes, thin: Bytes, bright: Bytes, missing: NDArray[np.bool_]
     brightest = np.asarray(cv2.dilate(bright, window), np.uint8)
     even = np.asarray(cv2.subtract(brightest, cv2.erode(bright, window))) <= brightest >> 2
     whole: MatLike = np.full_like(water, WHOLE)
-    if missing.any():
+    if missing is not None:
         seen = ~missing * np.uint8(255)
         water, thin, whole = water & seen, thin & seen, _shared(seen & np.uint8(WHOLE), even)
     water, thin = _shared(water, even), _shared(thin, even)

@@ -25,9 +25,6 @@ from seaice_ops.labels.reflectance_table import SHAPE, band_codes, coded, neares
 from seaice_ops.labels.result import Labels
 from seaice_ops.labels.settle import NO_SUN, settle
 
-#: The sun where a scene does not say: the middle of the polar season.
-USUAL_ZENITH = 66.0
-
 #: Reflectance of a surface half of which is water and half snow; levels of brightness to a reflectance of 1.
 _HALF, _LEVELS = 0.42, 250
 
@@ -38,7 +35,7 @@ _OPAQUE, _LEAST_SUN = 0.34, 0.1
 #: The level of each stored number, int16 taken as uint16.
 _BRIGHTNESS = np.clip(np.arange(65_536, dtype=np.uint16).view(np.int16) * (_LEVELS / SCALE), 0, 255).astype(np.uint8)
 
-_ROWS, _COLUMNS = 160, 1024  # that are labelled together: what fits into a processor's cache
+_ROWS, _COLUMNS = 160, 1280  # that are labelled together, at most: what fits into a processor's cache
 _STRIP = 3 * _ROWS  # rows that are read together
 
 
@@ -52,21 +49,22 @@ def from_strips(read: Reader, shape: tuple[int, ...], sun_zenith: float | None, 
     """`reflectance` of a scene of `shape` (rows, columns) that is read twice, `strip` rows at a time; the labels do
     not depend on `strip`."""
     rows, columns = shape
-    zenith = USUAL_ZENITH if sun_zenith is None else sun_zenith
+    zenith = optics.USUAL_ZENITH if sun_zenith is None else sun_zenith
     classes, confidence, notes = planes = np.empty((3, rows, columns), np.uint8)
     if zenith >= NO_SUN:
-        codes, cells = band_codes(USUAL_ZENITH), np.zeros((3, int(np.prod(SHAPE))), np.uint8)
+        codes, cells = band_codes(optics.USUAL_ZENITH), np.zeros((3, int(np.prod(SHAPE))), np.uint8)
     else:
         codes = band_codes(zenith, *references(lattice(read, rows, columns), zenith))
         cells = table(nearest_zenith(zenith))
     opaque = int(codes[BANDS.index("B11"), round(SCALE * opaque_from(zenith))])
     half = _LEVELS * float(optics.at_satellite(np.array(_HALF), optics.air("B04", zenith)))
+    width = -(-columns // -(-columns // _COLUMNS))
     for first in range(0, rows, strip):
         last, start = min(first + strip, rows), max(0, first - REACH)
         bands = read(start, min(rows, last + REACH))
         bright, coded_bands = _brightness(bands[BANDS.index("B04")]), coded(codes, bands)
-        for top, left in product(range(first, last, _ROWS), range(0, columns, _COLUMNS)):
-            bottom, right = min(top + _ROWS, last), min(left + _COLUMNS, columns)
+        for top, left in product(range(first, last, _ROWS), range(0, columns, width)):
+            bottom, right = min(top + _ROWS, last), min(left + width, columns)
             above, before = max(0, top - REACH), max(0, left - REACH)
             block = np.s_[above - start : bottom + REACH - start, before : right + REACH]
             found = labelled(bright[block], [plane[block] for plane in coded_bands], cells, half, opaque)

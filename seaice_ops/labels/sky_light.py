@@ -14,16 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seaice_ops.labels import optics
-from seaice_ops.labels.colour import strips
 
 #: Edge of the window that colour is averaged over; how much bluer than snow ice in the sun may be.
 _AROUND, _BLUE_ICE = 5, 1.02
 
 #: The least share of the light that is believed to be left, and what keeps the ratio of two dark levels steady.
 _LEAST_LIGHT, _FLOOR = 0.25, 0.02
-
-#: The sun that is taken for a picture's own: the middle of the polar season.
-_ZENITH = 66.0
 
 #: A channel's darkest level is no more than this share of the snow's. Fewer pixels of snow tell nothing of its colour.
 _BRIGHTEST_DARK, _FEWEST = 0.25, 50
@@ -64,11 +60,7 @@ def would_be_bright(red: Bytes, blue: Bytes, of_red: Scale, of_blue: Scale, shar
     the colour of its surroundings."""
     least = _least_red(of_red, of_blue, share).ravel()
     around_red, around_blue = (np.asarray(cv2.blur(plane, (_AROUND, _AROUND)), np.uint8) for plane in (red, blue))
-    found = np.empty(red.shape, np.bool_)
-    for rows in strips(red.shape):
-        index = around_red[rows].astype(np.intp) << 8 | around_blue[rows]
-        np.greater_equal(red[rows], least.take(index), out=found[rows])
-    return found
+    return np.asarray(red >= least.take(around_red.astype(np.intp) << 8 | around_blue))
 
 
 def _least_red(of_red: Scale, of_blue: Scale, share: float) -> NDArray[np.uint16]:
@@ -82,7 +74,7 @@ def _least_red(of_red: Scale, of_blue: Scale, share: float) -> NDArray[np.uint16
 def red_light(bluer: NDArray[np.float64]) -> NDArray[np.float64]:
     """The share of all red light that is left where blue is `bluer` by this factor than in the sun: the share s of the
     direct beam leaves s + (1 - s) d of the light in a band, d being the sky's part of it."""
-    in_blue, in_red = (optics.air(band, _ZENITH).diffuse for band in ("B02", "B04"))
+    in_blue, in_red = (optics.air(band, optics.USUAL_ZENITH).diffuse for band in ("B02", "B04"))
     bluer = np.clip(bluer, 1, in_blue / in_red)
     beam = (in_blue - bluer * in_red) / (bluer * (1 - in_red) - (1 - in_blue))
     return np.asarray(np.maximum(beam * (1 - in_red) + in_red, _LEAST_LIGHT), np.float64)
