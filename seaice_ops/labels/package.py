@@ -45,9 +45,9 @@ def _packed() -> bytes:
     return buffer.getvalue()
 
 
-#: Java only hands scenes on, while Python works on the same cores: its second compiler and parallel garbage collector
-#: would take a sixth of them (two executors on two cores, 66 scenes).
-_LIGHT_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+#: Java only hands scenes on, while Python works on the same cores: its second compiler would take a good part of them.
+#: A site's own options (`extraJavaOptions`) come after these and hold.
+_LIGHT_JAVA = "-XX:TieredStopAtLevel=1"
 
 
 def spark_conf() -> dict[str, str]:
@@ -55,6 +55,6 @@ def spark_conf() -> dict[str, str]:
     return {
         "spark.pyspark.python": sys.executable,
         "spark.pyspark.driver.python": sys.executable,
-        "spark.driver.extraJavaOptions": _LIGHT_JAVA,
-        "spark.executor.extraJavaOptions": _LIGHT_JAVA,
+        "spark.driver.defaultJavaOptions": _LIGHT_JAVA,
+        "spark.executor.defaultJavaOptions": _LIGHT_JAVA,
     }

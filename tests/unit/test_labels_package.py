@@ -43,3 +43,4 @@ def test_the_labelling_code_runs_from_it_alone(tmp_path):
 def test_the_application_and_its_interpreter_exist():
     assert APPLICATION.is_file()
     assert spark_conf()["spark.pyspark.python"] == sys.executable
+    assert not any("extraJavaOptions" in name for name in spark_conf())  # a site's own, for its trust store and proxies
