@@ -26,7 +26,7 @@ from seaice_ops.labels.iqrah2024 import iqrah2024
 from seaice_ops.labels.methods import METHODS
 from seaice_ops.labels.package import zip_package
 from seaice_ops.labels.reflectance import reflectance
-from seaice_ops.labels.reflectance_model import BANDS
+from seaice_ops.labels.reflectance_surfaces import BANDS
 from seaice_ops.labels.stage import label_scene
 from seaice_ops.ledger.tables import Scene
 from seaice_ops.settings import Settings

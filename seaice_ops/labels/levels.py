@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from numpy.typing import NDArray
 
 from seaice_ops.imagery import NODATA, SCALE
 from seaice_ops.labels import optics
-from seaice_ops.labels.reflectance_model import BANDS, SNOW
+from seaice_ops.labels.reflectance_surfaces import BANDS, SNOW
 
-#: (first row, row after the last) -> (4, rows, columns) int16 stored reflectance of BANDS.
-Reader = Callable[[int, int], NDArray[np.int16]]
-
-_SAMPLE = 256  # rows and columns of the lattice that water and snow are looked for on
-_ROWS = 512  # read at a time
+_SAMPLE = 160  # rows and columns of the lattice that water and snow are looked for on
 
 
 def references(sample: NDArray[np.int16], zenith: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -56,11 +50,8 @@ _SEA = np.array([0.026, 0.009, 0.005])
 _SNOW = np.array([0.97, 0.95, 0.92]) * SNOW
 
 
-def lattice(read: Reader, rows: int, columns: int) -> NDArray[np.int16]:
-    """(4, n) int16: every k-th pixel of every k-th row, the same however the scene is read."""
-    step = max(1, min(rows, columns) // _SAMPLE)
-    taken = []
-    for top in range(0, rows, _ROWS):
-        bands = read(top, min(top + _ROWS, rows))
-        taken.append(bands[:, (-top) % step :: step, ::step].reshape(len(bands), -1))
-    return np.concatenate(taken, axis=1)
+def lattice(bands: NDArray[np.int16], top: int, shape: tuple[int, ...]) -> NDArray[np.int16]:
+    """(4, n) int16: every k-th pixel of every k-th row of a scene of `shape`, of which `bands` (4, rows, columns) begin
+    at row `top`: the same however the scene is cut into strips."""
+    step = max(1, min(shape) // _SAMPLE)
+    return bands[:, (-top) % step :: step, ::step].reshape(len(bands), -1)

@@ -76,13 +76,28 @@ def thrown_back(depth: Floats, mu: float) -> Floats:
     return np.asarray(back / (1 + back), np.float64)
 
 
-def under_cloud(surface: Floats, depth: Floats, absorbed: Floats, sun_zenith: float, towards_us: Floats) -> Floats:
-    """Reflectance of a surface below a cloud of optical depth `depth`, seen straight down, that takes the share
-    `absorbed` of the light on its way; `towards_us`: its radiance to the zenith over its mean radiance upwards."""
-    mu = max(math.cos(math.radians(sun_zenith)), 0.05)
-    down, up, diffuse = thrown_back(depth, mu), thrown_back(depth, 1.0), thrown_back(depth, 0.6)
-    through = (1 - down - absorbed) * (1 - up - absorbed)
-    return down * towards_us + through * surface / (1 - diffuse * surface)
+def let_down(depth: Floats, absorbs: float, mu: float) -> Floats:
+    """Share of the sun's light, coming at the cosine `mu`, that a cloud of optical depth `depth` lets pass, turned or
+    not; it takes the share `absorbs` for each unit of depth, of three at most."""
+    return np.asarray(np.maximum(1 - thrown_back(depth, mu) - absorbs * np.minimum(depth, 3), 0), np.float64)
+
+
+def under_cloud(ground: Floats, around: Floats, depth: Floats, absorbs: float, mu: float, towards_us: Floats) -> Floats:
+    """Reflectance above a cloud of optical depth `depth`, seen straight down, of lit `ground` amid ground `around`;
+    `towards_us`: the cloud's own radiance to the zenith over its mean radiance upwards.
+
+    Light that the cloud turns on its way up comes from around. What it turns by a few degrees counts as not turned: a
+    third of the optical depth is left (asymmetry 0.77 to 0.85: Joseph et al. 1976, J. Atmos. Sci. 33).
+    """
+    up, diffuse = let_down(depth, absorbs, 1.0), thrown_back(depth, 0.6)
+    straight = np.minimum(np.exp(-0.33 * depth) * (1 + 0.12 * depth), 1.0)
+    below = straight * ground + (1 - straight) * around
+    return np.asarray(thrown_back(depth, mu) * towards_us + up * below / (1 - diffuse * around), np.float64)
+
+
+def from_beside(band: str) -> float:
+    """Share of the light from below in `band` that clear air turns on its way up, so that it comes from around."""
+    return 1 - math.exp(-rayleigh_depth(WAVELENGTHS[band]) / 2 - 0.1 * _AEROSOL)
 
 
 def at_satellite(surface: Floats, through: Air) -> Floats:

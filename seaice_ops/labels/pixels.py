@@ -8,15 +8,15 @@ from cv2.typing import MatLike
 from numpy.typing import NDArray
 
 from seaice_ops import legend
-from seaice_ops.labels import edges, reasons, shapes
-from seaice_ops.labels.reflectance_model import BANDS
-from seaice_ops.labels.reflectance_table import FULL, MISSING, WHOLE, cell_index
+from seaice_ops.labels import edges, reasons
+from seaice_ops.labels.reflectance_surfaces import BANDS
+from seaice_ops.labels.reflectance_table import FULL, MISSING, WHOLE, cell_index, found
 
 #: Edge of the window within which even brightness lets pixels agree on a class.
 _WIDE = 9
 
 #: How far the labels of a block's pixels reach.
-REACH = max(_WIDE // 2 + 1 + edges.REACH, shapes.REACH)
+REACH = _WIDE // 2 + 1 + edges.REACH
 
 #: Notes on pixels, beside the reasons: a shape gave the class; darker than half water, half snow; under a cloud that
 #: hides all.
@@ -25,22 +25,31 @@ SHAPED, DARK, HIDING = 32, 64, 128
 Bytes = NDArray[np.uint8]
 
 
-def labelled(bright: Bytes, codes: list[Bytes], cells: Bytes, half: float, opaque: int) -> tuple[Bytes, Bytes, Bytes]:
+def labelled(
+    bright: Bytes,
+    lines: Bytes,
+    codes: list[Bytes],
+    cells: NDArray[np.uint16],
+    around: list[Bytes],
+    half: float,
+    opaque: int,
+) -> tuple[Bytes, Bytes, Bytes]:
     """Class, confidence in % and notes of a block's pixels, right from `REACH` pixels inside it.
 
     `bright` (rows, columns) is brightness in any linear scale, 0 where not observed, and `half` in it that of half
-    water, half snow; `codes` are those of each band, `opaque` the one at 1.6 um from which on a cloud hides what is
-    below, and `cells` the table (`reflectance_table`). The notes are reasons (CLOUD, SHADOW, SATURATED), SHAPED, DARK
-    and HIDING.
+    water, half snow; `lines` are 255 where it is `shapes.narrow`. `codes` are those of each band, `opaque` the one at
+    1.6 um from which on a cloud hides what is below, `cells` the table (`reflectance_table`) and `around` the classes'
+    weights (`surroundings`), which a narrow line goes without: what lies around is not of its kind. The notes are
+    reasons (CLOUD, SHADOW, SATURATED), SHAPED, DARK and HIDING.
     """
-    index = cell_index(codes)
-    water, thin, sky = (values.take(index, mode="clip") for values in cells)
-    missing, full = (_any_is(end, codes) for end in (MISSING, FULL))
+    water, thin, sky = found(cells, cell_index(codes))
+    water, thin = _weighted(water, thin, sky & ~lines, around)
+    missing, full = _ends(codes)
     classes, confidence = _agreed(water, thin, bright, missing)
     if missing is not None:
         classes |= missing * np.uint8(legend.NODATA)
-    classes = edges.unmixed(classes, bright)
-    leads = shapes.leads(classes, bright)
+    classes = edges.unmixed(classes, bright, missing is not None)
+    leads = (classes == legend.THICK) & lines
     classes -= leads & np.uint8(legend.THICK - legend.THIN)
     notes = sky | (leads & np.uint8(SHAPED))
     if full is not None:
@@ -50,10 +59,29 @@ def labelled(bright: Bytes, codes: list[Bytes], cells: Bytes, half: float, opaqu
     return classes, confidence, notes
 
 
-def _any_is(end: int, codes: list[Bytes]) -> NDArray[np.bool_] | None:
-    """Where any of `codes` is that end of the scale, MISSING or FULL; None where none is."""
-    found = [plane == end for plane in codes if end in cv2.minMaxLoc(plane)[:2]]
-    return np.any(found, axis=0) if found else None
+def _weighted(water: Bytes, thin: Bytes, veiled: Bytes, around: list[Bytes]) -> tuple[Bytes, Bytes]:
+    """The shares of water and thin ice, weighted by the surroundings where pixels are `veiled` (not 0)."""
+    if not veiled.any():
+        return water, thin
+    thick = cv2.subtract(np.full_like(water, WHOLE), cv2.add(water, thin))
+    parts = [
+        cv2.multiply(share, weight, scale=1 / WHOLE) for share, weight in zip((water, thin, thick), around, strict=True)
+    ]
+    total = cv2.add(cv2.add(parts[0], parts[1]), parts[2])
+    for share, part in zip((water, thin), parts, strict=False):
+        cv2.copyTo(cv2.divide(part, total, scale=WHOLE), veiled, share)
+    return water, thin
+
+
+def _ends(codes: list[Bytes]) -> tuple[NDArray[np.bool_] | None, ...]:
+    """Where any of `codes` is MISSING, and where FULL; None where none is."""
+    extremes = [cv2.minMaxLoc(plane)[:2] for plane in codes]
+    return tuple(
+        np.any([plane == end for plane, ends in zip(codes, extremes, strict=True) if end in ends], axis=0)
+        if any(end in ends for ends in extremes)
+        else None
+        for end in (MISSING, FULL)
+    )
 
 
 def _agreed(water: Bytes, thin: Bytes, bright: Bytes, missing: NDArray[np.bool_] | None) -> tuple[Bytes, Bytes]:
@@ -74,7 +102,10 @@ def _agreed(water: Bytes, thin: Bytes, bright: Bytes, missing: NDArray[np.bool_]
     ice = cv2.max(thin, thick)
     icy = np.asarray(ice) > water
     classes = icy.view(np.uint8) + (icy & (thick > thin)).view(np.uint8) + np.uint8(legend.WATER)
-    return classes, np.asarray(cv2.divide(cv2.min(cv2.max(water, ice), whole), whole, scale=100), np.uint8)
+    largest = cv2.max(water, ice)
+    if missing is None:
+        return classes, np.asarray(cv2.convertScaleAbs(largest, alpha=100 / WHOLE), np.uint8)
+    return classes, np.asarray(cv2.divide(cv2.min(largest, whole), whole, scale=100), np.uint8)
 
 
 def _shared(share: Bytes, even: NDArray[np.bool_]) -> Bytes:

@@ -10,6 +10,7 @@ brightness cannot, and what cannot be known is left out (`settle`).
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from itertools import product
 
 import cv2
@@ -17,13 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seaice_ops.imagery import SCALE
-from seaice_ops.labels import optics
-from seaice_ops.labels.levels import Reader, lattice, references
+from seaice_ops.labels import optics, shapes
+from seaice_ops.labels.levels import lattice, references
 from seaice_ops.labels.pixels import REACH, labelled
-from seaice_ops.labels.reflectance_model import BANDS
+from seaice_ops.labels.reflectance_surfaces import BANDS
 from seaice_ops.labels.reflectance_table import SHAPE, band_codes, coded, nearest_zenith, table
 from seaice_ops.labels.result import Labels
 from seaice_ops.labels.settle import NO_SUN, settle
+from seaice_ops.labels.surroundings import CELL, at_pixels, cell_sums, class_weights
 
 #: Reflectance of a surface half of which is water and half snow; levels of brightness to a reflectance of 1.
 _HALF, _LEVELS = 0.42, 250
@@ -35,8 +37,12 @@ _OPAQUE, _LEAST_SUN = 0.34, 0.1
 #: The level of each stored number, int16 taken as uint16.
 _BRIGHTNESS = np.clip(np.arange(65_536, dtype=np.uint16).view(np.int16) * (_LEVELS / SCALE), 0, 255).astype(np.uint8)
 
-_ROWS, _COLUMNS = 160, 1280  # that are labelled together, at most: what fits into a processor's cache
-_STRIP = 3 * _ROWS  # rows that are read together
+_ROWS, _COLUMNS = 256, 1280  # that are labelled together, at most: what fits into a processor's cache
+_STRIP = 2 * _ROWS  # rows that are read together
+_GLANCED = 16 * CELL  # rows that are looked at together before
+
+#: (first row, row after the last) -> (4, rows, columns) int16 stored reflectance of BANDS.
+Reader = Callable[[int, int], NDArray[np.int16]]
 
 
 def reflectance(bands: NDArray[np.int16], sun_zenith: float | None) -> Labels:
@@ -52,26 +58,50 @@ def from_strips(read: Reader, shape: tuple[int, ...], sun_zenith: float | None, 
     zenith = optics.USUAL_ZENITH if sun_zenith is None else sun_zenith
     classes, confidence, notes = planes = np.empty((3, rows, columns), np.uint8)
     if zenith >= NO_SUN:
-        codes, cells = band_codes(optics.USUAL_ZENITH), np.zeros((3, int(np.prod(SHAPE))), np.uint8)
+        codes, cells = band_codes(optics.USUAL_ZENITH), np.zeros(int(np.prod(SHAPE)), np.uint16)
+        weights = np.zeros((3, -(-rows // CELL), -(-columns // CELL)), np.uint8)
     else:
-        codes = band_codes(zenith, *references(lattice(read, rows, columns), zenith))
-        cells = table(nearest_zenith(zenith))
+        sample, sums = _glance(read, shape)
+        levels = references(sample, zenith)
+        codes, cells = band_codes(zenith, *levels), table(nearest_zenith(zenith))
+        weights = class_weights(sums, zenith, *levels)
     opaque = int(codes[BANDS.index("B11"), round(SCALE * opaque_from(zenith))])
     half = _LEVELS * float(optics.at_satellite(np.array(_HALF), optics.air("B04", zenith)))
     width = -(-columns // -(-columns // _COLUMNS))
+    margin = REACH + shapes.REACH
     for first in range(0, rows, strip):
-        last, start = min(first + strip, rows), max(0, first - REACH)
-        bands = read(start, min(rows, last + REACH))
+        last, start = min(first + strip, rows), max(0, first - margin)
+        bands = read(start, min(rows, last + margin))
         bright, coded_bands = _brightness(bands[BANDS.index("B04")]), coded(codes, bands)
         for top, left in product(range(first, last, _ROWS), range(0, columns, width)):
             bottom, right = min(top + _ROWS, last), min(left + width, columns)
             above, before = max(0, top - REACH), max(0, left - REACH)
-            block = np.s_[above - start : bottom + REACH - start, before : right + REACH]
-            found = labelled(bright[block], [plane[block] for plane in coded_bands], cells, half, opaque)
-            for plane, piece in zip(planes, found, strict=True):
+            below, behind = min(bottom + REACH, rows), min(right + REACH, columns)
+            block = slice(above - start, below - start), slice(before, behind)
+            around = at_pixels(weights, slice(above, below), slice(before, behind))
+            block_codes = [plane[block] for plane in coded_bands]
+            pieces = labelled(bright[block], _narrow(bright, *block), block_codes, cells, around, half, opaque)
+            for plane, piece in zip(planes, pieces, strict=True):
                 plane[top:bottom, left:right] = piece[top - above :, left - before :][: bottom - top, : right - left]
     settle(classes, confidence, notes, zenith)
     return Labels(classes, confidence, notes)
+
+
+def _narrow(bright: NDArray[np.uint8], rows: slice, columns: slice) -> NDArray[np.uint8]:
+    """`shapes.narrow` at a block's pixels, by what lies around the block too."""
+    top, left = (max(0, side.start - shapes.REACH) for side in (rows, columns))
+    found = shapes.narrow(bright[top : rows.stop + shapes.REACH, left : columns.stop + shapes.REACH])
+    return found[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
+
+
+def _glance(read: Reader, shape: tuple[int, ...]) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
+    """What is asked of the whole scene before its pixels: `levels.lattice` and `surroundings.cell_sums`."""
+    samples, sums = [], []
+    for top in range(0, shape[0], _GLANCED):
+        bands = read(top, min(top + _GLANCED, shape[0]))
+        samples.append(lattice(bands, top, shape))
+        sums.append(cell_sums(bands))
+    return np.concatenate(samples, axis=1), np.concatenate(sums, axis=1)
 
 
 def opaque_from(zenith: float) -> float:

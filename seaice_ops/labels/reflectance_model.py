@@ -1,162 +1,134 @@
-"""Our own picture of what sea ice looks like from above: surfaces and skies drawn evenly from published ranges.
+"""What a satellite sees of the surfaces (`reflectance_surfaces`) below all skies, with what lies beside them.
 
-Surfaces, as reflectance in B02, B04, B08, B11 (Brandt et al. 2005, J. Climate 18; Zatko & Warren 2015, Annals of
-Glaciology 56(69); Grenfell & Perovich 1984, JGR 89; snow grains: Wiscombe & Warren 1980, J. Atmos. Sci. 37):
-water 0.02-0.08 with foam; young ice 0.06 (dark nilas) to 0.45 (grey-white), darker in the infrared the thicker the
-light's way through ice; bare first-year and older ice 0.45-0.75; snow 0.8-1.0 whose grains of 0.05-1 mm set 1.6 um
-(0.03-0.25) and part of the near infrared. Snow on young ice raises it towards snow.
+Cloud stands between a pixel and us, and another place of it between the pixel and the sun, as cloud is high and the sun
+low: what shades the ground is seldom what hides it. And light that cloud or air turn on its way up comes from hundreds
+of metres around: water amid snow looks grey below a veil, and in blue always. So a draw is a pixel with its
+surroundings: shares of the classes, their surfaces, and places of one sky.
 
-A table of these draws (`reflectance_table`) is what a pixel is compared with, so the ranges and the shares of skies
-are the labeller's whole prior knowledge. Nothing here is random: an additive recurrence fills the ranges evenly.
+A table of these draws (`reflectance_table`) is what a pixel is compared with, and what its surroundings say is learnt
+from them too (`surroundings_teach`): the ranges and the shares of skies are the labeller's whole prior knowledge.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from seaice_ops.labels import optics
-from seaice_ops.legend import THICK, THIN, WATER
-
-BANDS = ("B02", "B04", "B08", "B11")
-
-#: Reflectance of the brightest snow in the visible, to which a scene is brought.
-SNOW = 0.9
-
-#: Snow-covered young ice counts as thin up to this share of full snow cover: legend.py's optical classes.
-SNOWED_IN = 0.8
-
-#: Nilas is hours old and wet with brine. All snow stays on young ice that is this much brighter than the darkest.
-SNOW_BEARING = 0.15
-
-#: Ice without snow brightens, beside snow, when the sun sinks: what it lacks to full reflection falls as 1 + 2 mu, the
-#: more the more often light is scattered in it (Kokhanovsky & Zege 2004, Appl. Opt. 43). Refraction keeps the light
-#: within 50 degrees of the vertical inside smooth ice, so that this is given a part under a low sun only, growing from
-#: the first zenith distance to the second, to this share of level x (1 - level).
-SINKING, LOW_SUN_GAIN = (70.0, 82.0), 0.5
+from seaice_ops.labels.reflectance_surfaces import BANDS, Floats, surfaces
 
 #: Half width of a band's noise (triangular), reflectance: several times the specification, for compression too.
 NOISE = 0.006
 
-#: Share of the draws whose pixel of 20 m at 1.6 um reaches into another surface.
-COARSE = 0.2
+#: Mean optical depth of the thickest skies drawn, and of the clearest; share of skies with cloud.
+DEEPEST, CLEAREST, CLOUDY = 10.0, 0.03, 0.75
 
-#: Share of melt ponds, which read thin, among what reads thin.
-PONDS = 0.08
+#: Share of draws shaded by what no cloud explains, down to this share of the direct beam: ridges, shelf fronts.
+SHADED, DARKEST = 0.3, 0.03
 
-#: Share of the draws that hold two surfaces.
-MIXED = 0.2
-
-#: Optical depth of the thickest cloud drawn.
-DEEPEST = 8.0
-
-#: Shares of the draws: clear, haze or cloud, shadow, both.
-_SKIES = (0.45, 0.32, 0.20, 0.03)
-_DIMENSIONS = 28
-
+_FAR = 3  # places of the sky that what is far around is seen through
 _TOGETHER = 1 << 13  # draws that are made together: what fits into a processor's cache
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Draws:
-    """`bands` (4, n) top-of-atmosphere reflectance of BANDS, and what made it: `classes` (n,) u8 legend codes,
-    `cloud` (n,) optical depth of the cloud, `sunlight` (n,) share of the direct beam that arrives."""
+    """`bands`, `near` and `far` (4, n): top-of-atmosphere reflectance of BANDS of a pixel, and its mean over some tens
+    and some hundreds of metres around. What made it: `classes` (n,) u8 legend codes, `cloud` (n,) optical depth of
+    the cloud over the pixel, `sunlight` (n,) direct light that arrives, relative to what passes that cloud."""
 
     bands: Floats
+    near: Floats
+    far: Floats
     classes: NDArray[np.uint8]
     cloud: Floats
     sunlight: Floats
 
 
-def draw(count: int, sun_zenith: float) -> Draws:
+def draw(count: int, sun_zenith: float, seed: int = 0) -> Draws:
     """`count` pixels, each class a third of them, under a sun `sun_zenith` degrees from the zenith."""
-    parts = [_drawn(first, min(first + _TOGETHER, count), sun_zenith) for first in range(0, count, _TOGETHER)]
+    rng = np.random.default_rng([seed, round(100 * sun_zenith)])
+    parts = [_drawn(min(_TOGETHER, count - first), sun_zenith, rng) for first in range(0, count, _TOGETHER)]
     planes = zip(*(vars(part).values() for part in parts), strict=True)
     return Draws(*(np.concatenate(pieces, axis=-1) for pieces in planes))
 
 
-def _drawn(first: int, last: int, sun_zenith: float) -> Draws:
-    count, u = last - first, _even(first, last)
-    kind = np.arange(first, last) % 3
-    surfaces, classes = _surface(kind, u, sun_zenith)
-    sky = np.searchsorted(np.cumsum(_SKIES)[:-1], u[8], side="right")
-    depth = np.where(sky % 2 == 1, DEEPEST * u[9] ** 2, 0.03 * u[9])
-    sunlight = np.where(sky >= 2, 0.03 + 0.97 * u[10], 1.0)
-    bands = np.empty((len(BANDS), count))
+def _drawn(count: int, sun_zenith: float, rng: np.random.Generator) -> Draws:
+    mu = math.cos(math.radians(sun_zenith))
+    surface, near, far, classes = _ground(count, sun_zenith, rng)
+    above, sunward = _sky(count, rng)
+    towards_us, thin_at_swir, air_mass, tone = rng.random((4, count))
+    front = np.where(rng.random(count) < SHADED, DARKEST + (1 - DARKEST) * rng.random(count), 1.0)
+    noise = NOISE * (rng.random((len(BANDS), count)) + rng.random((len(BANDS), count)) - 1)
+    seen = np.empty((3, len(BANDS), count))
     for index, band in enumerate(BANDS):
-        air = optics.air(band, sun_zenith)
-        below = optics.lit(surfaces[index] * (1 + 0.02 * (u[12] - 0.5)), air.diffuse, sunlight)
-        part, absorbed = (0.6 + 0.4 * u[11], 0.02 * np.minimum(depth, 3)) if band == "B11" else (1.0, 0.0 * depth)
-        seen = optics.under_cloud(below, part * depth, absorbed, sun_zenith, 0.8 + 0.4 * u[25])
-        bands[index] = optics.at_satellite(seen, air)
-        haze = 1 + 0.3 * (u[13] - 0.5)  # pressure and aerosol are not ours to know
-        bands[index] += air.path * (haze - 1) + NOISE * (u[16 + index] + u[20 + index] - 1)
-    return Draws(bands, classes, depth, sunlight)
+        air, aside = optics.air(band, sun_zenith), optics.from_beside(band)
+        part, absorbs = (0.6 + 0.4 * thin_at_swir, 0.02) if band == "B11" else (1.0, 0.0)
+        light = [optics.let_down(part * depth, absorbs, mu) for depth in sunward]
+        around = optics.lit(far[index], air.diffuse, np.mean(light[1:], axis=0))
+
+        def over(ground: Floats, depth: Floats) -> Floats:
+            return optics.under_cloud(ground, around, part * depth, absorbs, mu, 0.8 + 0.4 * towards_us)  # noqa: B023
+
+        wide = np.asarray(np.mean([over(around, depth) for depth in above[2:]], axis=0), np.float64)
+        pixel = optics.lit(surface[index] * (1 + 0.02 * (tone - 0.5)), air.diffuse, light[0] * front)
+        beside = optics.lit(near[index], air.diffuse, light[0] * front)
+        mixed = (over(pixel, above[0]), over(beside, above[1]))
+        layers = [(1 - aside) * below + aside * wide for below in mixed] + [wide]
+        haze = air.path * 0.3 * (air_mass - 0.5)  # pressure and aerosol are not ours to know
+        seen[:, index] = [optics.at_satellite(layer, air) + haze for layer in layers]
+    lost = optics.let_down(sunward[0], 0.0, mu) * front / optics.let_down(above[0], 0.0, mu)
+    return Draws(seen[0] + noise, seen[1], seen[2], classes, above[0], np.minimum(lost, 1.0))
 
 
-def _surface(kind: NDArray[np.int64], u: Floats, sun_zenith: float) -> tuple[Floats, NDArray[np.uint8]]:
-    """(4, n) surface reflectance and its class: kind 0 water, 1 young ice with or without snow, 2 thick ice. Some
-    hold another surface too, up to half of it: edges, brash."""
-    snow = snow_spectrum(u[0], SNOW * (0.92 + 0.12 * u[1]))
-    level = 0.06 * (0.5 / 0.06) ** u[3]
-    cover = np.maximum(0.0, (u[2] - 0.4) / 0.6) * np.minimum(1.0, (level - 0.06) / SNOW_BEARING)
-    young = ice_spectrum(_under_sun(level, sun_zenith), u[4], u[5])
-    old = ice_spectrum(_under_sun(0.5 + 0.25 * u[3], sun_zenith), u[4], 0.7 * u[5])
-    open_sea = water_spectrum(u[3], 0.03 * u[4] ** 3)
-    whole = np.minimum(1.0, (1 - u[2]) / 0.22)
-    thin = np.where(u[24] < PONDS, pond_spectrum(u[3], u[4]), young + cover * (snow - young))
-    thick = old + whole * (snow - old)
-    surface = np.select([kind == 0, kind == 1], [open_sea, thin], thick)
-    other = np.select([kind == 0, kind == 1], [thick, np.where(u[14] < MIXED / 2, open_sea, thick)], open_sea)
-    surface += np.where(u[14] < MIXED, 0.5 * u[15], 0.0) * (other - surface)
-    # B11 comes from pixels of 20 m: at edges part of it is the other surface's.
-    surface[3] += np.where(u[26] < COARSE, 0.75 * u[27], 0.0) * (other[3] - surface[3])
-    reads_thin = (kind == 1) & ((cover < SNOWED_IN) | (u[24] < PONDS))
-    classes = np.select([kind == 0, reads_thin], [WATER, THIN], THICK)
-    return surface, classes.astype(np.uint8)
+def _ground(
+    count: int, sun_zenith: float, rng: np.random.Generator
+) -> tuple[Floats, Floats, Floats, NDArray[np.uint8]]:
+    """(4, n) reflectance of pixels and of what lies near and far around them, and the pixels' classes.
+
+    Around are shares of the three kinds, far away little more often the pixel's own, near often; mostly the same ice
+    and water as in the pixel, farther away partly other.
+    """
+    kind = np.arange(count) % 3
+    own = (np.arange(3)[:, None] == kind).astype(np.float64)
+    surface, classes = surfaces(kind, sun_zenith, rng)
+    wide = _shares(rng.gamma(2 + 0.5 * own))
+    close = _shares(rng.gamma(0.5 * 16 ** rng.random(count) * wide + own))
+    near, far = np.zeros((2, *surface.shape))
+    for this in range(3):
+        one, other = (surface[:, rng.choice(np.flatnonzero(kind == this), count)] for _ in range(2))
+        same = (kind == this) & (rng.random(count) < 0.9)
+        one = np.where(same, surface, one)
+        near += close[this] * one
+        far += wide[this] * (one + 0.7 * rng.random(count) * (other - one))
+    return surface, near + 0.2 * (surface - near), far, classes
 
 
-def _under_sun(level: Floats, zenith: float) -> Floats:
-    """Visible reflectance, beside snow's, of bare ice whose reflectance under a usual sun is `level`."""
-    low = np.clip((zenith - SINKING[0]) / (SINKING[1] - SINKING[0]), 0, 1)
-    return np.asarray(level + LOW_SUN_GAIN * low * level * (1 - level), np.float64)
+def _shares(amounts: Floats) -> Floats:
+    amounts = np.maximum(amounts, 1e-9)
+    return np.asarray(amounts / amounts.sum(axis=0), np.float64)
 
 
-def water_spectrum(blue: Floats, foam: Floats) -> Floats:
-    """(4, n) reflectance of the sea straight down: `blue` 0..1 how much light comes back up, `foam` flat on top."""
-    up = np.array([[0.02], [0.004], [0.001], [0.0]]) * (0.5 + blue)
-    return np.asarray(up + np.array([[0.006], [0.005], [0.004], [0.002]]) + foam, np.float64)
+def _sky(count: int, rng: np.random.Generator) -> tuple[list[Floats], list[Floats]]:
+    """Optical depths (n,) of places of a sky: over the pixel, near it, far around; in the sun's way to the pixel and to
+    places far around."""
+    usual = np.where(rng.random(count) < CLOUDY, DEEPEST * rng.random(count) ** 1.5, CLEAREST)
+    gaps = 0.9 * rng.random(count)
 
+    def place() -> Floats:
+        hidden = rng.random(count) >= gaps
+        return np.where(hidden, 2 * usual, CLEAREST) * rng.random(count)
 
-def ice_spectrum(visible: Floats, wet: Floats, rough: Floats) -> Floats:
-    """(4, n) reflectance of bare ice: `visible` in the blue-green; `wet` 0..1 how steeply it falls to the near
-    infrared, `rough` 0..1 what its surface scatters at 1.6 um."""
-    red = visible * (1.0 - 0.12 * wet)
-    infrared = red * (0.88 - 0.32 * wet)
-    short = 0.01 + np.minimum(visible, 0.3) * (0.03 + 0.13 * rough)
-    return np.stack([visible, red, infrared, short])
+    def like(depth: Floats, how_much: float) -> Floats:
+        return np.asarray(depth * np.exp(how_much * rng.standard_normal(count)), np.float64)
 
+    def either(share: float, one: Floats, other: Floats) -> Floats:
+        return np.where(rng.random(count) < share, one, other)
 
-def pond_spectrum(deep: Floats, pale: Floats) -> Floats:
-    """(4, n) reflectance of a melt pond: `deep` 0..1 how far light goes down in it, `pale` how bright its bottom is."""
-    blue = 0.2 + 0.3 * pale
-    red = blue * (0.75 - 0.4 * deep)
-    return np.stack([blue, red, 0.03 + red * (0.5 - 0.35 * deep), np.full_like(blue, 0.008)])
-
-
-def snow_spectrum(fine: Floats, level: Floats) -> Floats:
-    """(4, n) reflectance of snow: `fine` 0 (old, 1 mm) .. 1 (new, 0.05 mm), `level` in the visible (sun, slope)."""
-    return level * np.stack([np.ones_like(fine), 0.97 + 0.02 * fine, 0.90 + 0.09 * fine, 0.02 + 0.20 * fine])
-
-
-def _even(first: int, last: int) -> Floats:
-    """(28, n) numbers in [0, 1), some of a sequence that fills the cube evenly (additive recurrence, Roberts 2018)."""
-    root = 2.0
-    for _ in range(64):
-        root = (1 + root) ** (1 / (_DIMENSIONS + 1))
-    steps = root ** -np.arange(1, _DIMENSIONS + 1, dtype=np.float64)
-    return np.asarray((0.5 + steps[:, None] * np.arange(first + 1, last + 1)) % 1.0)
+    pixel = place()
+    sunward = either(0.3, like(pixel, 0.4), place())
+    near = either(0.7, like(pixel, 0.3), (pixel + place()) / 2)
+    above = [pixel, near, *(either(0.3, pixel, place()) for _ in range(_FAR))]
+    return above, [sunward, *(either(0.3, sunward, place()) for _ in range(_FAR))]

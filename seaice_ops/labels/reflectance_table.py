@@ -16,24 +16,25 @@ from numpy.typing import NDArray
 
 from seaice_ops.imagery import NODATA, SCALE
 from seaice_ops.labels import optics, reasons
-from seaice_ops.labels.reflectance_model import BANDS, Draws, draw
+from seaice_ops.labels.reflectance_model import Draws, draw
+from seaice_ops.labels.reflectance_surfaces import BANDS
 from seaice_ops.legend import CLASSES
 
 #: Cells of brightness, near infrared to red, blue to red, and 1.6 um.
 SHAPE = (96, 24, 16, 32)
-_DRAWS = 1 << 19
+_DRAWS = 1 << 18
 
 #: A step of the codes is 2 %; cells are 2 steps wide, 8 at 1.6 um. Where the first cell begins:
 _STEP = 0.02
 _FIRST = {"B04": 56, "B08": -38, "B02": -8}
 
 #: Optical depth of cloud and lost share of the direct beam from which on a pixel counts as under cloud or in shadow.
-_HAZY, _SHADED = 0.2, 0.15
+_HAZY, _SHADED = 0.15, 0.25
 
 #: What the shares of water, thin and thick ice count for in the clear, under cloud, in shadow and under both: in doubt
 #: about a veil it is rather ice, which whoever travels would miss worse; in the clear rather no thin ice, whose looks
 #: mixtures of water and snow have.
-_PRIOR = np.array([[1, 0.7, 1], [0.55, 1, 1], [1, 1.2, 1], [0.25, 1.2, 1]])
+PRIOR = np.array([[1, 1.1, 1], [0.8, 1.3, 1], [1, 1.2, 1], [0.8, 1.3, 1]])
 
 #: Stored number below which all is alike: more than the air's light below nothing.
 _DARKEST = -1000
@@ -41,8 +42,9 @@ _DARKEST = -1000
 #: The codes of what was not observed and of what is at the end of the scale.
 MISSING, FULL = 0, 255
 
-#: The table holds the shares of the classes in steps of 1 / WHOLE.
+#: The shares of the classes add up to WHOLE; a cell of the table holds half of two of them in so many bits each.
 WHOLE = 250
+_BITS, _SHARE = 7, 127
 
 Floats = NDArray[np.float32]
 
@@ -53,9 +55,9 @@ def nearest_zenith(sun_zenith: float) -> int:
 
 
 @lru_cache(maxsize=4)
-def table(zenith: int) -> NDArray[np.uint8]:
-    """(3, cells) u8 for a sun that many degrees from the zenith: WHOLE times the share that water and thin ice have of
-    the draws in and around the cell, thick ice the rest; the reasons CLOUD and SHADOW."""
+def table(zenith: int) -> NDArray[np.uint16]:
+    """(cells,) u16 for a sun that many degrees from the zenith, to be looked up by `found`: the shares that water and
+    thin ice have of the draws in and around the cell, thick ice the rest; the reasons CLOUD and SHADOW."""
     draws = draw(_DRAWS, zenith)
     stored = np.clip(np.rint(draws.bands * SCALE), NODATA + 1, 32_767).astype(np.int16)
     return _cells(cell_index(coded(band_codes(zenith), stored[:, None])).ravel(), draws)
@@ -115,14 +117,22 @@ def _places() -> dict[str, NDArray[np.int32]]:
 _PLACES = _places()
 
 
-def _cells(index: NDArray[np.intp], draws: Draws) -> NDArray[np.uint8]:
+def _cells(index: NDArray[np.intp], draws: Draws) -> NDArray[np.uint16]:
     shares = np.stack([_spread(_sums(index, draws.classes == code)) for code in CLASSES])
     total = shares.sum(axis=0)
     cloud, shade = (_spread(_sums(index, what)) / total for what in (draws.cloud, 1 - draws.sunlight))
     flags = np.where(cloud > _HAZY, reasons.CLOUD, 0) | np.where(shade > _SHADED, reasons.SHADOW, 0)
-    shares *= np.moveaxis(_PRIOR[flags], -1, 0)
-    total = shares.sum(axis=0)
-    return np.stack([*np.rint(WHOLE * shares[:2] / total), flags]).astype(np.uint8).reshape(3, -1)
+    shares *= np.moveaxis(PRIOR[flags], -1, 0)
+    water, thin = np.rint(WHOLE // 2 * shares[:2] / shares.sum(axis=0)).astype(np.uint16)
+    return np.asarray(water | thin << _BITS | flags.astype(np.uint16) << 2 * _BITS).ravel()
+
+
+def found(cells: NDArray[np.uint16], index: NDArray[np.intp]) -> tuple[NDArray[np.uint8], ...]:
+    """What the table says of each pixel, (rows, columns) u8: WHOLE times the shares of water and of thin ice, and the
+    reasons. One look-up of 16 bits is less than half as long as three of 8."""
+    values = cells.take(index, mode="clip")
+    water, thin = ((halves & _SHARE).astype(np.uint8) for halves in (values, values >> _BITS))
+    return water << np.uint8(1), thin << np.uint8(1), (values >> 2 * _BITS).astype(np.uint8)
 
 
 def _sums(index: NDArray[np.intp], weights: NDArray[np.generic]) -> Floats:

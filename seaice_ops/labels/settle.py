@@ -16,7 +16,7 @@ from seaice_ops.labels.result import NONE
 LOW_SUN, NO_SUN = 80.0, 85.0
 
 #: Confidence in % below which a pixel under cloud or in shadow is 205.
-HIDDEN = 55
+HIDDEN = 53
 
 #: Largest confidence in % of a label that a pixel's surroundings gave it.
 _BY_SHAPE = 50

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from seaice_ops.legend import THICK, THIN, WATER
+from seaice_ops.legend import THIN, WATER
 
 #: How far the leads of an array reach; edge of the blocks that brash is looked for in.
 REACH, BLOCK = 10, 4
@@ -34,13 +34,14 @@ _ROWS = 64 * BLOCK  # counted at a time
 Codes = NDArray[np.uint8]
 
 
-def leads(classes: Codes, brightness: Codes) -> Codes:
-    """255 where thick ice of `classes` (rows, columns) u8 is a narrow line much darker than the ice on both its sides,
-    by `brightness` (rows, columns) u8: a lead, refrozen and thin, however bright a veil makes it."""
+def narrow(brightness: Codes) -> Codes:
+    """255 on narrow lines much darker than what lies on both their sides, by `brightness` (rows, columns) u8: leads.
+
+    One that reads thick is refrozen and thin, however bright a veil makes it.
+    """
     window = np.ones((_LEAD + 1, _LEAD + 1), np.uint8)
     beside = cv2.erode(cv2.dilate(brightness, window), window)
-    dark = brightness < np.asarray(cv2.addWeighted(beside, _DARKER, beside, 0, 0))
-    return _mask(dark & (classes == THICK))
+    return _mask(brightness < np.asarray(cv2.convertScaleAbs(beside, alpha=_DARKER)))
 
 
 def wet(classes: Codes) -> Codes:

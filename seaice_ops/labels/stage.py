@@ -26,7 +26,7 @@ from seaice_ops.errors import ConfigError, CorruptProduct, ObjectMissing, Transi
 from seaice_ops.imagery import read_true_colour, strips
 from seaice_ops.labels.methods import Method, known_method, labels_of_picture, pixel_metres
 from seaice_ops.labels.reflectance import from_strips
-from seaice_ops.labels.reflectance_model import BANDS
+from seaice_ops.labels.reflectance_surfaces import BANDS
 from seaice_ops.labels.result import Labels
 from seaice_ops.labels.surfaces import land
 from seaice_ops.ledger.operations import insert_new, now, recorded, unlabelled_scenes

@@ -14,13 +14,15 @@ from hypothesis.extra import numpy as arrays
 
 from seaice_ops import legend
 from seaice_ops.imagery import NODATA
-from seaice_ops.labels import edges, levels, optics, reasons
+from seaice_ops.labels import edges, optics, reasons
+from seaice_ops.labels import reflectance as labeller
 from seaice_ops.labels.levels import references
 from seaice_ops.labels.reflectance import from_strips, opaque_from, reflectance
 from seaice_ops.labels.reflectance_model import draw
 from seaice_ops.labels.reflectance_table import SHAPE, band_codes, cell_index, coded
 from seaice_ops.labels.result import NONE
 from seaice_ops.labels.settle import LOW_SUN, NO_SUN
+from seaice_ops.labels.surroundings import CELL
 
 WATER, THIN, THICK = legend.CLASSES
 
@@ -189,18 +191,21 @@ def test_strips_of_any_height_give_the_same_labels():
             assert np.array_equal(one, other)
 
 
-def test_the_lattice_does_not_depend_on_the_strips(monkeypatch):
+def test_what_is_asked_of_the_whole_scene_does_not_depend_on_the_strips(monkeypatch):
     bands = np.random.default_rng(1).integers(0, 9000, (4, 1500, 1301)).astype(np.int16)
-    taken = []
-    for strip in (1, 33, 512, 4000):
-        monkeypatch.setattr(levels, "_ROWS", strip)
-        taken.append(levels.lattice(lambda top, bottom: bands[:, top:bottom], 1500, 1301))
-    assert all(np.array_equal(taken[0], other) for other in taken)
-    assert taken[0].shape[1] == 300 * 261
+    bands[:, 1400:, 1200:] = NODATA
+    asked = []
+    for strip in (CELL, 5 * CELL, 4000 // CELL * CELL):
+        monkeypatch.setattr(labeller, "_GLANCED", strip)
+        asked.append(labeller._glance(lambda top, bottom: bands[:, top:bottom], (1500, 1301)))
+    for other in asked[1:]:
+        assert all(np.array_equal(one, same) for one, same in zip(asked[0], other, strict=True))
+    assert asked[0][0].shape[1] == -(-1500 // 8) * -(-1301 // 8)
+    assert asked[0][1].shape == (5, -(-1500 // CELL), -(-1301 // CELL))
 
 
 def test_turning_and_mirroring_a_scene_turns_and_mirrors_its_labels():
-    surface, _ = scene(120)
+    surface, _ = scene(4 * CELL)
     noise = np.random.default_rng(2).normal(0, 0.03, surface.shape)
     bands = seen(np.clip(surface + noise, 0.001, 1), 66.0)
     classes = reflectance(bands, 66.0).classes
