@@ -32,9 +32,8 @@ _FIRST = {"B04": 56, "B08": -38, "B02": -8}
 _HAZY, _SHADED = 0.15, 0.25
 
 #: What the shares of water, thin and thick ice count for in the clear, under cloud, in shadow and under both: in doubt
-#: about a veil it is rather ice, which whoever travels would miss worse; in the clear rather no thin ice, whose looks
-#: mixtures of water and snow have.
-PRIOR = np.array([[1, 1.1, 1], [0.8, 1.3, 1], [1, 1.2, 1], [0.8, 1.3, 1]])
+#: it is rather young ice, which whoever travels would miss worst, and below cloud rather ice than water.
+PRIOR = np.array([[1, 1.3, 1], [0.8, 1.3, 1], [1, 1.3, 1], [0.8, 1.3, 1]])
 
 #: Stored number below which all is alike: more than the air's light below nothing.
 _DARKEST = -1000
