@@ -8,7 +8,7 @@ from cv2.typing import MatLike
 from numpy.typing import NDArray
 
 from seaice_ops import legend
-from seaice_ops.labels import edges, reasons
+from seaice_ops.labels import edges, reasons, shapes
 from seaice_ops.labels.reflectance_surfaces import BANDS
 from seaice_ops.labels.reflectance_table import FULL, MISSING, WHOLE, cell_index, found
 
@@ -37,21 +37,22 @@ def labelled(
     """Class, confidence in % and notes of a block's pixels, right from `REACH` pixels inside it.
 
     `bright` (rows, columns) is brightness in any linear scale, 0 where not observed, and `half` in it that of half
-    water, half snow; `lines` are 255 where it is `shapes.narrow`. `codes` are those of each band, `opaque` the one at
+    water, half snow; `lines` are `shapes.narrow` of it. `codes` are those of each band, `opaque` the one at
     1.6 um from which on a cloud hides what is below, `cells` the table (`reflectance_table`) and `around` the classes'
-    weights (`surroundings`), which a narrow line goes without: what lies around is not of its kind. The notes are
+    weights (`surroundings`), which a plain narrow line goes without: what lies around is not of its kind. The notes are
     reasons (CLOUD, SHADOW, SATURATED), SHAPED, DARK and HIDING.
     """
     water, thin, sky = found(cells, cell_index(codes))
-    water, thin = _weighted(water, thin, sky & ~lines, around)
+    water, thin = _weighted(water, thin, sky * (lines < shapes.PLAIN), around)
     missing, full = _ends(codes)
     classes, confidence = _agreed(water, thin, bright, missing)
     if missing is not None:
         classes |= missing * np.uint8(legend.NODATA)
     classes = edges.unmixed(classes, bright, missing is not None)
-    leads = (classes == legend.THICK) & lines
-    classes -= leads & np.uint8(legend.THICK - legend.THIN)
-    notes = sky | (leads & np.uint8(SHAPED))
+    seen = lines + (sky & np.uint8(reasons.CLOUD)) * np.uint8(shapes.PLAIN - shapes.FAINT)
+    leads = (classes == legend.THICK) & (lines > 0) & (seen >= shapes.PLAIN)
+    classes -= leads * np.uint8(legend.THICK - legend.THIN)
+    notes = sky | (leads * np.uint8(SHAPED))
     if full is not None:
         notes |= full * np.uint8(reasons.SATURATED)
     notes |= (bright < np.uint8(half)) * np.uint8(DARK)

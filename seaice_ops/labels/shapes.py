@@ -17,9 +17,13 @@ REACH, BLOCK = 10, 4
 #: A dark line up to this many pixels wide between bright ice may be a lead.
 _LEAD = 10
 
-#: How bright a lead is at most, relative to the ice on both its sides. Snow's slopes differ by less: 0.77 is a slope of
-#: 12 degrees away from a sun 45 degrees high, of 5 degrees where it is 20 degrees high.
-_DARKER = 0.77
+#: How bright a lead is at most, relative to what lies on both its sides: plain, and where cloud takes half of the
+#: contrast. Snow's slopes differ by less: 0.77 is a slope of 12 degrees away from a sun 45 degrees high, of 5 degrees
+#: where it is 20 degrees high; below cloud slopes show less, too.
+_DARKER, _DARKER_BELOW_CLOUD = 0.77, 0.88
+
+#: Lines as dark as that, and those that are below cloud only.
+PLAIN, FAINT = 2, 1
 
 #: Where brash is looked for: blocks around a pixel (9 x 9, 360 m), and by how much of them water is more than thin ice.
 _AROUND, _WET = 9, 0.05
@@ -35,13 +39,15 @@ Codes = NDArray[np.uint8]
 
 
 def narrow(brightness: Codes) -> Codes:
-    """255 on narrow lines much darker than what lies on both their sides, by `brightness` (rows, columns) u8: leads.
-
-    One that reads thick is refrozen and thin, however bright a veil makes it.
+    """PLAIN on narrow lines much darker than what lies on both their sides, FAINT on less dark ones, 0 elsewhere, by
+    `brightness` (rows, columns) u8: leads. One that reads thick is refrozen and thin, however bright a veil makes it.
     """
     window = np.ones((_LEAD + 1, _LEAD + 1), np.uint8)
     beside = cv2.erode(cv2.dilate(brightness, window), window)
-    return _mask(brightness < np.asarray(cv2.convertScaleAbs(beside, alpha=_DARKER)))
+    plain, faint = (
+        brightness < np.asarray(cv2.convertScaleAbs(beside, alpha=limit)) for limit in (_DARKER, _DARKER_BELOW_CLOUD)
+    )
+    return np.asarray(plain.view(np.uint8) + faint.view(np.uint8))
 
 
 def wet(classes: Codes) -> Codes:

@@ -10,7 +10,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from seaice_ops.labels import shapes
-from seaice_ops.legend import CLASSES, THIN, WATER
+from seaice_ops.labels.pixels import SHAPED, labelled
+from seaice_ops.labels.reasons import CLOUD, SHADOW
+from seaice_ops.labels.reflectance_table import SHAPE
+from seaice_ops.labels.shapes import FAINT, PLAIN
+from seaice_ops.labels.surroundings import MOST
+from seaice_ops.legend import CLASSES, THICK, THIN, WATER
 
 codes = arrays.arrays(np.uint8, (24, 28), elements=st.sampled_from([1, 1, 2, 3, 205, 255]))
 levels = arrays.arrays(np.uint8, (24, 28))
@@ -26,10 +31,11 @@ def test_narrow_lines_are_those_of_a_loop_over_pixels(brightness: np.ndarray):
     beside = np.zeros_like(brightness)
     for row, column in np.ndindex(brightness.shape):
         beside[row, column] = brightest[_near(row, around), _near(column, around)].min()
-    found, limit = shapes.narrow(brightness), 0.77 * beside
-    assert set(np.unique(found)) <= {0, 255}
-    clear = np.abs(brightness - limit) > 0.51  # apart from what rounding decides
-    assert np.array_equal(found[clear] > 0, (brightness < limit)[clear])
+    found = shapes.narrow(brightness)
+    assert set(np.unique(found)) <= {0, FAINT, PLAIN}
+    for kind, limit in ((PLAIN, 0.77 * beside), (FAINT, 0.88 * beside)):
+        clear = np.abs(brightness - limit) > 0.51  # apart from what rounding decides
+        assert np.array_equal(found[clear] >= kind, (brightness < limit)[clear])
 
 
 def _near(centre: int, around: int) -> slice:
@@ -41,8 +47,8 @@ def test_a_dark_line_is_narrow_at_any_width_up_to_a_hundred_metres(width: int):
     brightness = np.full((60, 80), 200, np.uint8)
     brightness[:, 30 : 30 + width] = 150  # snow under a veil would be 175
     found = shapes.narrow(brightness)
-    assert (found[:, 30 : 30 + width] == 255).all()
-    assert found.sum() == 255 * 60 * width
+    assert (found[:, 30 : 30 + width] == PLAIN).all()
+    assert found.sum() == PLAIN * 60 * width
 
 
 def test_a_shadow_s_edge_and_a_slope_are_not_narrow():
@@ -51,7 +57,36 @@ def test_a_shadow_s_edge_and_a_slope_are_not_narrow():
     slope = np.full(shadow.shape, 200, np.uint8)
     slope[:, 30:33] = 160
     assert not shapes.narrow(shadow).any()
-    assert not shapes.narrow(slope).any()
+    assert (shapes.narrow(slope) < PLAIN).all()
+
+
+@pytest.mark.parametrize(("dark", "sky"), [(150, 0), (150, CLOUD), (170, CLOUD)])
+@pytest.mark.parametrize("shadowed", [0, SHADOW])
+def test_a_lead_that_reads_thick_is_thin_and_says_why(dark: int, sky: int, shadowed: int):
+    classes, notes = _read_thick(dark, sky | shadowed)
+    line = np.zeros(classes.shape, bool)
+    line[:, 30:33] = True
+    assert (classes[10:-10][line[10:-10]] == THIN).all()
+    assert ((notes & SHAPED) > 0)[10:-10][line[10:-10]].all()
+    assert (classes[~line] == THICK).all()
+    assert not (notes & SHAPED)[~line].any()
+
+
+@pytest.mark.parametrize("sky", [0, SHADOW])
+def test_a_faint_line_is_a_lead_below_cloud_only(sky: int):
+    classes, notes = _read_thick(170, sky)
+    assert (classes == THICK).all()
+    assert not (notes & SHAPED).any()
+
+
+def _read_thick(dark: int, sky: int) -> tuple[np.ndarray, np.ndarray]:
+    """Classes and notes of a dark line, where every pixel reads thick below `sky`."""
+    bright = np.full((60, 80), 200, np.uint8)
+    bright[:, 30:33] = dark
+    cells = np.full(int(np.prod(SHAPE)), sky << 14, np.uint16)
+    codes, around = [np.full(bright.shape, 100, np.uint8)] * 4, [np.full(bright.shape, MOST, np.uint8)] * 3
+    classes, _, notes = labelled(bright, shapes.narrow(bright), codes, cells, around, 1.0, 255)
+    return classes, notes
 
 
 @given(codes)
