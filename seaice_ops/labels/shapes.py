@@ -20,7 +20,7 @@ _LEAD = 10
 #: How bright a lead is at most, relative to what lies on both its sides: plain, and where cloud takes half of the
 #: contrast. Snow's slopes differ by less: 0.77 is a slope of 12 degrees away from a sun 45 degrees high, of 5 degrees
 #: where it is 20 degrees high; below cloud slopes show less, too.
-_DARKER, _DARKER_BELOW_CLOUD = 0.77, 0.88
+_DARKER, _DARKER_BELOW_CLOUD = 0.77, 0.9
 
 #: Lines as dark as that, and those that are below cloud only.
 PLAIN, FAINT = 2, 1

@@ -33,7 +33,7 @@ def test_narrow_lines_are_those_of_a_loop_over_pixels(brightness: np.ndarray):
         beside[row, column] = brightest[_near(row, around), _near(column, around)].min()
     found = shapes.narrow(brightness)
     assert set(np.unique(found)) <= {0, FAINT, PLAIN}
-    for kind, limit in ((PLAIN, 0.77 * beside), (FAINT, 0.88 * beside)):
+    for kind, limit in ((PLAIN, 0.77 * beside), (FAINT, 0.9 * beside)):
         clear = np.abs(brightness - limit) > 0.51  # apart from what rounding decides
         assert np.array_equal(found[clear] >= kind, (brightness < limit)[clear])
 
