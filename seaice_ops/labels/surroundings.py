@@ -25,7 +25,6 @@ from seaice_ops.legend import CLASSES
 #: Edge of a cell of the grid, pixels.
 CELL = 32
 
-
 #: Rows and columns of a cell that its mean is taken over: the same seen from either side.
 _LOOKED_AT = np.array([3, 12, 19, 28])
 

@@ -55,12 +55,13 @@ class ObjectStore:
         return hashlib.sha256(data).hexdigest()
 
     def put_file(self, key: str, path: Path) -> str:
-        """Like `put`, with the content of the file `path`, read in pieces."""
+        """Like `put`, with the content of the file `path`, read in pieces; it may be removed meanwhile."""
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        with self._readable_errors(key):
-            obstore.put(self._store, key, path)
-            self._flush(key)
+            file.seek(0)
+            with self._readable_errors(key):
+                obstore.put(self._store, key, file)
+                self._flush(key)
         return digest
 
     def create(self, key: str, data: bytes) -> bool:

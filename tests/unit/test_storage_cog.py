@@ -88,3 +88,21 @@ def test_put_file_is_put(settings, tmp_path):
     assert store.put_file("scenes/large.tif", path) == hashlib.sha256(data).hexdigest()
     assert store.get("scenes/large.tif") == data
     assert store.put_file("scenes/large.tif", path) == store.put("scenes/large.tif", data)
+
+
+def test_a_file_that_another_worker_removes_while_it_is_put_is_put(settings, tmp_path, monkeypatch):
+    """A faster worker's sweep: as soon as its own copy of the scene is ready it clears the scene's folder."""
+    data = np.random.default_rng(1).bytes(12_000_000)
+    path = tmp_path / "scene.tif"
+    path.write_bytes(data)
+    digest_of = hashlib.file_digest
+
+    def removed_meanwhile(file, name):
+        digest = digest_of(file, name)
+        path.unlink()
+        return digest
+
+    monkeypatch.setattr(hashlib, "file_digest", removed_meanwhile)
+    store = open_store(settings)
+    assert store.put_file("scenes/large.tif", path) == hashlib.sha256(data).hexdigest()
+    assert store.get("scenes/large.tif") == data
