@@ -58,8 +58,13 @@ def table(zenith: int) -> NDArray[np.uint16]:
     """(cells,) u16 for a sun that many degrees from the zenith, to be looked up by `found`: the shares that water and
     thin ice have of the draws in and around the cell, thick ice the rest; the reasons CLOUD and SHADOW."""
     draws = draw(_DRAWS, zenith)
+    return _cells(cells_of(draws, zenith), draws)
+
+
+def cells_of(draws: Draws, zenith: int) -> NDArray[np.intp]:
+    """(n,) the cells that draws under a sun that many degrees from the zenith fall into."""
     stored = np.clip(np.rint(draws.bands * SCALE), NODATA + 1, 32_767).astype(np.int16)
-    return _cells(cell_index(coded(band_codes(zenith), stored[:, None])).ravel(), draws)
+    return cell_index(coded(band_codes(zenith), stored[:, None])).ravel()
 
 
 def band_codes(

@@ -1,7 +1,7 @@
 """Teach the network of `surroundings` from our own model: `python -m seaice_ops.labels.surroundings_teach` writes it.
 
 The model's draws hold a pixel and the means around it. What the table says of the pixel is given; the network learns by
-how much the surroundings change that, so that both together are right most often. Some minutes on two cores.
+how much the surroundings change that, so that both together are right most often. A minute or two.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from rich.progress import track
 
-from seaice_ops.imagery import NODATA, SCALE
 from seaice_ops.labels import optics, reflectance_table
 from seaice_ops.labels.reflectance_model import Draws, draw
 from seaice_ops.labels.reflectance_surfaces import BANDS
@@ -75,9 +74,8 @@ def _below_air(seen: np.ndarray[tuple[int, int], np.dtype[np.float64]], zenith: 
 
 def _shares(draws: Draws, zenith: int) -> Floats:
     """(n, 3) what the table says of the pixels, were each class as frequent as the others under every sky."""
-    stored = np.clip(np.rint(draws.bands * SCALE), NODATA + 1, 32_767).astype(np.int16)
-    index = reflectance_table.cell_index(reflectance_table.coded(reflectance_table.band_codes(zenith), stored[:, None]))
-    water, thin, sky = reflectance_table.found(reflectance_table.table(zenith), index.ravel())
+    cells = reflectance_table.cells_of(draws, zenith)
+    water, thin, sky = reflectance_table.found(reflectance_table.table(zenith), cells)
     thick = reflectance_table.WHOLE - np.minimum(reflectance_table.WHOLE, water.astype(np.int64) + thin)
     shares = np.stack([water, thin, thick], axis=1) / reflectance_table.PRIOR[sky]
     return np.asarray(shares / shares.sum(axis=1, keepdims=True), np.float32)
