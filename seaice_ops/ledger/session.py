@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -42,7 +44,7 @@ def _sqlite_connect(connection: Any, record: Any) -> None:
     # We issue BEGIN ourselves: the driver's own deferred BEGIN lets two readers both try to become writers.
     connection.isolation_level = None
     cursor = connection.cursor()
-    for pragma in ("busy_timeout=60000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    for pragma in ("busy_timeout=60000", "synchronous=FULL", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
@@ -87,8 +89,25 @@ def migrate(settings: Settings) -> None:
                 f"cannot create {file.parent} for the ledger: {error.strerror}; set SEAICE_HOME to a place that can "
                 "be written"
             ) from error
-    with _readable_errors(settings):
+    with _readable_errors(settings), _alone_in(file, _engine(settings.ledger)):
         command.upgrade(_config(settings.ledger), "head")
+
+
+@contextmanager
+def _alone_in(file: Path | None, engine: Engine) -> Iterator[None]:
+    """One process at a time on an SQLite file, whose write-ahead log is turned on (the file remembers that)."""
+    if not file:
+        yield
+        return
+    # Two connections that turn the log on at once fail at once, whatever busy_timeout says; so they wait here.
+    folder = os.open(file.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        with closing(engine.raw_connection()) as connection:
+            connection.cursor().execute("PRAGMA journal_mode=WAL")
+        yield
+    finally:
+        os.close(folder)
 
 
 def schema_revision(settings: Settings) -> tuple[str | None, str | None]:
@@ -131,13 +150,14 @@ def alone(settings: Settings) -> Iterator[Session]:
 def _readable_errors(settings: Settings) -> Iterator[None]:
     try:
         yield
-    except DBAPIError as error:
-        where, what = redact(settings.ledger), str(error.orig).strip()
-        if _no_table(error.orig):
+    except (DBAPIError, sqlite3.Error) as error:
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        where, what = redact(settings.ledger), str(cause).strip()
+        if _no_table(cause):
             raise ConfigError(f"the ledger {where} has no tables; run `seaice init`") from None
-        if _wrong_file(error.orig):
+        if _wrong_file(cause):
             raise ConfigError(f"the ledger {where} cannot be used: {what}; set SEAICE_HOME") from None
-        if isinstance(error, OperationalError):
+        if isinstance(error, (OperationalError, sqlite3.OperationalError)):
             raise TransientError(f"the ledger {where} does not answer: {what}") from None
         raise
 

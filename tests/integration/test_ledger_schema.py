@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import sqlite3
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -68,6 +74,22 @@ def test_workers_that_start_together_may_all_migrate(empty_ledger: Settings) -> 
     revisions = race(_migrate, [(empty_ledger,)] * 4)
     head = schema_revision(empty_ledger)[1]
     assert revisions == [(head, head)] * 4
+
+
+def test_a_worker_that_starts_while_another_turns_the_log_on_waits_for_it(tmp_path: Path) -> None:
+    settings = settings_for(tmp_path)
+    folder = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    with closing(sqlite3.connect(tmp_path / "ledger.sqlite", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")  # against this, SQLite refuses a write-ahead log without waiting
+        with ThreadPoolExecutor() as pool:
+            started = pool.submit(_migrate, settings)
+            time.sleep(0.5)
+            assert not started.done()
+            other.execute("COMMIT")
+            os.close(folder)
+            current, head = started.result(30)
+    assert current == head
 
 
 def test_ledger_without_tables_says_what_to_run(empty_ledger: Settings) -> None:
