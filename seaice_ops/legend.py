@@ -19,7 +19,7 @@ NAMES = {
     WATER: "open water",
     THIN: "thin / young ice",
     THICK: "thick / snow-covered ice",
-    CLOUD: "cloud or cloud shadow that could not be classified",
+    CLOUD: "cloud, shadow or mixture that could not be classified",
     LOW_SUN: "sun too low / polar night",
     LAND: "land or ice shelf",
     NODATA: "no data",

@@ -42,7 +42,7 @@ def unmixed(classes: Codes, brightness: Codes, unclassed: bool = True) -> Codes:
     between = step & (high - low == 1) & (classes <= THICK)
     edge = (np.asarray(cv2.erode(classes, near)) == WATER) & (np.asarray(cv2.dilate(classed, near)) == THICK)
     across = step & (classes == THIN) & edge
-    brighter = brightness > darkest + ((brightest - darkest) >> 1)
+    brighter = brightness - darkest > brightest - brightness
     changed, settled = between | across, classes.copy()
     for side, chosen in ((high, changed & brighter), (low, changed & ~brighter)):
         cv2.copyTo(side, chosen.view(np.uint8), settled)

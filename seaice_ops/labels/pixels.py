@@ -22,6 +22,13 @@ REACH = _WIDE // 2 + 1 + edges.REACH
 #: hides all.
 SHAPED, DARK, HIDING = 32, 64, 128
 
+#: Confidence in % from which on thick ice stays thick in a dark line that no cloud hides: it is a ridge's shadow, or a
+#: crack that takes less than half of the pixel.
+_SURE = 80
+
+#: One part in so many pixels below a veil, or fewer, is quicker weighted alone than with all others.
+_FEW = 8
+
 Bytes = NDArray[np.uint8]
 
 
@@ -43,14 +50,15 @@ def labelled(
     reasons (CLOUD, SHADOW, SATURATED), SHAPED, DARK and HIDING.
     """
     water, thin, sky = found(cells, cell_index(codes))
-    water, thin = _weighted(water, thin, sky * (lines < shapes.PLAIN), around)
+    _weigh(water, thin, sky * (lines < shapes.PLAIN), around)
     missing, full = _ends(codes)
     classes, confidence = _agreed(water, thin, bright, missing)
     if missing is not None:
         classes |= missing * np.uint8(legend.NODATA)
     classes = edges.unmixed(classes, bright, missing is not None)
-    seen = lines + (sky & np.uint8(reasons.CLOUD)) * np.uint8(shapes.PLAIN - shapes.FAINT)
-    leads = (classes == legend.THICK) & (lines > 0) & (seen >= shapes.PLAIN)
+    clouded = sky & np.uint8(reasons.CLOUD)
+    seen = lines + clouded * np.uint8(shapes.PLAIN - shapes.FAINT)
+    leads = (classes == legend.THICK) & (lines > 0) & (seen >= shapes.PLAIN) & ((confidence < _SURE) | (clouded > 0))
     classes -= leads * np.uint8(legend.THICK - legend.THIN)
     notes = sky | (leads * np.uint8(SHAPED))
     if full is not None:
@@ -60,18 +68,26 @@ def labelled(
     return classes, confidence, notes
 
 
-def _weighted(water: Bytes, thin: Bytes, veiled: Bytes, around: list[Bytes]) -> tuple[Bytes, Bytes]:
-    """The shares of water and thin ice, weighted by the surroundings where pixels are `veiled` (not 0)."""
-    if not veiled.any():
-        return water, thin
+def _weigh(water: Bytes, thin: Bytes, veiled: Bytes, around: list[Bytes]) -> None:
+    """Weight the shares of water and thin ice, in place, by the surroundings where pixels are `veiled` (not 0)."""
+    count, planes = cv2.countNonZero(veiled), (water, thin)
+    if count > veiled.size // _FEW:
+        for share, weighted in zip(planes, _weighted(water, thin, around), strict=True):
+            cv2.copyTo(weighted, veiled, share)
+    elif count:
+        where = np.divmod(np.flatnonzero(veiled > 0), veiled.shape[1])
+        few = _weighted(water[where][None], thin[where][None], [plane[where][None] for plane in around])
+        for share, weighted in zip(planes, few, strict=True):
+            share[where] = weighted[0]
+
+
+def _weighted(water: Bytes, thin: Bytes, around: list[Bytes]) -> tuple[MatLike, MatLike]:
     thick = cv2.subtract(np.full_like(water, WHOLE), cv2.add(water, thin))
     parts = [
         cv2.multiply(share, weight, scale=1 / WHOLE) for share, weight in zip((water, thin, thick), around, strict=True)
     ]
     total = cv2.add(cv2.add(parts[0], parts[1]), parts[2])
-    for share, part in zip((water, thin), parts, strict=False):
-        cv2.copyTo(cv2.divide(part, total, scale=WHOLE), veiled, share)
-    return water, thin
+    return cv2.divide(parts[0], total, scale=WHOLE), cv2.divide(parts[1], total, scale=WHOLE)
 
 
 def _ends(codes: list[Bytes]) -> tuple[NDArray[np.bool_] | None, ...]:
@@ -92,8 +108,9 @@ def _agreed(water: Bytes, thin: Bytes, bright: Bytes, missing: NDArray[np.bool_]
     everywhere, and `_WIDE` x `_WIDE` pixels where brightness is so even that no edge can lie among them.
     """
     window = np.ones((_WIDE, _WIDE), np.uint8)
-    brightest = np.asarray(cv2.dilate(bright, window), np.uint8)
-    even = np.asarray(cv2.subtract(brightest, cv2.erode(bright, window))) <= brightest >> 2
+    darkest = cv2.erode(bright, window)
+    differ = cv2.subtract(cv2.dilate(bright, window), darkest)
+    even = np.asarray(cv2.add(differ, cv2.add(differ, differ))) <= np.asarray(darkest)  # a quarter of the brightest
     whole: MatLike = np.full_like(water, WHOLE)
     if missing is not None:
         seen = ~missing * np.uint8(255)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from seaice_ops.labels import optics
 from seaice_ops.labels.reflectance_surfaces import BANDS, Floats, surfaces
+from seaice_ops.legend import THICK
 
 #: Half width of a band's noise (triangular), reflectance: several times the specification, for compression too.
 NOISE = 0.006
@@ -28,6 +29,9 @@ DEEPEST, CLEAREST, CLOUDY = 10.0, 0.03, 0.75
 
 #: Share of draws shaded by what no cloud explains, down to this share of the direct beam: ridges, shelf fronts.
 SHADED, DARKEST = 0.3, 0.03
+
+#: Slope of snow and older ice towards or away from the sun (standard deviation): sastrugi and ridges, metres high.
+SLOPE = 0.04
 
 _FAR = 3  # places of the sky that what is far around is seen through
 _TOGETHER = 1 << 13  # draws that are made together: what fits into a processor's cache
@@ -61,6 +65,8 @@ def _drawn(count: int, sun_zenith: float, rng: np.random.Generator) -> Draws:
     above, sunward = _sky(count, rng)
     towards_us, thin_at_swir, air_mass, tone = rng.random((4, count))
     front = np.where(rng.random(count) < SHADED, DARKEST + (1 - DARKEST) * rng.random(count), 1.0)
+    steep = SLOPE * min(math.tan(math.radians(sun_zenith)), 6.0) * rng.standard_normal(count)
+    slope = np.where(classes == THICK, np.clip(1 + steep, 0.25, 1.35), 1.0)
     noise = NOISE * (rng.random((len(BANDS), count)) + rng.random((len(BANDS), count)) - 1)
     seen = np.empty((3, len(BANDS), count))
     for index, band in enumerate(BANDS):
@@ -73,7 +79,7 @@ def _drawn(count: int, sun_zenith: float, rng: np.random.Generator) -> Draws:
             return optics.under_cloud(ground, around, part * depth, absorbs, mu, 0.8 + 0.4 * towards_us)  # noqa: B023
 
         wide = np.asarray(np.mean([over(around, depth) for depth in above[2:]], axis=0), np.float64)
-        pixel = optics.lit(surface[index] * (1 + 0.02 * (tone - 0.5)), air.diffuse, light[0] * front)
+        pixel = optics.lit(surface[index] * (1 + 0.02 * (tone - 0.5)), air.diffuse, light[0] * front * slope)
         beside = optics.lit(near[index], air.diffuse, light[0] * front)
         mixed = (over(pixel, above[0]), over(beside, above[1]))
         layers = [(1 - aside) * below + aside * wide for below in mixed] + [wide]

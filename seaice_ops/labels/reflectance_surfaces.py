@@ -4,7 +4,9 @@ Reflectance in B02, B04, B08, B11 (Brandt et al. 2005, J. Climate 18; Zatko & Wa
 Grenfell & Perovich 1984, JGR 89; snow grains: Wiscombe & Warren 1980, J. Atmos. Sci. 37): water 0.02-0.08 with foam;
 young ice 0.06 (dark nilas) to 0.45 (grey-white), darker in the infrared the thicker the light's way through ice; bare
 first-year and older ice 0.45-0.75; snow 0.8-1.0 whose grains of 0.05-1 mm set 1.6 um (0.03-0.25) and part of the near
-infrared. Snow on young ice raises it towards snow.
+infrared. Snow on young ice raises it towards snow. At 1.6 um ice lets no light through: what is seen is its surface,
+0.02-0.07 where brine and salt make it rough, 0.02-0.04 where it is older, and next to nothing on water. Where sources
+differ, a number within their spread was chosen on development seeds.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ BANDS = ("B02", "B04", "B08", "B11")
 SNOW = 0.9
 
 #: Snow-covered young ice counts as thin up to this share of full snow cover: legend.py's optical classes.
-SNOWED_IN = 0.8
+SNOWED_IN = 0.7
 
 #: Nilas is hours old and wet with brine. All snow stays on young ice that is this much brighter than the darkest.
 SNOW_BEARING = 0.15
@@ -50,8 +52,8 @@ def surfaces(kind: NDArray[np.int64], sun_zenith: float, rng: np.random.Generato
     snow = snow_spectrum(fine, SNOW * (0.92 + 0.12 * shade))
     level = 0.06 * (0.5 / 0.06) ** bright
     cover = np.maximum(0.0, (covered - 0.4) / 0.6) * np.minimum(1.0, (level - 0.06) / SNOW_BEARING)
-    young = ice_spectrum(_under_sun(level, sun_zenith), wet, rough)
-    old = ice_spectrum(_under_sun(0.5 + 0.25 * bright, sun_zenith), wet, 0.7 * rough)
+    young = young_spectrum(_under_sun(level, sun_zenith), wet, rough)
+    old = old_spectrum(_under_sun(0.5 + 0.25 * bright, sun_zenith), wet, rough)
     open_sea = water_spectrum(bright, 0.03 * wet**3)
     whole = np.minimum(1.0, (1 - covered) / 0.22)
     thin = np.where(pond < PONDS, pond_spectrum(bright, wet), young + cover * (snow - young))
@@ -78,13 +80,18 @@ def water_spectrum(blue: Floats, foam: Floats) -> Floats:
     return np.asarray(up + np.array([[0.006], [0.005], [0.004], [0.002]]) + foam, np.float64)
 
 
-def ice_spectrum(visible: Floats, wet: Floats, rough: Floats) -> Floats:
-    """(4, n) reflectance of bare ice: `visible` in the blue-green; `wet` 0..1 how steeply it falls to the near
+def young_spectrum(visible: Floats, wet: Floats, rough: Floats) -> Floats:
+    """(4, n) reflectance of bare young ice: `visible` in the blue-green; `wet` 0..1 how steeply it falls to the near
     infrared, `rough` 0..1 what its surface scatters at 1.6 um."""
-    red = visible * (1.0 - 0.12 * wet)
-    infrared = red * (0.88 - 0.32 * wet)
-    short = 0.01 + np.minimum(visible, 0.3) * (0.03 + 0.13 * rough)
-    return np.stack([visible, red, infrared, short])
+    red = visible * (1.0 - 0.14 * wet)
+    short = 0.021 + 0.012 * rough + np.minimum(visible, 0.3) * (0.04 + 0.056 * rough)
+    return np.stack([visible, red, red * (0.84 - 0.33 * wet), short])
+
+
+def old_spectrum(visible: Floats, wet: Floats, rough: Floats) -> Floats:
+    """(4, n) reflectance of bare first-year and older ice, as `young_spectrum`: full of air, it falls less steeply."""
+    red = visible * (0.99 - 0.11 * wet)
+    return np.stack([visible, red, red * (0.87 - 0.19 * wet), 0.022 + 0.013 * rough])
 
 
 def pond_spectrum(deep: Floats, pale: Floats) -> Floats:

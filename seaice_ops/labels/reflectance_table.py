@@ -33,7 +33,7 @@ _HAZY, _SHADED = 0.15, 0.25
 
 #: What the shares of water, thin and thick ice count for in the clear, under cloud, in shadow and under both: in doubt
 #: it is rather young ice, which whoever travels would miss worst, and below cloud rather ice than water.
-PRIOR = np.array([[1, 1.3, 1], [0.8, 1.3, 1], [1, 1.3, 1], [0.8, 1.3, 1]])
+PRIOR = np.array([[0.8, 1.05, 1], [0.7, 1.4, 1], [0.8, 1.4, 1], [0.7, 1.4, 1]])
 
 #: Stored number below which all is alike: more than the air's light below nothing.
 _DARKEST = -1000
@@ -41,9 +41,10 @@ _DARKEST = -1000
 #: The codes of what was not observed and of what is at the end of the scale.
 MISSING, FULL = 0, 255
 
-#: The shares of the classes add up to WHOLE; a cell of the table holds half of two of them in so many bits each.
+#: The shares of the classes add up to WHOLE; a cell of the table holds two of them, even numbers, in a byte each, whose
+#: lowest bit is the sky's.
 WHOLE = 250
-_BITS, _SHARE = 7, 127
+_EVEN = 254
 
 Floats = NDArray[np.float32]
 
@@ -127,16 +128,18 @@ def _cells(index: NDArray[np.intp], draws: Draws) -> NDArray[np.uint16]:
     cloud, shade = (_spread(_sums(index, what)) / total for what in (draws.cloud, 1 - draws.sunlight))
     flags = np.where(cloud > _HAZY, reasons.CLOUD, 0) | np.where(shade > _SHADED, reasons.SHADOW, 0)
     shares *= np.moveaxis(PRIOR[flags], -1, 0)
-    water, thin = np.rint(WHOLE // 2 * shares[:2] / shares.sum(axis=0)).astype(np.uint16)
-    return np.asarray(water | thin << _BITS | flags.astype(np.uint16) << 2 * _BITS).ravel()
+    water, thin = 2 * np.rint(WHOLE // 2 * shares[:2] / shares.sum(axis=0)).astype(np.uint16)
+    cloud, shade = ((flags & reason > 0).astype(np.uint16) for reason in (reasons.CLOUD, reasons.SHADOW))
+    return np.asarray(water | cloud | (thin | shade) << 8).ravel()
 
 
 def found(cells: NDArray[np.uint16], index: NDArray[np.intp]) -> tuple[NDArray[np.uint8], ...]:
     """What the table says of each pixel, (rows, columns) u8: WHOLE times the shares of water and of thin ice, and the
     reasons. One look-up of 16 bits is less than half as long as three of 8."""
     values = cells.take(index, mode="clip")
-    water, thin = ((halves & _SHARE).astype(np.uint8) for halves in (values, values >> _BITS))
-    return water << np.uint8(1), thin << np.uint8(1), (values >> 2 * _BITS).astype(np.uint8)
+    low, high = values.astype(np.uint8), (values >> 8).astype(np.uint8)
+    sky = (low & np.uint8(1)) * np.uint8(reasons.CLOUD) | (high & np.uint8(1)) * np.uint8(reasons.SHADOW)
+    return low & np.uint8(_EVEN), high & np.uint8(_EVEN), sky
 
 
 def _sums(index: NDArray[np.intp], weights: NDArray[np.generic]) -> Floats:

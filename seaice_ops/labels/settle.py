@@ -15,11 +15,11 @@ from seaice_ops.labels.result import NONE
 #: beam crosses 5.6 atmospheres, at 85 more than 10, and slopes of 5 degrees lie in their own shadow.
 LOW_SUN, NO_SUN = 80.0, 85.0
 
-#: Confidence in % below which a pixel under cloud or in shadow is 205.
+#: Confidence in % below which a pixel is 205: two classes look alike there.
 HIDDEN = 53
 
-#: Largest confidence in % of a label that a pixel's surroundings gave it.
-_BY_SHAPE = 50
+#: Part of its confidence that a label on an edge keeps; largest confidence in % of one that a shape gave.
+_ON_EDGE, _BY_SHAPE = 0.75, 50
 
 _PIXELS = 1 << 18  # that are settled together: what fits into a processor's cache
 
@@ -52,16 +52,16 @@ def _without_brash(classes: Bytes, notes: Bytes, wet: Bytes) -> tuple[Bytes, Byt
 def _leave_out(classes: Bytes, confidence: Bytes, notes: Bytes, edge: NDArray[np.bool_], zenith: float) -> None:
     missing = (classes == legend.NODATA) * np.uint8(255)
     veiled = (notes & np.uint8(reasons.CLOUD | reasons.SHADOW)) > 0
-    hidden = veiled & (confidence < HIDDEN) & ~edge  # an edge that can be seen is not hidden
-    hidden |= notes >= HIDING
-    hidden &= classes <= legend.THICK
+    told = (veiled & edge) | ((notes & np.uint8(SHAPED)) > 0)  # an edge that can be seen below a veil is not hidden
+    doubted = (confidence < HIDDEN) & ~told & (classes <= legend.THICK)
+    hidden = doubted | ((notes >= HIDING) & (classes <= legend.THICK))
     cv2.max(classes, hidden * np.uint8(legend.CLOUD), classes)
     if zenith >= LOW_SUN:
         notes |= np.uint8(reasons.LOW_SUN)
     if zenith >= NO_SUN:
         classes[missing == 0] = legend.LOW_SUN
-    notes |= edge * np.uint8(reasons.MIXED_EDGE)
-    cv2.copyTo((confidence >> 2) * np.uint8(3), edge.view(np.uint8), confidence)
+    notes |= (edge | (doubted & ~veiled)) * np.uint8(reasons.MIXED_EDGE)
+    cv2.copyTo(cv2.convertScaleAbs(confidence, alpha=_ON_EDGE), edge.view(np.uint8), confidence)
     at_most = cv2.threshold(confidence, _BY_SHAPE, 0, cv2.THRESH_TRUNC)[1]
     cv2.copyTo(at_most, notes & np.uint8(SHAPED), confidence)
     confidence |= (classes > legend.THICK) * np.uint8(NONE)

@@ -174,6 +174,7 @@ def test_no_data_is_never_a_class_and_a_class_always_has_a_confidence(bands: np.
     assert np.array_equal(labels.confidence == NONE, ~known)
     assert (labels.confidence[known] <= 100).all()
     assert (labels.reasons[missing] == 0).all()
+    assert (labels.reasons[labels.classes == legend.CLOUD] > 0).all()
     assert (labels.reasons < 32).all()
     full = (bands == 32_767).any(axis=0) & ~missing
     assert ((labels.reasons & reasons.SATURATED) > 0)[full].all()

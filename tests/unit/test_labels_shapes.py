@@ -63,7 +63,7 @@ def test_a_shadow_s_edge_and_a_slope_are_not_narrow():
 @pytest.mark.parametrize(("dark", "sky"), [(150, 0), (150, CLOUD), (170, CLOUD)])
 @pytest.mark.parametrize("shadowed", [0, SHADOW])
 def test_a_lead_that_reads_thick_is_thin_and_says_why(dark: int, sky: int, shadowed: int):
-    classes, notes = _read_thick(dark, sky | shadowed)
+    classes, notes = _read_thick(dark, sky | shadowed, thin=0 if sky else 60)
     line = np.zeros(classes.shape, bool)
     line[:, 30:33] = True
     assert (classes[10:-10][line[10:-10]] == THIN).all()
@@ -74,16 +74,24 @@ def test_a_lead_that_reads_thick_is_thin_and_says_why(dark: int, sky: int, shado
 
 @pytest.mark.parametrize("sky", [0, SHADOW])
 def test_a_faint_line_is_a_lead_below_cloud_only(sky: int):
-    classes, notes = _read_thick(170, sky)
+    classes, notes = _read_thick(170, sky, thin=60)
     assert (classes == THICK).all()
     assert not (notes & SHAPED).any()
 
 
-def _read_thick(dark: int, sky: int) -> tuple[np.ndarray, np.ndarray]:
-    """Classes and notes of a dark line, where every pixel reads thick below `sky`."""
+@pytest.mark.parametrize("sky", [0, SHADOW])
+def test_a_line_that_is_thick_without_doubt_stays_so_where_no_cloud_hides_it(sky: int):
+    classes, notes = _read_thick(150, sky, thin=40)
+    assert (classes == THICK).all()
+    assert not (notes & SHAPED).any()
+
+
+def _read_thick(dark: int, sky: int, thin: int) -> tuple[np.ndarray, np.ndarray]:
+    """Classes and notes of a dark line below `sky`, where every pixel reads thick but for a share of `thin`."""
     bright = np.full((60, 80), 200, np.uint8)
     bright[:, 30:33] = dark
-    cells = np.full(int(np.prod(SHAPE)), sky << 14, np.uint16)
+    packed = (sky & CLOUD) | (thin | int((sky & SHADOW) > 0)) << 8
+    cells = np.full(int(np.prod(SHAPE)), packed, np.uint16)
     codes, around = [np.full(bright.shape, 100, np.uint8)] * 4, [np.full(bright.shape, MOST, np.uint8)] * 3
     classes, _, notes = labelled(bright, shapes.narrow(bright), codes, cells, around, 1.0, 255)
     return classes, notes

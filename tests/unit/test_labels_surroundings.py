@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from seaice_ops.imagery import NODATA
 from seaice_ops.labels import optics, surroundings
-from seaice_ops.labels.pixels import _weighted
+from seaice_ops.labels.pixels import _weigh
 from seaice_ops.labels.reflectance_model import draw
 from seaice_ops.labels.reflectance_table import WHOLE
 from seaice_ops.labels.surroundings import CELL, LEAST, MOST, at_pixels, cell_sums, class_weights, features, taught
@@ -81,15 +81,18 @@ def test_weights_change_evenly_from_one_cell_s_centre_to_the_next():
     assert np.abs(line - np.interp(np.arange(3 * CELL), centres, [10, 200, 90])).max() <= 1
 
 
-def test_shares_are_multiplied_where_there_is_a_veil():
+@pytest.mark.parametrize("part", [0.0, 0.02, 0.5, 1.0])
+def test_shares_are_multiplied_where_there_is_a_veil(part: float):
     rng = np.random.default_rng(5)
     shares = np.rint(WHOLE * rng.dirichlet((1, 1, 1), (40, 50))).astype(np.uint8)
     water, thin = shares[..., 0], np.minimum(shares[..., 1], WHOLE - shares[..., 0])
     around = [rng.integers(LEAST, MOST + 1, water.shape).astype(np.uint8) for _ in CLASSES]
-    veiled = rng.integers(0, 2, water.shape).astype(np.uint8)
+    veiled = (rng.random(water.shape) < part).astype(np.uint8)
     parts = np.stack([water, thin, WHOLE - water.astype(int) - thin]) * np.stack(around).astype(float)
     expected = WHOLE * parts[:2] / parts.sum(axis=0)
-    found = np.stack(_weighted(water.copy(), thin.copy(), veiled, around)).astype(float)
+    weighted = water.copy(), thin.copy()
+    _weigh(*weighted, veiled, around)
+    found = np.stack(weighted).astype(float)
     assert np.array_equal(found[:, veiled == 0], np.stack([water, thin])[:, veiled == 0])
     # Eight bits: half a step in each of the parts.
     step = WHOLE * MOST / parts.sum(axis=0)
