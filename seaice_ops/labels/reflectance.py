@@ -37,8 +37,8 @@ _OPAQUE, _LEAST_SUN = 0.34, 0.1
 #: The level of each stored number, int16 taken as uint16.
 _BRIGHTNESS = np.clip(np.arange(65_536, dtype=np.uint16).view(np.int16) * (_LEVELS / SCALE), 0, 255).astype(np.uint8)
 
-_ROWS, _COLUMNS = 128, 2560  # that are labelled together, at most: what fits into a processor's cache
-_STRIP = 4 * _ROWS  # rows that are read together
+_ROWS, _COLUMNS = 192, 1280  # that are labelled together, at most: what fits into a processor's cache
+_STRIP = 2 * _ROWS  # rows that are read together
 _GLANCED = 16 * CELL  # rows that are looked at together before
 
 #: (first row, row after the last) -> (4, rows, columns) int16 stored reflectance of BANDS.
