@@ -30,7 +30,8 @@ DEEPEST, CLEAREST, CLOUDY = 10.0, 0.03, 0.75
 #: Share of draws shaded by what no cloud explains, down to this share of the direct beam: ridges, shelf fronts.
 SHADED, DARKEST = 0.3, 0.03
 
-#: Slope of snow and older ice towards or away from the sun (standard deviation): sastrugi and ridges, metres high.
+#: Slope of snow and older ice towards or away from the sun over a pixel (standard deviation): sastrugi of 0.1 to 0.3 m
+#: (Warren et al. 1998, J. Geophys. Res. 103), drifts, ridges.
 SLOPE = 0.04
 
 _FAR = 3  # places of the sky that what is far around is seen through
