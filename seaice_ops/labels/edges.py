@@ -20,17 +20,16 @@ REACH = 3
 Codes = NDArray[np.uint8]
 
 
-def unmixed(classes: Codes, brightness: Codes, unclassed: bool = True) -> Codes:
+def unmixed(classes: Codes, brightness: Codes) -> Codes:
     """`classes` (rows, columns) u8 with the pixels between two surfaces given to the nearer one.
 
-    `brightness` (rows, columns) u8. Codes above THICK (no class), of which there are none unless `unclassed`, have no
-    say and keep theirs.
+    `brightness` (rows, columns) u8. Codes above THICK (no class) have no say and keep theirs.
     """
     near, wide = np.ones((3, 3), np.uint8), np.ones((5, 5), np.uint8)
     seen_dark: MatLike = brightness
     seen_bright: MatLike = brightness
     classed: MatLike = classes
-    if unclassed:
+    if cv2.minMaxLoc(classes)[1] > THICK:
         unknown = cv2.threshold(classes, THICK, 255, cv2.THRESH_BINARY)[1]
         seen_dark, seen_bright = cv2.max(brightness, unknown), cv2.subtract(brightness, unknown)
         classed = cv2.threshold(classes, THICK, 0, cv2.THRESH_TOZERO_INV)[1]
@@ -38,9 +37,9 @@ def unmixed(classes: Codes, brightness: Codes, unclassed: bool = True) -> Codes:
         np.asarray(found, np.uint8) for found in (cv2.erode(seen_dark, wide), cv2.dilate(seen_bright, wide))
     )
     step = brightness_step(darkest, brightest)
-    low, high = np.asarray(cv2.erode(classes, wide), np.uint8), np.asarray(cv2.dilate(classed, wide), np.uint8)
+    low, high = lowest(classes, wide), np.asarray(cv2.dilate(classed, wide), np.uint8)
     between = step & (high - low == 1) & (classes <= THICK)
-    edge = (np.asarray(cv2.erode(classes, near)) == WATER) & (np.asarray(cv2.dilate(classed, near)) == THICK)
+    edge = (lowest(classes, near) == WATER) & (np.asarray(cv2.dilate(classed, near)) == THICK)
     across = step & (classes == THIN) & edge
     brighter = brightness - darkest > brightest - brightness
     changed, settled = between | across, classes.copy()

@@ -55,7 +55,7 @@ def labelled(
     classes, confidence = _agreed(water, thin, bright, missing)
     if missing is not None:
         classes |= missing * np.uint8(legend.NODATA)
-    classes = edges.unmixed(classes, bright, missing is not None)
+    classes = edges.unmixed(classes, bright)
     clouded = sky & np.uint8(reasons.CLOUD)
     seen = lines + clouded * np.uint8(shapes.PLAIN - shapes.FAINT)
     leads = (classes == legend.THICK) & (lines > 0) & (seen >= shapes.PLAIN) & ((confidence < _SURE) | (clouded > 0))

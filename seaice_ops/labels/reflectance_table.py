@@ -129,8 +129,8 @@ def _cells(index: NDArray[np.intp], draws: Draws) -> NDArray[np.uint16]:
     flags = np.where(cloud > _HAZY, reasons.CLOUD, 0) | np.where(shade > _SHADED, reasons.SHADOW, 0)
     shares *= np.moveaxis(PRIOR[flags], -1, 0)
     water, thin = 2 * np.rint(WHOLE // 2 * shares[:2] / shares.sum(axis=0)).astype(np.uint16)
-    cloud, shade = ((flags & reason > 0).astype(np.uint16) for reason in (reasons.CLOUD, reasons.SHADOW))
-    return np.asarray(water | cloud | (thin | shade) << 8).ravel()
+    clouded, shaded = ((flags & reason > 0).astype(np.uint16) for reason in (reasons.CLOUD, reasons.SHADOW))
+    return np.asarray(water | clouded | (thin | shaded) << 8).ravel()
 
 
 def found(cells: NDArray[np.uint16], index: NDArray[np.intp]) -> tuple[NDArray[np.uint8], ...]:

@@ -16,7 +16,7 @@ from seaice_ops.labels.result import NONE
 LOW_SUN, NO_SUN = 80.0, 85.0
 
 #: Confidence in % below which a pixel is 205: two classes look alike there.
-HIDDEN = 53
+DOUBTED = 53
 
 #: Part of its confidence that a label on an edge keeps; largest confidence in % of one that a shape gave.
 _ON_EDGE, _BY_SHAPE = 0.75, 50
@@ -53,7 +53,7 @@ def _leave_out(classes: Bytes, confidence: Bytes, notes: Bytes, edge: NDArray[np
     missing = (classes == legend.NODATA) * np.uint8(255)
     veiled = (notes & np.uint8(reasons.CLOUD | reasons.SHADOW)) > 0
     told = (veiled & edge) | ((notes & np.uint8(SHAPED)) > 0)  # an edge that can be seen below a veil is not hidden
-    doubted = (confidence < HIDDEN) & ~told & (classes <= legend.THICK)
+    doubted = (confidence < DOUBTED) & ~told & (classes <= legend.THICK)
     hidden = doubted | ((notes >= HIDING) & (classes <= legend.THICK))
     cv2.max(classes, hidden * np.uint8(legend.CLOUD), classes)
     if zenith >= LOW_SUN:

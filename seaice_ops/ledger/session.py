@@ -100,14 +100,30 @@ def _alone_in(file: Path | None, engine: Engine) -> Iterator[None]:
         yield
         return
     # Two connections that turn the log on at once fail at once, whatever busy_timeout says; so they wait here.
-    folder = os.open(file.parent, os.O_RDONLY)
+    folder = _locked(file.parent)
     try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
         with closing(engine.raw_connection()) as connection:
             connection.cursor().execute("PRAGMA journal_mode=WAL")
         yield
     finally:
         os.close(folder)
+
+
+def _locked(folder: Path) -> int:
+    """A descriptor of `folder` that has its lock until it is closed."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        except OSError:
+            os.close(descriptor)
+            raise
+    except OSError as error:
+        raise ConfigError(
+            f"cannot lock {folder} for the ledger: {error.strerror}; set SEAICE_HOME to a local folder "
+            "that can be read, or SEAICE_LEDGER_URL to PostgreSQL"
+        ) from error
+    return descriptor
 
 
 def schema_revision(settings: Settings) -> tuple[str | None, str | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import sqlite3
@@ -90,6 +91,15 @@ def test_a_worker_that_starts_while_another_turns_the_log_on_waits_for_it(tmp_pa
             os.close(folder)
             current, head = started.result(30)
     assert current == head
+
+
+def test_a_folder_that_cannot_be_locked_is_a_configuration_error(tmp_path: Path, monkeypatch) -> None:
+    def refused(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refused)
+    with pytest.raises(ConfigError, match=r"cannot lock .* for the ledger: No locks available; set SEAICE_HOME"):
+        migrate(settings_for(tmp_path / "home"))
 
 
 def test_ledger_without_tables_says_what_to_run(empty_ledger: Settings) -> None:
