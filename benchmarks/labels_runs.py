@@ -27,6 +27,7 @@ from seaice_ops.labels.methods import METHODS
 from seaice_ops.labels.package import zip_package
 from seaice_ops.labels.reflectance import reflectance
 from seaice_ops.labels.reflectance_surfaces import BANDS
+from seaice_ops.labels.spark import on_one_core
 from seaice_ops.labels.stage import label_scene
 from seaice_ops.ledger.tables import Scene
 from seaice_ops.settings import Settings
@@ -132,7 +133,6 @@ def make_tile(home: Path) -> None:
 
 @cache
 def _worker(home: Path) -> tuple[Settings, Any]:
-    cv2.setNumThreads(1)
     return settings_of(home), open_store(settings_of(home))
 
 
@@ -144,7 +144,7 @@ def label_one(home: Path, one: Scene, method: str) -> float:
 
 
 def tile(home: Path, method: str) -> dict[str, float]:
-    """A whole tile read, labelled and written in this process: seconds and its peak of resident memory."""
+    """A whole tile read, labelled and written in this process, on all cores: seconds and peak of resident memory."""
     start = time.perf_counter()
     label_one(home, ready(0, WHOLE_TILE, "scenes/tile.tif"), method)
     seconds = time.perf_counter() - start
@@ -153,8 +153,9 @@ def tile(home: Path, method: str) -> dict[str, float]:
 
 
 def processes(home: Path, method: str, count: int, workers: int, size: int = SIZE) -> dict[str, float]:
-    """Seconds that `workers` plain processes take to read, label and write `count` scenes, without their start."""
-    with multiprocessing.get_context("spawn").Pool(workers) as pool:
+    """Seconds that `workers` plain processes, each on one core, take to read, label and write `count` scenes, without
+    their start."""
+    with multiprocessing.get_context("spawn").Pool(workers, on_one_core) as pool:
         warm = [(home, one, method) for one in scenes_of(2 * workers)]
         pool.starmap(label_one, warm, chunksize=1)
         start = time.perf_counter()

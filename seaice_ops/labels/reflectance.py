@@ -10,7 +10,7 @@ brightness cannot, and what cannot be known is left out (`settle`).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import product
 
 import cv2
@@ -22,10 +22,11 @@ from seaice_ops.labels import optics, shapes
 from seaice_ops.labels.levels import lattice, references
 from seaice_ops.labels.pixels import REACH, labelled
 from seaice_ops.labels.reflectance_surfaces import BANDS
-from seaice_ops.labels.reflectance_table import SHAPE, band_codes, coded, nearest_zenith, table
+from seaice_ops.labels.reflectance_table import SHAPE, band_codes, nearest_zenith, table
 from seaice_ops.labels.result import Labels
 from seaice_ops.labels.settle import NO_SUN, settle
 from seaice_ops.labels.surroundings import CELL, at_pixels, cell_sums, class_weights
+from seaice_ops.storage.rasters import BLOCK
 
 #: Reflectance of a surface half of which is water and half snow; levels of brightness to a reflectance of 1.
 _HALF, _LEVELS = 0.42, 250
@@ -38,8 +39,6 @@ _OPAQUE, _LEAST_SUN = 0.34, 0.1
 _BRIGHTNESS = np.clip(np.arange(65_536, dtype=np.uint16).view(np.int16) * (_LEVELS / SCALE), 0, 255).astype(np.uint8)
 
 _ROWS, _COLUMNS = 192, 1280  # that are labelled together, at most: what fits into a processor's cache
-_STRIP = 2 * _ROWS  # rows that are read together
-_GLANCED = 16 * CELL  # rows that are looked at together before
 
 #: (first row, row after the last) -> (4, rows, columns) int16 stored reflectance of BANDS.
 Reader = Callable[[int, int], NDArray[np.int16]]
@@ -51,15 +50,14 @@ def reflectance(bands: NDArray[np.int16], sun_zenith: float | None) -> Labels:
     return from_strips(lambda top, bottom: bands[:, top:bottom], bands.shape[1:], sun_zenith)
 
 
-def from_strips(read: Reader, shape: tuple[int, ...], sun_zenith: float | None, strip: int = _STRIP) -> Labels:
-    """`reflectance` of a scene of `shape` (rows, columns) that is read twice, `strip` rows at a time; the labels do
-    not depend on `strip`."""
-    rows, columns = shape
+def from_strips(read: Reader, shape: tuple[int, ...], sun_zenith: float | None, strip: int = BLOCK) -> Labels:
+    """`reflectance` of a scene of `shape` (rows, columns) that is read twice from top to bottom, each row once, the
+    second time `strip` rows together; the labels do not depend on `strip`."""
     zenith = optics.USUAL_ZENITH if sun_zenith is None else sun_zenith
-    classes, confidence, notes = planes = np.empty((3, rows, columns), np.uint8)
+    classes, confidence, notes = planes = np.empty((3, *shape), np.uint8)
     if zenith >= NO_SUN:
         codes, cells = band_codes(optics.USUAL_ZENITH), np.zeros(int(np.prod(SHAPE)), np.uint16)
-        weights = np.zeros((3, -(-rows // CELL), -(-columns // CELL)), np.uint8)
+        weights = np.zeros((3, *(-(-size // CELL) for size in shape)), np.uint8)
     else:
         sample, sums = _glance(read, shape)
         levels = references(sample, zenith)
@@ -67,24 +65,50 @@ def from_strips(read: Reader, shape: tuple[int, ...], sun_zenith: float | None, 
         weights = class_weights(sums, zenith, *levels)
     opaque = int(codes[BANDS.index("B11"), round(SCALE * opaque_from(zenith))])
     half = _LEVELS * float(optics.at_satellite(np.array(_HALF), optics.air("B04", zenith)))
-    width = -(-columns // -(-columns // _COLUMNS))
-    margin = REACH + shapes.REACH
-    for first in range(0, rows, strip):
-        last, start = min(first + strip, rows), max(0, first - margin)
-        bands = read(start, min(rows, last + margin))
-        bright, coded_bands = _brightness(bands[BANDS.index("B04")]), coded(codes, bands)
-        for top, left in product(range(first, last, _ROWS), range(0, columns, width)):
-            bottom, right = min(top + _ROWS, last), min(left + width, columns)
+    for start, (bright, *seen), rows in _looked_up(read, shape, codes, strip):
+        for top, bottom, left, right in _blocks(rows, shape[1]):
             above, before = max(0, top - REACH), max(0, left - REACH)
-            below, behind = min(bottom + REACH, rows), min(right + REACH, columns)
+            below, behind = min(bottom + REACH, shape[0]), min(right + REACH, shape[1])
             block = slice(above - start, below - start), slice(before, behind)
             around = at_pixels(weights, slice(above, below), slice(before, behind))
-            block_codes = [plane[block] for plane in coded_bands]
+            block_codes = [plane[block] for plane in seen]
             pieces = labelled(bright[block], _narrow(bright, *block), block_codes, cells, around, half, opaque)
             for plane, piece in zip(planes, pieces, strict=True):
                 plane[top:bottom, left:right] = piece[top - above :, left - before :][: bottom - top, : right - left]
     settle(classes, confidence, notes, zenith)
     return Labels(classes, confidence, notes)
+
+
+def _looked_up(
+    read: Reader, shape: tuple[int, ...], codes: NDArray[np.uint8], strip: int
+) -> Iterator[tuple[int, NDArray[np.uint8], slice]]:
+    """Brightness and codes of a scene, strip by strip: the first of their rows, (5, rows, columns) u8, and which of the
+    scene's rows can be labelled by them and were not yet: all around these is there too."""
+    margin = REACH + shapes.REACH
+    seen = np.empty((1 + len(BANDS), min(shape[0], strip + 2 * margin), shape[1]), np.uint8)
+    start = done = 0
+    for top in range(0, shape[0], strip):
+        bands = read(top, min(top + strip, shape[0]))
+        bottom = top + bands.shape[1]
+        for plane, levels, band in zip(seen, (_BRIGHTNESS, *codes), (bands[BANDS.index("B04")], *bands), strict=True):
+            cv2.LUT(np.ascontiguousarray(band).view(np.uint16), levels, plane[top - start : bottom - start])
+        last = bottom if bottom == shape[0] else max(done, bottom - margin)
+        yield start, seen[:, : bottom - start], slice(done, last)
+        kept = max(0, last - margin)
+        seen[:, : bottom - kept] = seen[:, kept - start : bottom - start]
+        start, done = kept, last
+
+
+def _blocks(rows: slice, columns: int) -> Iterator[tuple[int, int, int, int]]:
+    """First row, row after the last, first column and column after the last of blocks that cover these rows."""
+    height, width = _even(rows.stop - rows.start, _ROWS), _even(columns, _COLUMNS)
+    for top, left in product(range(rows.start, rows.stop, height), range(0, columns, width)):
+        yield top, min(top + height, rows.stop), left, min(left + width, columns)
+
+
+def _even(size: int, most: int) -> int:
+    """Of the fewest parts of `size`, none larger than `most`, the largest when they are much alike."""
+    return max(1, -(-size // max(1, -(-size // most))))
 
 
 def _narrow(bright: NDArray[np.uint8], rows: slice, columns: slice) -> NDArray[np.uint8]:
@@ -97,8 +121,8 @@ def _narrow(bright: NDArray[np.uint8], rows: slice, columns: slice) -> NDArray[n
 def _glance(read: Reader, shape: tuple[int, ...]) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
     """What is asked of the whole scene before its pixels: `levels.lattice` and `surroundings.cell_sums`."""
     samples, sums = [], []
-    for top in range(0, shape[0], _GLANCED):
-        bands = read(top, min(top + _GLANCED, shape[0]))
+    for top in range(0, shape[0], BLOCK):
+        bands = read(top, min(top + BLOCK, shape[0]))
         samples.append(lattice(bands, top, shape))
         sums.append(cell_sums(bands))
     return np.concatenate(samples, axis=1), np.concatenate(sums, axis=1)
@@ -107,8 +131,3 @@ def _glance(read: Reader, shape: tuple[int, ...]) -> tuple[NDArray[np.int16], ND
 def opaque_from(zenith: float) -> float:
     """Top-of-atmosphere reflectance at 1.6 um from which on a cloud hides the surface, whatever it is."""
     return float(_OPAQUE * max(math.cos(math.radians(zenith)), _LEAST_SUN) ** -0.25)
-
-
-def _brightness(red: NDArray[np.int16]) -> NDArray[np.uint8]:
-    """Stored reflectance in `_LEVELS`, 0 where not observed."""
-    return np.asarray(cv2.LUT(np.ascontiguousarray(red).view(np.uint16), _BRIGHTNESS), np.uint8)

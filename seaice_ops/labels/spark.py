@@ -11,6 +11,7 @@ import argparse
 import gc
 import json
 import logging
+import os
 import re
 import sys
 from collections import Counter
@@ -77,11 +78,18 @@ def label_on(context: SparkContext, settings: Settings, method: Method, scenes: 
         log.info("executor %s labelled %d scenes", worker, count)
 
 
+@cache
+def on_one_core() -> None:
+    """Keep this process to one core, as Spark runs a task on each: threads would take their time from other tasks."""
+    cv2.setNumThreads(1)
+    os.environ["GDAL_NUM_THREADS"] = "1"
+
+
 def _task(settings: Settings, method: Method) -> Callable[[Scene], Outcome]:
     given = settings.model_dump_json(exclude={"ledger", "notify"})
 
     def label(scene: Scene) -> Outcome:
-        cv2.setNumThreads(1)  # Spark runs a task on each core
+        on_one_core()
         received = Settings.model_validate_json(given)
         outcome = try_scene(received, open_store(received), scene, method)
         _keep_what_is_loaded()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,12 +26,16 @@ from seaice_ops.storage.store import ObjectStore
 
 BLOCK = 512
 
-#: ZSTD levels of bytes, and of wider numbers, where level 6 would store a tenth less and take three times as long.
-_BYTE_LEVEL, _WIDE_LEVEL = 6, 1
-_THREADS = "ALL_CPUS"
+#: ZSTD level. Level 6 would store a tenth less and take three times as long.
+_LEVEL = 1
 
 #: What the raster library raises; copying lets GDAL's own errors through, which have no public name.
 RASTER_ERRORS = (RasterioError, CPLE_BaseError)
+
+
+def threads() -> str:
+    """How many threads blocks are packed and unpacked by: all cores, or GDAL_NUM_THREADS where that is set."""
+    return os.environ.get("GDAL_NUM_THREADS", "ALL_CPUS")
 
 
 @dataclass(frozen=True)
@@ -106,11 +111,11 @@ def cog_writer(
             path,
             driver="COG",
             COMPRESS="ZSTD",
-            LEVEL=_BYTE_LEVEL if np.dtype(dtype).itemsize == 1 else _WIDE_LEVEL,
+            LEVEL=_LEVEL,
             PREDICTOR="NO" if colours else "YES",
             BLOCKSIZE=BLOCK,
             BIGTIFF="IF_SAFER",
-            NUM_THREADS=_THREADS,
+            NUM_THREADS=threads(),
         )
     except RASTER_ERRORS as error:
         raise TransientError(f"cannot write {path}: {error}; is the disk full, or was its folder removed?") from error
@@ -158,7 +163,7 @@ def cog_bytes(
 @contextmanager
 def open_raster(store: ObjectStore, key: str) -> Iterator[Any]:
     """Open the raster `key` for windowed reading; raises `ObjectMissing`."""
-    with store.gdal_env():
+    with store.gdal_env(), rasterio.Env(GDAL_NUM_THREADS=threads()):
         try:
             dataset = rasterio.open(store.gdal_path(key))
         except RasterioIOError as error:

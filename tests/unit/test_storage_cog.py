@@ -34,8 +34,8 @@ def test_the_number_of_cores_changes_no_byte(monkeypatch, dtype):
     pixels = np.random.default_rng(1).integers(0, 200, (3, 1500, 1300)).astype(dtype)
     grid = Grid(GRID.crs, GRID.transform, 1300, 1500)
     made = []
-    for threads in (1, 2, 7, "ALL_CPUS"):
-        monkeypatch.setattr(rasters, "_THREADS", threads)
+    for threads in ("1", "2", "7", "ALL_CPUS"):
+        monkeypatch.setenv("GDAL_NUM_THREADS", threads)
         made.append(cog_bytes(pixels, grid, nodata=None))
     assert made[0] == made[1] == made[2] == made[3]
 
