@@ -42,9 +42,8 @@ class Air:
 
 def air(band: str, sun_zenith: float) -> Air:
     """The air in `band` with the sun `sun_zenith` degrees from the zenith, seen straight down."""
-    mu = max(math.cos(math.radians(sun_zenith)), 0.05)
-    wavelength = WAVELENGTHS[band]
-    rayleigh, aerosol = rayleigh_depth(wavelength), _AEROSOL * (wavelength / 0.55) ** -_ANGSTROM
+    mu = _height(sun_zenith)
+    rayleigh, aerosol = rayleigh_depth(WAVELENGTHS[band]), _aerosol_depth(WAVELENGTHS[band])
     slant = 1 + 1 / mu
     scatter = 0.75 * (1 + mu * mu) * rayleigh + 0.15 * aerosol  # phase functions near 180 degrees less the zenith
     depth = rayleigh + aerosol
@@ -54,7 +53,22 @@ def air(band: str, sun_zenith: float) -> Air:
     ozone = math.exp(-_OZONE[band] * slant)
     total = math.exp(-forward / mu)
     back = 0.92 * rayleigh * math.exp(-rayleigh) + 0.2 * aerosol  # isotropic light from below (Kaufman 1989)
-    return Air(path * ozone, total * math.exp(-forward) * ozone, back, 1 - math.exp(-depth / mu) / total)
+    return Air(path * ozone, total * math.exp(-forward) * ozone, back, float(sky_share(band, sun_zenith)))
+
+
+def sky_share(band: str, sun_zenith: float, haze: Floats | float = 1.0) -> Floats:
+    """Share of the light at the surface that comes from the sky, with `haze` times as much aerosol as usual."""
+    turned = rayleigh_depth(WAVELENGTHS[band]) / 2 + 0.8 * haze * _aerosol_depth(WAVELENGTHS[band])
+    return np.asarray(1 - np.exp(-turned / _height(sun_zenith)), np.float64)
+
+
+def _height(sun_zenith: float) -> float:
+    """Cosine of the sun's zenith distance, and no less than where the air's curvature would count."""
+    return max(math.cos(math.radians(sun_zenith)), 0.05)
+
+
+def _aerosol_depth(wavelength: float) -> float:
+    return float(_AEROSOL * (wavelength / 0.55) ** -_ANGSTROM)
 
 
 def rayleigh_depth(wavelength: float) -> float:
@@ -63,7 +77,7 @@ def rayleigh_depth(wavelength: float) -> float:
     return 0.008569 * square * square * (1 + 0.0113 * square + 0.00013 * square * square)
 
 
-def lit(surface: Floats, diffuse: float, sunlight: Floats) -> Floats:
+def lit(surface: Floats, diffuse: Floats | float, sunlight: Floats) -> Floats:
     """Apparent reflectance of a surface that gets the share `sunlight` (0..1) of the direct beam, and all the sky."""
     return surface * ((1 - diffuse) * sunlight + diffuse)
 

@@ -22,17 +22,20 @@ from seaice_ops.labels.reflectance_surfaces import BANDS, Floats, surfaces
 from seaice_ops.legend import THICK
 
 #: Half width of a band's noise (triangular), reflectance: several times the specification, for compression too.
-NOISE = 0.006
+NOISE = 0.0045
 
 #: Mean optical depth of the thickest skies drawn, and of the clearest; share of skies with cloud.
 DEEPEST, CLEAREST, CLOUDY = 10.0, 0.03, 0.75
 
 #: Share of draws shaded by what no cloud explains, down to this share of the direct beam: ridges, shelf fronts.
-SHADED, DARKEST = 0.3, 0.03
+SHADED, DARKEST = 0.26, 0.03
 
 #: Slope of snow and older ice towards or away from the sun over a pixel (standard deviation): sastrugi of 0.1 to 0.3 m
 #: (Warren et al. 1998, J. Geophys. Res. 103), drifts, ridges.
 SLOPE = 0.04
+
+#: Aerosol of the draws, relative to the usual: 0.025 to 0.07 at 550 nm (Tomasi et al. 2007, JGR 112).
+HAZE = 0.5, 1.4
 
 _FAR = 3  # places of the sky that what is far around is seen through
 _TOGETHER = 1 << 13  # draws that are made together: what fits into a processor's cache
@@ -70,22 +73,24 @@ def _drawn(count: int, sun_zenith: float, rng: np.random.Generator) -> Draws:
     slope = np.where(classes == THICK, np.clip(1 + steep, 0.25, 1.35), 1.0)
     noise = NOISE * (rng.random((len(BANDS), count)) + rng.random((len(BANDS), count)) - 1)
     seen = np.empty((3, len(BANDS), count))
+    haze = HAZE[0] + (HAZE[1] - HAZE[0]) * rng.random(count)
     for index, band in enumerate(BANDS):
         air, aside = optics.air(band, sun_zenith), optics.from_beside(band)
+        diffuse = optics.sky_share(band, sun_zenith, haze)
         part, absorbs = (0.6 + 0.4 * thin_at_swir, 0.02) if band == "B11" else (1.0, 0.0)
         light = [optics.let_down(part * depth, absorbs, mu) for depth in sunward]
-        around = optics.lit(far[index], air.diffuse, np.mean(light[1:], axis=0))
+        around = optics.lit(far[index], diffuse, np.mean(light[1:], axis=0))
 
         def over(ground: Floats, depth: Floats) -> Floats:
             return optics.under_cloud(ground, around, part * depth, absorbs, mu, 0.8 + 0.4 * towards_us)  # noqa: B023
 
         wide = np.asarray(np.mean([over(around, depth) for depth in above[2:]], axis=0), np.float64)
-        pixel = optics.lit(surface[index] * (1 + 0.02 * (tone - 0.5)), air.diffuse, light[0] * front * slope)
-        beside = optics.lit(near[index], air.diffuse, light[0] * front)
+        pixel = optics.lit(surface[index] * (1 + 0.02 * (tone - 0.5)), diffuse, light[0] * front * slope)
+        beside = optics.lit(near[index], diffuse, light[0] * front)
         mixed = (over(pixel, above[0]), over(beside, above[1]))
         layers = [(1 - aside) * below + aside * wide for below in mixed] + [wide]
-        haze = air.path * 0.3 * (air_mass - 0.5)  # pressure and aerosol are not ours to know
-        seen[:, index] = [optics.at_satellite(layer, air) + haze for layer in layers]
+        more = air.path * 0.3 * (air_mass - 0.5)  # pressure and aerosol are not ours to know
+        seen[:, index] = [optics.at_satellite(layer, air) + more for layer in layers]
     lost = optics.let_down(sunward[0], 0.0, mu) * front / optics.let_down(above[0], 0.0, mu)
     return Draws(seen[0] + noise, seen[1], seen[2], classes, above[0], np.minimum(lost, 1.0))
 

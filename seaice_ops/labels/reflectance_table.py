@@ -21,19 +21,23 @@ from seaice_ops.labels.reflectance_surfaces import BANDS
 from seaice_ops.legend import CLASSES
 
 #: Cells of brightness, near infrared to red, blue to red, and 1.6 um.
-SHAPE = (96, 24, 16, 32)
+SHAPE = (96, 24, 16, 64)
 _DRAWS = 1 << 18
 
-#: A step of the codes is 2 %; cells are 2 steps wide, 8 at 1.6 um. Where the first cell begins:
+#: A step of the codes is 2 %; cells are 2 steps wide, 4 at 1.6 um. Where the first cell begins:
 _STEP = 0.02
 _FIRST = {"B04": 56, "B08": -38, "B02": -8}
 
 #: Optical depth of cloud and lost share of the direct beam from which on a pixel counts as under cloud or in shadow.
-_HAZY, _SHADED = 0.15, 0.25
+_HAZY, _SHADED = 0.2, 0.25
+
+#: How often what is below cloud or in shadow is smoothed along 1.6 um: how much light of the sky and of the cloud there
+#: is at that wavelength, where the sun's own is 20 to 100 times as strong, is known less well than elsewhere.
+_VAGUE = 3
 
 #: What the shares of water, thin and thick ice count for in the clear, under cloud, in shadow and under both: in doubt
 #: it is rather young ice, which whoever travels would miss worst, and below cloud rather ice than water.
-PRIOR = np.array([[0.8, 1.05, 1], [0.7, 1.4, 1], [0.8, 1.4, 1], [0.7, 1.4, 1]])
+PRIOR = np.array([[0.8, 1.05, 1], [0.7, 1.2, 1], [0.6, 1.85, 1], [0.63, 1.5, 1]])
 
 #: Stored number below which all is alike: more than the air's light below nothing.
 _DARKEST = -1000
@@ -54,7 +58,7 @@ def nearest_zenith(sun_zenith: float) -> int:
     return 2 * round(sun_zenith / 2)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=8)
 def table(zenith: int) -> NDArray[np.uint16]:
     """(cells,) u16 for a sun that many degrees from the zenith, to be looked up by `found`: the shares that water and
     thin ice have of the draws in and around the cell, thick ice the rest; the reasons CLOUD and SHADOW."""
@@ -111,7 +115,7 @@ def cell_index(planes: Sequence[NDArray[np.uint8]]) -> NDArray[np.intp]:
 def _places() -> dict[str, NDArray[np.int32]]:
     """What each level adds to the index: of B04's code, of a band's code less B04's and its first, of B11's code."""
     level = np.arange(256)
-    cells = {"B04": (level - _FIRST["B04"]) // 2, "B08": level // 2, "B02": level // 2, "B11": level // 8}
+    cells = {"B04": (level - _FIRST["B04"]) // 2, "B08": level // 2, "B02": level // 2, "B11": level // 4}
     strides = [int(np.prod(SHAPE[axis + 1 :])) for axis in range(len(SHAPE))]
     return {
         band: (np.clip(cell, 0, size - 1) * stride).astype(np.int32)
@@ -123,14 +127,25 @@ _PLACES = _places()
 
 
 def _cells(index: NDArray[np.intp], draws: Draws) -> NDArray[np.uint16]:
-    shares = np.stack([_spread(_sums(index, draws.classes == code)) for code in CLASSES])
+    veiled = (draws.cloud > _HAZY) | (draws.sunlight < 1 - _SHADED)
+    counts = (_counts(index, draws.classes == code, veiled) for code in CLASSES)
+    shares = np.stack([_spread(count) for count in counts])
     total = shares.sum(axis=0)
-    cloud, shade = (_spread(_sums(index, what)) / total for what in (draws.cloud, 1 - draws.sunlight))
+    skies = (_counts(index, what, veiled) for what in (draws.cloud, 1 - draws.sunlight))
+    cloud, shade = (_spread(sky) / total for sky in skies)
     flags = np.where(cloud > _HAZY, reasons.CLOUD, 0) | np.where(shade > _SHADED, reasons.SHADOW, 0)
     shares *= np.moveaxis(PRIOR[flags], -1, 0)
     water, thin = 2 * np.rint(WHOLE // 2 * shares[:2] / shares.sum(axis=0)).astype(np.uint16)
     clouded, shaded = ((flags & reason > 0).astype(np.uint16) for reason in (reasons.CLOUD, reasons.SHADOW))
     return np.asarray(water | clouded | (thin | shaded) << 8).ravel()
+
+
+def _counts(index: NDArray[np.intp], weights: NDArray[np.generic], veiled: NDArray[np.bool_]) -> Floats:
+    """The sum of `weights` in each cell; of draws below a veil also in those beside, along 1.6 um."""
+    plain, vague = (_sums(index, weights * where) for where in (~veiled, veiled))
+    for _ in range(_VAGUE):
+        vague = _smoothed(vague, vague.ndim - 1)
+    return plain + vague
 
 
 def found(cells: NDArray[np.uint16], index: NDArray[np.intp]) -> tuple[NDArray[np.uint8], ...]:
@@ -159,8 +174,15 @@ def _spread(counts: Floats) -> Floats:
 def _blurred(counts: Floats) -> Floats:
     """Each axis smoothed by (1, 2, 1) / 4; what crosses an end stays at it."""
     for axis in range(counts.ndim):
-        ends = np.pad(counts, [(1, 1) if axis == other else (0, 0) for other in range(counts.ndim)], mode="edge")
-        ends = np.moveaxis(ends, axis, 0)
-        smooth = (ends[:-2] + 2 * ends[1:-1] + ends[2:]) / 4
-        counts = np.moveaxis(smooth.astype(np.float32, copy=False), 0, axis)
+        counts = _smoothed(counts, axis)
     return counts
+
+
+def _smoothed(counts: Floats, axis: int) -> Floats:
+    smooth: Floats = counts * np.float32(0.5)
+    given, made = (np.moveaxis(array, axis, 0) for array in (counts * np.float32(0.25), smooth))
+    made[1:] += given[:-1]
+    made[:-1] += given[1:]
+    made[0] += given[0]
+    made[-1] += given[-1]
+    return smooth
