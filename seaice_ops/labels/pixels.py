@@ -26,6 +26,10 @@ SHAPED, DARK, HIDING = 32, 64, 128
 #: crack that takes less than half of the pixel.
 _SURE = 80
 
+#: Confidence in % that a pixel in a plain dark line has at least: doubt between two classes is mostly a lead's edge there,
+#: and the better class right.
+_IN_LINE = 60
+
 #: One part in so many pixels below a veil, or fewer, is quicker weighted alone than with all others.
 _FEW = 8
 
@@ -60,6 +64,7 @@ def labelled(
     seen = lines + clouded * np.uint8(shapes.PLAIN - shapes.FAINT)
     leads = (classes == legend.THICK) & (lines > 0) & (seen >= shapes.PLAIN) & ((confidence < _SURE) | (clouded > 0))
     classes -= leads * np.uint8(legend.THICK - legend.THIN)
+    confidence = np.asarray(cv2.max(confidence, (lines >= shapes.PLAIN) * np.uint8(_IN_LINE)), np.uint8)
     notes = sky | (leads * np.uint8(SHAPED))
     if full is not None:
         notes |= full * np.uint8(reasons.SATURATED)

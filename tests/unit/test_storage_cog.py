@@ -11,7 +11,6 @@ import rasterio
 from rio_cogeo import cog_validate
 
 from seaice_ops.errors import TransientError
-from seaice_ops.storage import rasters
 from seaice_ops.storage.rasters import Grid, cog_bytes, cog_writer
 from seaice_ops.storage.store import open_store
 
