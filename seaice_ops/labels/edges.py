@@ -20,22 +20,28 @@ REACH = 3
 Codes = NDArray[np.uint8]
 
 
-def unmixed(classes: Codes, brightness: Codes) -> Codes:
+def extremes(brightness: Codes, unknown: NDArray[np.bool_] | None = None) -> tuple[Codes, Codes]:
+    """The darkest and the brightest within two pixels of each of `brightness` (rows, columns) u8, of those not
+    `unknown`."""
+    wide = np.ones((5, 5), np.uint8)
+    dark: MatLike = brightness
+    bright: MatLike = brightness
+    if unknown is not None:
+        hidden = unknown * np.uint8(255)
+        dark, bright = cv2.max(brightness, hidden), cv2.subtract(brightness, hidden)
+    return np.asarray(cv2.erode(dark, wide), np.uint8), np.asarray(cv2.dilate(bright, wide), np.uint8)
+
+
+def unmixed(classes: Codes, brightness: Codes, darkest: Codes, brightest: Codes) -> Codes:
     """`classes` (rows, columns) u8 with the pixels between two surfaces given to the nearer one.
 
-    `brightness` (rows, columns) u8. Codes above THICK (no class) have no say and keep theirs.
+    `brightness` (rows, columns) u8, and its `extremes` among the pixels of a class. Codes above THICK (no class) have
+    no say and keep theirs.
     """
     near, wide = np.ones((3, 3), np.uint8), np.ones((5, 5), np.uint8)
-    seen_dark: MatLike = brightness
-    seen_bright: MatLike = brightness
     classed: MatLike = classes
     if cv2.minMaxLoc(classes)[1] > THICK:
-        unknown = cv2.threshold(classes, THICK, 255, cv2.THRESH_BINARY)[1]
-        seen_dark, seen_bright = cv2.max(brightness, unknown), cv2.subtract(brightness, unknown)
         classed = cv2.threshold(classes, THICK, 0, cv2.THRESH_TOZERO_INV)[1]
-    darkest, brightest = (
-        np.asarray(found, np.uint8) for found in (cv2.erode(seen_dark, wide), cv2.dilate(seen_bright, wide))
-    )
     step = brightness_step(darkest, brightest)
     low, high = lowest(classes, wide), np.asarray(cv2.dilate(classed, wide), np.uint8)
     between = step & (high - low == 1) & (classes <= THICK)
@@ -50,7 +56,7 @@ def unmixed(classes: Codes, brightness: Codes) -> Codes:
 
 def brightness_step(darkest: Codes, brightest: Codes) -> NDArray[np.bool_]:
     """Where brightness changes by five sixteenths of the brighter side or more."""
-    return np.asarray(brightest - darkest > (brightest >> 2) + (brightest >> 4))
+    return np.asarray(darkest < np.asarray(cv2.convertScaleAbs(brightest, alpha=11 / 16)))
 
 
 def on_edge(classes: Codes) -> NDArray[np.bool_]:

@@ -12,8 +12,8 @@ from seaice_ops.labels import edges, reasons, shapes
 from seaice_ops.labels.reflectance_surfaces import BANDS
 from seaice_ops.labels.reflectance_table import FULL, MISSING, WHOLE, cell_index, found
 
-#: Edge of the window within which even brightness lets pixels agree on a class.
-_WIDE = 9
+#: Edge of the window within which pixels agree on a class where brightness is even.
+_WIDE = 5
 
 #: How far the labels of a block's pixels reach.
 REACH = _WIDE // 2 + 1 + edges.REACH
@@ -26,8 +26,11 @@ SHAPED, DARK, HIDING = 32, 64, 128
 #: crack that takes less than half of the pixel.
 _SURE = 80
 
-#: Confidence in % that a pixel in a plain dark line has at least: doubt between two classes is mostly a lead's edge there,
-#: and the better class right.
+#: Brightness is even where its darkest is this part of its brightest.
+_EVEN = 0.75
+
+#: Confidence in % that a pixel in a plain dark line has at least: doubt between two classes is mostly a lead's edge
+#: there, and the better class right.
 _IN_LINE = 60
 
 #: One part in so many pixels below a veil, or fewer, is quicker weighted alone than with all others.
@@ -56,10 +59,13 @@ def labelled(
     water, thin, sky = found(cells, cell_index(codes))
     _weigh(water, thin, sky * (lines < shapes.PLAIN), around)
     missing, full = _ends(codes)
-    classes, confidence = _agreed(water, thin, bright, missing)
+    darkest, brightest = edges.extremes(bright, missing)
+    classes, confidence = _agreed(
+        water, thin, darkest >= np.asarray(cv2.convertScaleAbs(brightest, alpha=_EVEN)), missing
+    )
     if missing is not None:
         classes |= missing * np.uint8(legend.NODATA)
-    classes = edges.unmixed(classes, bright)
+    classes = edges.unmixed(classes, bright, darkest, brightest)
     clouded = sky & np.uint8(reasons.CLOUD)
     seen = lines + clouded * np.uint8(shapes.PLAIN - shapes.FAINT)
     leads = (classes == legend.THICK) & (lines > 0) & (seen >= shapes.PLAIN) & ((confidence < _SURE) | (clouded > 0))
@@ -80,10 +86,10 @@ def _weigh(water: Bytes, thin: Bytes, veiled: Bytes, around: list[Bytes]) -> Non
         for share, weighted in zip(planes, _weighted(water, thin, around), strict=True):
             cv2.copyTo(weighted, veiled, share)
     elif count:
-        where = np.divmod(np.flatnonzero(veiled > 0), veiled.shape[1])
-        few = _weighted(water[where][None], thin[where][None], [plane[where][None] for plane in around])
-        for share, weighted in zip(planes, few, strict=True):
-            share[where] = weighted[0]
+        where = np.flatnonzero(veiled > 0)
+        few = [np.ascontiguousarray(plane).ravel().take(where)[None] for plane in (water, thin, *around)]
+        for share, weighted in zip(planes, _weighted(few[0], few[1], few[2:]), strict=True):
+            share.ravel()[where] = weighted[0]
 
 
 def _weighted(water: Bytes, thin: Bytes, around: list[Bytes]) -> tuple[MatLike, MatLike]:
@@ -106,16 +112,14 @@ def _ends(codes: list[Bytes]) -> tuple[NDArray[np.bool_] | None, ...]:
     )
 
 
-def _agreed(water: Bytes, thin: Bytes, bright: Bytes, missing: NDArray[np.bool_] | None) -> tuple[Bytes, Bytes]:
+def _agreed(
+    water: Bytes, thin: Bytes, even: NDArray[np.bool_], missing: NDArray[np.bool_] | None
+) -> tuple[Bytes, Bytes]:
     """The class whose shares are largest in a pixel and its neighbours together, and its part of them all in %.
 
     A pixel's own share is noisy where the table is thinly filled or the light is weak. Eight neighbours have a say
-    everywhere, and `_WIDE` x `_WIDE` pixels where brightness is so even that no edge can lie among them.
+    everywhere, and three more pixels on each side where brightness is so `even` that no edge can lie among them.
     """
-    window = np.ones((_WIDE, _WIDE), np.uint8)
-    darkest = cv2.erode(bright, window)
-    differ = cv2.subtract(cv2.dilate(bright, window), darkest)
-    even = np.asarray(cv2.add(differ, cv2.add(differ, differ))) <= np.asarray(darkest)  # a quarter of the brightest
     whole: MatLike = np.full_like(water, WHOLE)
     if missing is not None:
         seen = ~missing * np.uint8(255)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from itertools import product
 
 import cv2
 import numpy as np
@@ -65,10 +64,12 @@ def from_strips(read: Reader, shape: tuple[int, ...], sun_zenith: float | None, 
         weights = class_weights(sums, zenith, *levels)
     opaque = int(codes[BANDS.index("B11"), round(SCALE * opaque_from(zenith))])
     half = _LEVELS * float(optics.at_satellite(np.array(_HALF), optics.air("B04", zenith)))
-    for start, (bright, *seen), rows in _looked_up(read, shape, codes, strip):
-        for top, bottom, left, right in _blocks(rows, shape[1]):
-            above, before = max(0, top - REACH), max(0, left - REACH)
-            below, behind = min(bottom + REACH, shape[0]), min(right + REACH, shape[1])
+    width = _even(shape[1], _COLUMNS)
+    for start, (bright, *seen), top, bottom in _looked_up(read, shape, codes, strip):
+        above, below = max(0, top - REACH), min(bottom + REACH, shape[0])
+        for left in range(0, shape[1], width):
+            right = min(left + width, shape[1])
+            before, behind = max(0, left - REACH), min(right + REACH, shape[1])
             block = slice(above - start, below - start), slice(before, behind)
             around = at_pixels(weights, slice(above, below), slice(before, behind))
             block_codes = [plane[block] for plane in seen]
@@ -81,34 +82,30 @@ def from_strips(read: Reader, shape: tuple[int, ...], sun_zenith: float | None, 
 
 def _looked_up(
     read: Reader, shape: tuple[int, ...], codes: NDArray[np.uint8], strip: int
-) -> Iterator[tuple[int, NDArray[np.uint8], slice]]:
-    """Brightness and codes of a scene, strip by strip: the first of their rows, (5, rows, columns) u8, and which of the
-    scene's rows can be labelled by them and were not yet: all around these is there too."""
-    margin = REACH + shapes.REACH
-    seen = np.empty((1 + len(BANDS), min(shape[0], strip + 2 * margin), shape[1]), np.uint8)
+) -> Iterator[tuple[int, NDArray[np.uint8], int, int]]:
+    """Brightness and codes of a scene, some rows at a time: the first of the rows, (5, rows, columns) u8, and the first
+    and the one after the last that can be labelled by them and were not yet: what lies around these is there too."""
+    margin, step = REACH + shapes.REACH, _even(strip, _ROWS)
+    seen = np.empty((1 + len(BANDS), min(shape[0], step + 2 * margin), shape[1]), np.uint8)
     start = done = 0
-    for top in range(0, shape[0], strip):
-        bands = read(top, min(top + strip, shape[0]))
-        bottom = top + bands.shape[1]
-        for plane, levels, band in zip(seen, (_BRIGHTNESS, *codes), (bands[BANDS.index("B04")], *bands), strict=True):
-            cv2.LUT(np.ascontiguousarray(band).view(np.uint16), levels, plane[top - start : bottom - start])
-        last = bottom if bottom == shape[0] else max(done, bottom - margin)
-        yield start, seen[:, : bottom - start], slice(done, last)
-        kept = max(0, last - margin)
-        seen[:, : bottom - kept] = seen[:, kept - start : bottom - start]
-        start, done = kept, last
-
-
-def _blocks(rows: slice, columns: int) -> Iterator[tuple[int, int, int, int]]:
-    """First row, row after the last, first column and column after the last of blocks that cover these rows."""
-    height, width = _even(rows.stop - rows.start, _ROWS), _even(columns, _COLUMNS)
-    for top, left in product(range(rows.start, rows.stop, height), range(0, columns, width)):
-        yield top, min(top + height, rows.stop), left, min(left + width, columns)
+    for first in range(0, shape[0], strip):
+        bands = read(first, min(first + strip, shape[0]))
+        for top in range(first, first + bands.shape[1], step):
+            part = bands[:, top - first : top - first + step]
+            bottom = top + part.shape[1]
+            for plane, levels, band in zip(seen, (_BRIGHTNESS, *codes), (part[BANDS.index("B04")], *part), strict=True):
+                cv2.LUT(np.ascontiguousarray(band).view(np.uint16), levels, plane[top - start : bottom - start])
+            last = bottom if bottom == shape[0] else max(done, bottom - margin)
+            if last > done:
+                yield start, seen[:, : bottom - start], done, last
+            kept = max(0, last - margin)
+            seen[:, : bottom - kept] = seen[:, kept - start : bottom - start]
+            start, done = kept, last
 
 
 def _even(size: int, most: int) -> int:
     """Of the fewest parts of `size`, none larger than `most`, the largest when they are much alike."""
-    return max(1, -(-size // max(1, -(-size // most))))
+    return -(-size // -(-size // most))
 
 
 def _narrow(bright: NDArray[np.uint8], rows: slice, columns: slice) -> NDArray[np.uint8]:

@@ -109,7 +109,7 @@ def _labelled(rgb: NDArray[np.uint8], valid: NDArray[np.bool_], look: Look) -> t
         bluer[red > look.scales[0].at(_RED_WATER)] = 255
     classes[np.asarray(cv2.subtract(blue, red)) >= bluer] = legend.WATER
     classes |= not_valid(valid)
-    classes = edges.unmixed(classes, v)
+    classes = edges.unmixed(classes, v, *edges.extremes(v, classes > legend.THICK))
     return classes, *_doubts(classes, v, shadow, look)
 
 

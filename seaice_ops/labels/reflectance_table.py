@@ -106,7 +106,7 @@ def cell_index(planes: Sequence[NDArray[np.uint8]]) -> NDArray[np.intp]:
     blue, red, infrared, short = planes
     index = np.asarray(cv2.LUT(red, _PLACES["B04"]), np.int32)
     for name, band in (("B08", infrared), ("B02", blue)):
-        relative = cv2.addWeighted(band, 1, red, -1, -_FIRST[name])
+        relative = cv2.subtract(band, np.asarray(cv2.subtract(red, np.full_like(red, -_FIRST[name]))))
         index += np.asarray(cv2.LUT(relative, _PLACES[name]), np.int32)
     index += np.asarray(cv2.LUT(short, _PLACES["B11"]), np.int32)
     return index.astype(np.intp)

@@ -21,7 +21,7 @@ DOUBTED = 54
 #: Part of its confidence that a label on an edge keeps; largest confidence in % of one that a shape gave.
 _ON_EDGE, _BY_SHAPE = 0.75, 50
 
-_PIXELS = 1 << 18  # that are settled together: what fits into a processor's cache
+_PIXELS = 1 << 17  # that are settled together: what fits into a processor's cache
 
 Bytes = NDArray[np.uint8]
 

@@ -281,8 +281,8 @@ def test_cells_are_those_of_plain_logarithms(bands: np.ndarray):
                 levels[band] = {NODATA: 0, 32_767: 255}.get(int(bands[number, row, column]), min(254, max(1, code)))
             cells = (
                 (levels["B04"] - 56) // 2,
-                max(0, levels["B08"] - levels["B04"] + 38) // 2,
-                max(0, levels["B02"] - levels["B04"] + 8) // 2,
+                max(0, levels["B08"] - max(0, levels["B04"] - 38)) // 2,
+                max(0, levels["B02"] - max(0, levels["B04"] - 8)) // 2,
                 levels["B11"] // 4,
             )
             inside = [min(size - 1, max(0, cell)) for cell, size in zip(cells, SHAPE, strict=True)]
@@ -308,10 +308,11 @@ def test_edges_are_those_of_a_loop_over_pixels(classes: np.ndarray, brightness: 
             dark, bright = int(known.min()), int(known.max())
             between = of_wide.max() - of_wide.min() == 1
             across = classes[row, column] == 2 and {1, 3} <= set(of_near.tolist())
-            if bright - dark > bright // 4 + bright // 16 and (between or across):
+            if dark < round(bright * 11 / 16) and (between or across):
                 brighter = brightness[row, column] > dark + (bright - dark) // 2
                 expected[row, column] = of_wide.max() if brighter else of_wide.min()
-    assert np.array_equal(edges.unmixed(classes, brightness), expected)
+    found = edges.unmixed(classes, brightness, *edges.extremes(brightness, classes > THICK))
+    assert np.array_equal(found, expected)
     assert np.array_equal(edges.on_edge(classes), on_edge)
 
 
