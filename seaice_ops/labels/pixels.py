@@ -44,7 +44,7 @@ def labelled(
     lines: Bytes,
     codes: list[Bytes],
     cells: NDArray[np.uint16],
-    around: list[Bytes],
+    around: Bytes,
     half: float,
     opaque: int,
 ) -> tuple[Bytes, Bytes, Bytes]:
@@ -79,16 +79,18 @@ def labelled(
     return classes, confidence, notes
 
 
-def _weigh(water: Bytes, thin: Bytes, veiled: Bytes, around: list[Bytes]) -> None:
+def _weigh(water: Bytes, thin: Bytes, veiled: Bytes, around: Bytes) -> None:
     """Weight the shares of water and thin ice, in place, by the surroundings where pixels are `veiled` (not 0)."""
     count, planes = cv2.countNonZero(veiled), (water, thin)
     if count > veiled.size // _FEW:
-        for share, weighted in zip(planes, _weighted(water, thin, around), strict=True):
+        everywhere = [np.ascontiguousarray(around[..., kind]) for kind in range(around.shape[2])]
+        for share, weighted in zip(planes, _weighted(water, thin, everywhere), strict=True):
             cv2.copyTo(weighted, veiled, share)
     elif count:
         where = np.flatnonzero(veiled > 0)
-        few = [np.ascontiguousarray(plane).ravel().take(where)[None] for plane in (water, thin, *around)]
-        for share, weighted in zip(planes, _weighted(few[0], few[1], few[2:]), strict=True):
+        some_water, some_thin = (plane.ravel().take(where)[None] for plane in planes)
+        there = list(around.reshape(-1, around.shape[2]).take(where, axis=0).T[:, None])
+        for share, weighted in zip(planes, _weighted(some_water, some_thin, there), strict=True):
             share.ravel()[where] = weighted[0]
 
 

@@ -56,7 +56,7 @@ def from_strips(read: Reader, shape: tuple[int, ...], sun_zenith: float | None, 
     classes, confidence, notes = planes = np.empty((3, *shape), np.uint8)
     if zenith >= NO_SUN:
         codes, cells = band_codes(optics.USUAL_ZENITH), np.zeros(int(np.prod(SHAPE)), np.uint16)
-        weights = np.zeros((3, *(-(-size // CELL) for size in shape)), np.uint8)
+        weights = np.zeros((*(-(-size // CELL) for size in shape), 3), np.uint8)
     else:
         sample, sums = _glance(read, shape)
         levels = references(sample, zenith)

@@ -84,7 +84,7 @@ def _looked_at(size: int) -> NDArray[np.intp]:
 
 
 def class_weights(sums: Floats, sun_zenith: float, veil: tuple[float, ...], gain: tuple[float, ...]) -> Bytes:
-    """(3, rows, columns) u8 weight of water, thin and thick ice in each cell, MOST for the most favoured.
+    """(rows, columns, 3) u8 weight of water, thin and thick ice in each cell, MOST for the most favoured.
 
     `sums` are the scene's `cell_sums`, `veil` and `gain` what `levels.references` says of it.
     """
@@ -100,7 +100,7 @@ def class_weights(sums: Floats, sun_zenith: float, veil: tuple[float, ...], gain
     logits = taught()(features(surface.reshape(2 * len(BANDS), -1), sun_zenith))
     logits -= logits.max(axis=1, keepdims=True)
     weights = np.rint(MOST * np.exp(logits)).clip(LEAST, MOST)
-    return np.ascontiguousarray(weights.T.reshape(len(CLASSES), *shape), np.uint8)
+    return np.asarray(weights.reshape(*shape, len(CLASSES)), np.uint8)
 
 
 def features(surface: NDArray[np.float64], sun_zenith: float) -> Floats:
@@ -117,18 +117,15 @@ def _blurred(sums: Floats, sigma: float) -> Floats:
     return np.stack([np.divide(band, seen, out=np.zeros_like(band), where=seen > 1e-4) for band in bands])
 
 
-def at_pixels(weights: Bytes, rows: slice, columns: slice) -> list[Bytes]:
-    """The weights at the pixels of a block, interpolated between the cells' centres: (rows, columns) u8 for each class,
-    the same however the scene is cut into blocks."""
-    (top, bottom), (left, right) = (_cells(*pair) for pair in zip((rows, columns), weights.shape[1:], strict=True))
+def at_pixels(weights: Bytes, rows: slice, columns: slice) -> Bytes:
+    """The weights at the pixels of a block, interpolated between the cells' centres: (rows, columns, 3) u8, the same
+    however the scene is cut into blocks."""
+    (top, bottom), (left, right) = (_cells(*pair) for pair in zip((rows, columns), weights.shape[:2], strict=True))
     size = (right - left) * CELL, (bottom - top) * CELL
     crop = np.s_[
         rows.start - top * CELL : rows.stop - top * CELL, columns.start - left * CELL : columns.stop - left * CELL
     ]
-    return [
-        np.asarray(cv2.resize(np.ascontiguousarray(plane[top:bottom, left:right]), size)[crop], np.uint8)
-        for plane in weights
-    ]
+    return np.asarray(cv2.resize(np.ascontiguousarray(weights[top:bottom, left:right]), size)[crop], np.uint8)
 
 
 def _cells(pixels: slice, count: int) -> tuple[int, int]:

@@ -92,7 +92,7 @@ def _read_thick(dark: int, sky: int, thin: int) -> tuple[np.ndarray, np.ndarray]
     bright[:, 30:33] = dark
     packed = (sky & CLOUD) | (thin | int((sky & SHADOW) > 0)) << 8
     cells = np.full(int(np.prod(SHAPE)), packed, np.uint16)
-    codes, around = [np.full(bright.shape, 100, np.uint8)] * 4, [np.full(bright.shape, MOST, np.uint8)] * 3
+    codes, around = [np.full(bright.shape, 100, np.uint8)] * 4, np.full((*bright.shape, 3), MOST, np.uint8)
     classes, _, notes = labelled(bright, shapes.narrow(bright), codes, cells, around, 1.0, 255)
     return classes, notes
 

@@ -16,7 +16,7 @@ from seaice_ops.labels.pixels import _weigh
 from seaice_ops.labels.reflectance_model import draw
 from seaice_ops.labels.reflectance_table import WHOLE
 from seaice_ops.labels.surroundings import CELL, LEAST, MOST, at_pixels, cell_sums, class_weights, features, taught
-from seaice_ops.legend import CLASSES, THICK, THIN, WATER
+from seaice_ops.legend import THICK, THIN, WATER
 
 NOTHING, ALL = (0.0,) * 4, (1.0,) * 4
 
@@ -46,9 +46,9 @@ def test_a_cell_s_mean_is_taken_over_what_was_observed():
 
 def test_what_was_never_observed_has_weights_too():
     weights = class_weights(cell_sums(np.full((4, 70, 40), NODATA, np.int16)), 66.0, NOTHING, ALL)
-    assert weights.shape == (3, 3, 2)
+    assert weights.shape == (3, 2, 3)
     assert weights.min() >= LEAST
-    assert (weights.max(axis=0) == MOST).all()
+    assert (weights.max(axis=2) == MOST).all()
 
 
 def test_the_network_is_its_layers_written_out():
@@ -64,19 +64,19 @@ def test_the_network_is_its_layers_written_out():
 @hypothesis_settings(max_examples=40, deadline=None)
 def test_weights_at_a_pixel_do_not_depend_on_the_block(data: st.DataObject):
     rows, columns = data.draw(st.integers(1, 200), "rows"), data.draw(st.integers(1, 200), "columns")
-    cells = 3, -(-rows // CELL), -(-columns // CELL)
+    cells = -(-rows // CELL), -(-columns // CELL), 3
     weights = np.random.default_rng(3).integers(LEAST, MOST + 1, cells).astype(np.uint8)
     whole = at_pixels(weights, slice(0, rows), slice(0, columns))
     top, left = data.draw(st.integers(0, rows - 1)), data.draw(st.integers(0, columns - 1))
     bottom, right = data.draw(st.integers(top + 1, rows)), data.draw(st.integers(left + 1, columns))
     block = at_pixels(weights, slice(top, bottom), slice(left, right))
-    assert all(np.array_equal(part, plane[top:bottom, left:right]) for part, plane in zip(block, whole, strict=True))
+    assert np.array_equal(block, whole[top:bottom, left:right])
 
 
 def test_weights_change_evenly_from_one_cell_s_centre_to_the_next():
-    weights = np.zeros((3, 1, 3), np.uint8)
-    weights[:] = np.array([10, 200, 90])
-    line = at_pixels(weights, slice(0, CELL), slice(0, 3 * CELL))[0][4].astype(float)
+    weights = np.zeros((1, 3, 3), np.uint8)
+    weights[:] = np.array([10, 200, 90])[:, None]
+    line = at_pixels(weights, slice(0, CELL), slice(0, 3 * CELL))[4, :, 0].astype(float)
     centres = (np.arange(3) + 0.5) * CELL - 0.5
     assert np.abs(line - np.interp(np.arange(3 * CELL), centres, [10, 200, 90])).max() <= 1
 
@@ -86,9 +86,9 @@ def test_shares_are_multiplied_where_there_is_a_veil(part: float):
     rng = np.random.default_rng(5)
     shares = np.rint(WHOLE * rng.dirichlet((1, 1, 1), (40, 50))).astype(np.uint8)
     water, thin = shares[..., 0], np.minimum(shares[..., 1], WHOLE - shares[..., 0])
-    around = [rng.integers(LEAST, MOST + 1, water.shape).astype(np.uint8) for _ in CLASSES]
+    around = rng.integers(LEAST, MOST + 1, (*water.shape, 3)).astype(np.uint8)
     veiled = (rng.random(water.shape) < part).astype(np.uint8)
-    parts = np.stack([water, thin, WHOLE - water.astype(int) - thin]) * np.stack(around).astype(float)
+    parts = np.stack([water, thin, WHOLE - water.astype(int) - thin]) * np.moveaxis(around, -1, 0).astype(float)
     expected = WHOLE * parts[:2] / parts.sum(axis=0)
     weighted = water.copy(), thin.copy()
     _weigh(*weighted, veiled, around)
