@@ -120,7 +120,7 @@ def _agreed(
     """The class whose shares are largest in a pixel and its neighbours together, and its part of them all in %.
 
     A pixel's own share is noisy where the table is thinly filled or the light is weak. Eight neighbours have a say
-    everywhere, and three more pixels on each side where brightness is so `even` that no edge can lie among them.
+    everywhere, and pixels up to three away where brightness is so `even` that no edge can lie among them.
     """
     whole: MatLike = np.full_like(water, WHOLE)
     if missing is not None:

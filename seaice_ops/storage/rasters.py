@@ -26,14 +26,14 @@ from seaice_ops.storage.store import ObjectStore
 
 BLOCK = 512
 
-#: ZSTD level. Level 6 would store a tenth less and take three times as long.
+#: ZSTD level. Higher ones store little less and take twice as long and more.
 _LEVEL = 1
 
 #: What the raster library raises; copying lets GDAL's own errors through, which have no public name.
 RASTER_ERRORS = (RasterioError, CPLE_BaseError)
 
 
-def threads() -> str:
+def _threads() -> str:
     """How many threads blocks are packed and unpacked by: all cores, or GDAL_NUM_THREADS where that is set."""
     return os.environ.get("GDAL_NUM_THREADS", "ALL_CPUS")
 
@@ -115,7 +115,7 @@ def cog_writer(
             PREDICTOR="NO" if colours else "YES",
             BLOCKSIZE=BLOCK,
             BIGTIFF="IF_SAFER",
-            NUM_THREADS=threads(),
+            NUM_THREADS=_threads(),
         )
     except RASTER_ERRORS as error:
         raise TransientError(f"cannot write {path}: {error}; is the disk full, or was its folder removed?") from error
@@ -163,7 +163,7 @@ def cog_bytes(
 @contextmanager
 def open_raster(store: ObjectStore, key: str) -> Iterator[Any]:
     """Open the raster `key` for windowed reading; raises `ObjectMissing`."""
-    with store.gdal_env(), rasterio.Env(GDAL_NUM_THREADS=threads()):
+    with store.gdal_env(), rasterio.Env(GDAL_NUM_THREADS=_threads()):
         try:
             dataset = rasterio.open(store.gdal_path(key))
         except RasterioIOError as error:

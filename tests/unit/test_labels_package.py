@@ -40,6 +40,15 @@ def test_the_labelling_code_runs_from_it_alone(tmp_path):
     assert result.stdout.strip() == f"{packed}/seaice_ops/labels/spark.py []"
 
 
+def test_a_task_keeps_to_its_core(tmp_path):
+    code = (
+        "import cv2, os\nfrom seaice_ops.labels.spark import on_one_core\n"
+        "on_one_core()\nprint(cv2.getNumThreads(), os.environ['GDAL_NUM_THREADS'])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=True)
+    assert result.stdout.split() == ["1", "1"]
+
+
 def test_the_application_and_its_interpreter_exist():
     assert APPLICATION.is_file()
     assert spark_conf()["spark.pyspark.python"] == sys.executable
