@@ -46,7 +46,7 @@ def unmixed(classes: Codes, brightness: Codes, darkest: Codes, brightest: Codes)
     low, high = lowest(classes, wide), np.asarray(cv2.dilate(classed, wide), np.uint8)
     between = step & (high - low == 1) & (classes <= THICK)
     edge = (lowest(classes, near) == WATER) & (np.asarray(cv2.dilate(classed, near)) == THICK)
-    across = step & (classes == THIN) & edge
+    across = step & (classes >= THIN) & (classes <= THICK) & edge
     brighter = brightness - darkest > brightest - brightness
     changed, settled = between | across, classes.copy()
     for side, chosen in ((high, changed & brighter), (low, changed & ~brighter)):
