@@ -72,7 +72,7 @@ def labelled(
     clouded = sky & np.uint8(reasons.CLOUD)
     seen = lines + clouded * np.uint8(shapes.PLAIN - shapes.FAINT)
     leads = (classes == legend.THICK) & (lines > 0) & (seen >= shapes.PLAIN) & ((confidence < _SURE) | (clouded > 0))
-    leads &= ~(edges.brightness_step(darkest, brightest) & _mostly_beside(bright, darkest, brightest))
+    _spare_their_sides(leads, bright, darkest, brightest)
     classes -= leads * np.uint8(legend.THICK - legend.THIN)
     confidence = np.asarray(cv2.max(confidence, (lines >= shapes.PLAIN) * np.uint8(_IN_LINE)), np.uint8)
     notes = sky | (leads * np.uint8(SHAPED))
@@ -83,9 +83,12 @@ def labelled(
     return classes, confidence, notes
 
 
-def _mostly_beside(bright: Bytes, darkest: Bytes, brightest: Bytes) -> NDArray[np.bool_]:
-    """Where `bright` is more than `_BESIDE` of the way from `darkest` to `brightest`."""
-    return np.asarray(cv2.addWeighted(bright, 1 / _BESIDE, darkest, 1 - 1 / _BESIDE, 0)) > brightest
+def _spare_their_sides(leads: NDArray[np.bool_], bright: Bytes, darkest: Bytes, brightest: Bytes) -> None:
+    """Take from `leads`, in place, the pixels on an edge that hold more of what lies beside the lead."""
+    where = np.flatnonzero(leads)
+    light, dark, most = (plane.ravel().take(where).astype(np.float32) for plane in (bright, darkest, brightest))
+    beside = (light - dark > _BESIDE * (most - dark)) & (dark < edges.STEP * most)
+    leads.ravel()[where[beside]] = False
 
 
 def _weigh(water: Bytes, thin: Bytes, veiled: Bytes, around: Bytes) -> None:

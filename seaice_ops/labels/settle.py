@@ -25,6 +25,8 @@ _ON_EDGE, _BY_SHAPE = 0.75, 50
 #: Confidence in % from which on a pixel stays water or thin ice, whatever lies around.
 _CERTAIN = 92
 
+_DOUBTFUL = 16  # a bit that neither a class has, nor what it lies amid, nor WATERY
+
 _PIXELS = 1 << 17  # that are settled together: what fits into a processor's cache
 
 Bytes = NDArray[np.uint8]
@@ -39,19 +41,33 @@ def settle(classes: Bytes, confidence: Bytes, notes: Bytes, zenith: float) -> No
     for top in range(0, rows, step):
         strip, below = slice(top, top + step), slice(top, top + step + 1)
         near, shaped = _by_surroundings(classes[below], confidence[below], notes[below], lie[top // shapes.BLOCK :])
-        notes[strip] |= shaped[:step] * np.uint8(SHAPED)
+        notes[strip] |= shaped[:step]
         edge = edges.on_edge(np.concatenate([above, near]))[len(above) :][:step]
         classes[strip], above = near[:step], near[step - 1 : step]
         _leave_out(classes[strip], confidence[strip], notes[strip], edge, zenith)
 
 
-def _by_surroundings(classes: Bytes, confidence: Bytes, notes: Bytes, lie: Bytes) -> tuple[Bytes, NDArray[np.bool_]]:
-    """`classes` with doubtful brash as what it holds more of, water or thick ice, and doubtful water amid young ice as
-    young ice; and where either was."""
-    brash, refrozen = (found & (confidence < _CERTAIN) for found in shapes.brash_and_refrozen(classes, lie))
-    settled = classes + brash.view(np.uint8) * np.uint8(legend.THICK - legend.THIN) + refrozen.view(np.uint8)
-    settled -= (brash & ((notes & np.uint8(WATERY)) > 0)) * np.uint8(legend.THICK - legend.WATER)
-    return settled, brash | refrozen
+def _by_surroundings(classes: Bytes, confidence: Bytes, notes: Bytes, lie: Bytes) -> tuple[Bytes, Bytes]:
+    """`classes` with doubtful thin ice amid water, brash, as what it holds more of, water or thick ice, and doubtful
+    water amid young ice as young ice; and SHAPED where either was."""
+    doubtful = np.asarray(cv2.threshold(confidence, _CERTAIN - 1, _DOUBTFUL, cv2.THRESH_BINARY_INV)[1], np.uint8)
+    known = classes | shapes.at_pixels(lie, *classes.shape) | doubtful | (notes & np.uint8(WATERY))
+    return np.asarray(cv2.LUT(known, _SETTLED), np.uint8), np.asarray(cv2.LUT(known, _BY_LIE), np.uint8)
+
+
+def _tables() -> tuple[Bytes, Bytes]:
+    """(256,) u8: class and SHAPED of a pixel by its class, with bits for what it lies amid, doubt, and WATERY."""
+    known = np.arange(256, dtype=np.uint8)
+    classes = np.where(known == legend.NODATA, known, known & np.uint8(3))
+    doubtful = ((known & np.uint8(_DOUBTFUL)) > 0) & (known != legend.NODATA)
+    brash = doubtful & (classes == legend.THIN) & ((known & np.uint8(shapes.AMID_WATER)) > 0)
+    refrozen = doubtful & (classes == legend.WATER) & ((known & np.uint8(shapes.AMID_YOUNG_ICE)) > 0)
+    settled = np.where(brash, np.where(known & np.uint8(WATERY), legend.WATER, legend.THICK), classes)
+    settled = np.where(refrozen, legend.THIN, settled)
+    return settled.astype(np.uint8), ((brash | refrozen) * SHAPED).astype(np.uint8)
+
+
+_SETTLED, _BY_LIE = _tables()
 
 
 def _leave_out(classes: Bytes, confidence: Bytes, notes: Bytes, edge: NDArray[np.bool_], zenith: float) -> None:

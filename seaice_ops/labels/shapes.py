@@ -27,12 +27,12 @@ _DARKER, _DARKER_BELOW_CLOUD = 0.77, 0.9
 #: Lines as dark as that, and those that are below cloud only.
 PLAIN, FAINT = 2, 1
 
-#: Blocks around a pixel that are asked whether there is more water or more thin ice (25 x 25, 1 km), and by how much of
-#: them there must be more of the one, and of the other.
-_AROUND, _WET, _ICED = 25, 0.1, 0.2
+#: Blocks around a pixel that are asked whether there is more water or more thin ice (33 x 33, 1.3 km), and by how much
+#: of them there must be more.
+_AROUND, _MORE = 33, 0.2
 
-#: What `amid` tells of a block: that it lies amid water, or amid young ice.
-AMID_WATER, AMID_YOUNG_ICE = 1, 2
+#: What `amid` tells of pixels: that they lie amid water, or amid young ice. Bits that no class has.
+AMID_WATER, AMID_YOUNG_ICE = 4, 8
 
 #: Water counts twice this, thin ice nothing, all else this.
 _NEITHER = 120
@@ -57,13 +57,24 @@ def narrow(brightness: Codes) -> Codes:
 
 
 def amid(classes: Codes) -> Codes:
-    """AMID_WATER for each BLOCK x BLOCK pixels of a whole scene's `classes` (rows, columns) u8 around which, within a
-    kilometre, there is more water than thin ice, by a tenth of all at least; AMID_YOUNG_ICE where there is more thin
-    ice, by a fifth; 0 elsewhere."""
+    """AMID_WATER for each BLOCK x BLOCK pixels of a whole scene's `classes` (rows, columns) u8 around which, within
+    1.3 km, there is more water than thin ice, by a fifth of all at least; AMID_YOUNG_ICE where there is more thin ice;
+    0 elsewhere.
+
+    Young ice covers the water that it grows on. Grey pixels amid water are edges, fragments and slush: mixtures of
+    water and older ice finer than a pixel (WMO Sea-Ice Nomenclature: brash ice). Dark ones amid young ice are its
+    youngest: nilas, where a lead or a hole froze over last.
+    """
     shares = np.concatenate([_excess(classes[top : top + _ROWS]) for top in range(0, len(classes), _ROWS)])
     excess = np.asarray(cv2.blur(shares, (_AROUND, _AROUND)))
-    wet, iced = excess > np.uint8(_NEITHER * (1 + _WET)), excess < np.uint8(_NEITHER * (1 - _ICED))
+    wet, iced = excess > np.uint8(_NEITHER * (1 + _MORE)), excess < np.uint8(_NEITHER * (1 - _MORE))
     return np.asarray(wet * np.uint8(AMID_WATER) + iced * np.uint8(AMID_YOUNG_ICE), np.uint8)
+
+
+def at_pixels(blocks: Codes, rows: int, columns: int) -> Codes:
+    """(rows, columns) u8 of the first `blocks`, each BLOCK x BLOCK pixels."""
+    pixels = cv2.resize(blocks[: -(-rows // BLOCK)], None, fx=BLOCK, fy=BLOCK, interpolation=cv2.INTER_NEAREST)
+    return np.asarray(pixels, np.uint8)[:rows, :columns]
 
 
 def _excess(classes: Codes) -> Codes:
@@ -72,17 +83,3 @@ def _excess(classes: Codes) -> Codes:
     whole = cv2.copyMakeBorder(classes, 0, -rows % BLOCK, 0, -columns % BLOCK, cv2.BORDER_REPLICATE)
     size = whole.shape[1] // BLOCK, whole.shape[0] // BLOCK
     return np.asarray(cv2.resize(cv2.LUT(whole, _WATER_LESS_THIN), size, interpolation=cv2.INTER_AREA), np.uint8)
-
-
-def brash_and_refrozen(classes: Codes, lie: Codes) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Where `classes` (rows, columns) u8 are thin ice amid water, and water amid young ice; `lie` is `amid` of the
-    blocks, which begin where the classes do.
-
-    Young ice covers the water that it grows on. Grey pixels amid water are edges, fragments and slush: mixtures of
-    water and older ice finer than a pixel (WMO Sea-Ice Nomenclature: brash ice). Dark ones amid young ice are its
-    youngest: dark nilas, where a lead or a hole froze over last.
-    """
-    rows, columns = classes.shape
-    around = cv2.resize(lie[: -(-rows // BLOCK)], None, fx=BLOCK, fy=BLOCK, interpolation=cv2.INTER_NEAREST)
-    around = np.asarray(around, np.uint8)[:rows, :columns]
-    return (classes == THIN) & (around == AMID_WATER), (classes == WATER) & (around == AMID_YOUNG_ICE)

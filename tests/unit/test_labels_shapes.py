@@ -14,7 +14,7 @@ from seaice_ops.labels.pixels import SHAPED, WATERY, labelled
 from seaice_ops.labels.reasons import CLOUD, SHADOW
 from seaice_ops.labels.reflectance_table import SHAPE
 from seaice_ops.labels.settle import settle
-from seaice_ops.labels.shapes import FAINT, PLAIN
+from seaice_ops.labels.shapes import AMID_WATER, AMID_YOUNG_ICE, FAINT, PLAIN
 from seaice_ops.labels.surroundings import MOST
 from seaice_ops.legend import CLASSES, THICK, THIN, WATER
 
@@ -125,35 +125,31 @@ def _labelled_thick(
 
 @given(codes)
 @hypothesis_settings(max_examples=25, deadline=None)
-def test_thin_ice_amid_water_is_brash_and_water_amid_thin_ice_is_refrozen(classes: np.ndarray):
+def test_pixels_lie_amid_water_or_young_ice_by_which_there_is_more_of(classes: np.ndarray):
     """The oracle counts in blocks of 4 x 4 and mirrors them at the border, as the averages do; rounding may turn what
     is within a hundredth of the bounds."""
     water, thin = ((classes == code).reshape(6, 4, 7, 4).mean(axis=(1, 3)) for code in (WATER, THIN))
-    excess = np.pad(water - thin, 12, mode="reflect")
-    brash, refrozen = _settled(classes)
+    excess = np.pad(water - thin, 16, mode="reflect")
+    lie = _lie(classes)
     for row, column in np.ndindex(classes.shape):
-        more = excess[row // 4 : row // 4 + 25, column // 4 : column // 4 + 25].mean()
-        if abs(more - 0.1) > 0.01:
-            assert brash[row, column] == (classes[row, column] == THIN and more > 0.1)
-        if abs(more + 0.2) > 0.01:
-            assert refrozen[row, column] == (classes[row, column] == WATER and more < -0.2)
+        more = excess[row // 4 : row // 4 + 33, column // 4 : column // 4 + 33].mean()
+        if abs(abs(more) - 0.2) > 0.01:
+            assert lie[row, column] == (AMID_WATER if more > 0.2 else AMID_YOUNG_ICE if more < -0.2 else 0)
 
 
-def _settled(classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return shapes.brash_and_refrozen(classes, shapes.amid(classes))
+def _lie(classes: np.ndarray) -> np.ndarray:
+    return shapes.at_pixels(shapes.amid(classes), *classes.shape)
 
 
-def test_grey_pixels_amid_water_are_brash_and_dark_ones_amid_young_ice_are_young_ice():
+def test_fields_of_brash_and_of_young_ice_with_holes_are_told_apart():
     rng = np.random.default_rng(0)
-    classes = np.full((300, 600), WATER, np.uint8)
-    classes[:, :300][rng.random((300, 300)) < 0.2] = THIN
-    classes[:, 300:] = THIN
-    classes[:, 300:][rng.random((300, 300)) < 0.2] = WATER
-    brash, refrozen = _settled(classes)
-    assert np.array_equal(brash[:, :200], classes[:, :200] == THIN)
-    assert np.array_equal(refrozen[:, 400:], classes[:, 400:] == WATER)
-    assert not brash[:, 400:].any()
-    assert not refrozen[:, :200].any()
+    classes = np.full((400, 800), WATER, np.uint8)
+    classes[:, :400][rng.random((400, 400)) < 0.2] = THIN
+    classes[:, 400:] = THIN
+    classes[:, 400:][rng.random((400, 400)) < 0.2] = WATER
+    lie = _lie(classes)
+    assert (lie[:, :300] == AMID_WATER).all()
+    assert (lie[:, 500:] == AMID_YOUNG_ICE).all()
 
 
 def test_doubt_is_settled_by_what_lies_around_and_certainty_is_not():
@@ -187,6 +183,4 @@ def test_doubtful_water_amid_young_ice_is_young_ice():
 @hypothesis_settings(max_examples=40, deadline=None)
 def test_the_smallest_pictures_have_shapes_too(classes: np.ndarray):
     assert shapes.narrow(classes * np.uint8(80)).shape == classes.shape
-    brash, refrozen = _settled(classes)
-    assert not brash[classes != THIN].any()
-    assert not refrozen[classes != WATER].any()
+    assert _lie(classes).shape == classes.shape
