@@ -47,10 +47,10 @@ SINKING, LOW_SUN_GAIN = (70.0, 82.0), 0.5
 COARSE = 0.15
 
 #: Share of melt ponds, which read thin, among what reads thin.
-PONDS = 0.07
+PONDS = 0.06
 
 #: Shares of the draws of water, young ice and thick ice that hold another surface, too.
-MIXED = np.array([0.23, 0.08, 0.2])
+MIXED = np.array([0.23, 0.12, 0.2])
 
 Floats = NDArray[np.float64]
 
