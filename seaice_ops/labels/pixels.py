@@ -24,7 +24,7 @@ SHAPED, WATERY, HIDING = 32, 64, 128
 
 #: Confidence in % from which on thick ice stays thick in a dark line that no cloud hides: it is a ridge's shadow, or a
 #: crack that takes less than half of the pixel.
-_SURE = 80
+_SURE = 88
 
 #: A pixel that is farther than this part of the way from its darkest to its brightest neighbour holds less of a dark
 #: line than of what lies beside it.

@@ -17,7 +17,7 @@ from seaice_ops.labels.result import NONE
 LOW_SUN, NO_SUN = 80.0, 85.0
 
 #: Confidence in % below which a pixel is 205: two classes look alike there.
-DOUBTED = 54
+DOUBTED = 53
 
 #: Part of its confidence that a label on an edge keeps; largest confidence in % of one that a shape gave.
 _ON_EDGE, _BY_SHAPE = 0.75, 50

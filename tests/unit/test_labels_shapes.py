@@ -82,7 +82,7 @@ def test_a_faint_line_is_a_lead_below_cloud_only(sky: int):
 
 @pytest.mark.parametrize("sky", [0, SHADOW])
 def test_a_line_that_is_thick_without_doubt_stays_so_where_no_cloud_hides_it(sky: int):
-    classes, notes = _read_thick(150, sky, thin=40)
+    classes, notes = _read_thick(150, sky, thin=24)
     assert (classes == THICK).all()
     assert not (notes & SHAPED).any()
 
