@@ -2,7 +2,7 @@
 water.
 
 A lead is told by what lies on both its sides, which cloud and shadow, wider than it, dim alike; mixtures of water and
-young ice by which of the two there is more of within a kilometre.
+young ice by which of the two there is more of within some 660 m.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ _DARKER, _DARKER_BELOW_CLOUD = 0.77, 0.9
 #: Lines as dark as that, and those that are below cloud only.
 PLAIN, FAINT = 2, 1
 
-#: Blocks around a pixel that are asked whether there is more water or more thin ice (33 x 33, 1.3 km), and by how much
-#: of them there must be more.
+#: Edge of the square of blocks around a pixel (1.3 km) that are asked whether there is more water or more thin ice, and
+#: by how much of them there must be more.
 _AROUND, _MORE = 33, 0.2
 
 #: What `amid` tells of pixels: that they lie amid water, or amid young ice. Bits that no class has.
@@ -58,7 +58,7 @@ def narrow(brightness: Codes) -> Codes:
 
 def amid(classes: Codes) -> Codes:
     """AMID_WATER for each BLOCK x BLOCK pixels of a whole scene's `classes` (rows, columns) u8 around which, within
-    1.3 km, there is more water than thin ice, by a fifth of all at least; AMID_YOUNG_ICE where there is more thin ice;
+    660 m, there is more water than thin ice, by a fifth of all at least; AMID_YOUNG_ICE where there is more thin ice;
     0 elsewhere.
 
     Young ice covers the water that it grows on. Grey pixels amid water are edges, fragments and slush: mixtures of
