@@ -17,6 +17,9 @@ from seaice_ops.legend import THICK, THIN, WATER
 #: How far the labels of an array's pixels reach.
 REACH = 3
 
+#: Brightness changes where its darkest is less than this part of its brightest.
+STEP = 11 / 16
+
 Codes = NDArray[np.uint8]
 
 
@@ -46,7 +49,7 @@ def unmixed(classes: Codes, brightness: Codes, darkest: Codes, brightest: Codes)
     low, high = lowest(classes, wide), np.asarray(cv2.dilate(classed, wide), np.uint8)
     between = step & (high - low == 1) & (classes <= THICK)
     edge = (lowest(classes, near) == WATER) & (np.asarray(cv2.dilate(classed, near)) == THICK)
-    across = step & (classes == THIN) & edge
+    across = step & (classes >= THIN) & (classes <= THICK) & edge
     brighter = brightness - darkest > brightest - brightness
     changed, settled = between | across, classes.copy()
     for side, chosen in ((high, changed & brighter), (low, changed & ~brighter)):
@@ -56,7 +59,7 @@ def unmixed(classes: Codes, brightness: Codes, darkest: Codes, brightest: Codes)
 
 def brightness_step(darkest: Codes, brightest: Codes) -> NDArray[np.bool_]:
     """Where brightness changes by five sixteenths of the brighter side or more."""
-    return np.asarray(darkest < np.asarray(cv2.convertScaleAbs(brightest, alpha=11 / 16)))
+    return np.asarray(darkest < np.asarray(cv2.convertScaleAbs(brightest, alpha=STEP)))
 
 
 def on_edge(classes: Codes) -> NDArray[np.bool_]:

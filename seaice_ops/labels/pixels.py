@@ -18,13 +18,17 @@ _WIDE = 5
 #: How far the labels of a block's pixels reach.
 REACH = _WIDE // 2 + 1 + edges.REACH
 
-#: Notes on pixels, beside the reasons: a shape gave the class; darker than half water, half snow; under a cloud that
-#: hides all.
-SHAPED, DARK, HIDING = 32, 64, 128
+#: Notes on pixels, beside the reasons: a shape gave the class; were it water and thick ice, rather water; under a cloud
+#: that hides all.
+SHAPED, WATERY, HIDING = 32, 64, 128
 
 #: Confidence in % from which on thick ice stays thick in a dark line that no cloud hides: it is a ridge's shadow, or a
 #: crack that takes less than half of the pixel.
-_SURE = 80
+_SURE = 88
+
+#: A pixel that is farther than this part of the way from its darkest to its brightest neighbour holds less of a dark
+#: line than of what lies beside it.
+_BESIDE = 5 / 9
 
 #: Brightness is even where its darkest is this part of its brightest.
 _EVEN = 0.75
@@ -54,29 +58,37 @@ def labelled(
     water, half snow; `lines` are `shapes.narrow` of it. `codes` are those of each band, `opaque` the one at
     1.6 um from which on a cloud hides what is below, `cells` the table (`reflectance_table`) and `around` the classes'
     weights (`surroundings`), which a plain narrow line goes without: what lies around is not of its kind. The notes are
-    reasons (CLOUD, SHADOW, SATURATED), SHAPED, DARK and HIDING.
+    reasons (CLOUD, SHADOW, SATURATED), SHAPED, WATERY and HIDING.
     """
     water, thin, sky = found(cells, cell_index(codes))
     _weigh(water, thin, sky * (lines < shapes.PLAIN), around)
     missing, full = _ends(codes)
     darkest, brightest = edges.extremes(bright, missing)
-    classes, confidence = _agreed(
-        water, thin, darkest >= np.asarray(cv2.convertScaleAbs(brightest, alpha=_EVEN)), missing
-    )
+    even = darkest >= np.asarray(cv2.convertScaleAbs(brightest, alpha=_EVEN))
+    classes, confidence, watery = _agreed(water, thin, even, missing)
     if missing is not None:
         classes |= missing * np.uint8(legend.NODATA)
     classes = edges.unmixed(classes, bright, darkest, brightest)
     clouded = sky & np.uint8(reasons.CLOUD)
     seen = lines + clouded * np.uint8(shapes.PLAIN - shapes.FAINT)
     leads = (classes == legend.THICK) & (lines > 0) & (seen >= shapes.PLAIN) & ((confidence < _SURE) | (clouded > 0))
+    _spare_their_sides(leads, bright, darkest, brightest)
     classes -= leads * np.uint8(legend.THICK - legend.THIN)
     confidence = np.asarray(cv2.max(confidence, (lines >= shapes.PLAIN) * np.uint8(_IN_LINE)), np.uint8)
     notes = sky | (leads * np.uint8(SHAPED))
     if full is not None:
         notes |= full * np.uint8(reasons.SATURATED)
-    notes |= (bright < np.uint8(half)) * np.uint8(DARK)
+    notes |= ((bright < np.uint8(half)) | (watery & (sky > 0))) * np.uint8(WATERY)
     notes |= (codes[BANDS.index("B11")] >= np.uint8(opaque)) * np.uint8(HIDING | reasons.CLOUD)
     return classes, confidence, notes
+
+
+def _spare_their_sides(leads: NDArray[np.bool_], bright: Bytes, darkest: Bytes, brightest: Bytes) -> None:
+    """Take from `leads`, in place, the pixels on an edge that hold more of what lies beside the lead."""
+    where = np.flatnonzero(leads)
+    light, dark, most = (plane.ravel().take(where).astype(np.float32) for plane in (bright, darkest, brightest))
+    beside = (light - dark > _BESIDE * (most - dark)) & (dark < edges.STEP * most)
+    leads.ravel()[where[beside]] = False
 
 
 def _weigh(water: Bytes, thin: Bytes, veiled: Bytes, around: Bytes) -> None:
@@ -116,8 +128,9 @@ def _ends(codes: list[Bytes]) -> tuple[NDArray[np.bool_] | None, ...]:
 
 def _agreed(
     water: Bytes, thin: Bytes, even: NDArray[np.bool_], missing: NDArray[np.bool_] | None
-) -> tuple[Bytes, Bytes]:
-    """The class whose shares are largest in a pixel and its neighbours together, and its part of them all in %.
+) -> tuple[Bytes, Bytes, NDArray[np.bool_]]:
+    """The class whose shares are largest in a pixel and its neighbours together, its part of them all in %, and whether
+    water's share is larger than thick ice's.
 
     A pixel's own share is noisy where the table is thinly filled or the light is weak. Eight neighbours have a say
     everywhere, and pixels up to three away where brightness is so `even` that no edge can lie among them.
@@ -133,8 +146,8 @@ def _agreed(
     classes = icy.view(np.uint8) + (icy & (thick > thin)).view(np.uint8) + np.uint8(legend.WATER)
     largest = cv2.max(water, ice)
     if missing is None:
-        return classes, np.asarray(cv2.convertScaleAbs(largest, alpha=100 / WHOLE), np.uint8)
-    return classes, np.asarray(cv2.divide(cv2.min(largest, whole), whole, scale=100), np.uint8)
+        return classes, np.asarray(cv2.convertScaleAbs(largest, alpha=100 / WHOLE), np.uint8), water >= thick
+    return classes, np.asarray(cv2.divide(cv2.min(largest, whole), whole, scale=100), np.uint8), water >= thick
 
 
 def _shared(share: Bytes, even: NDArray[np.bool_]) -> Bytes:

@@ -1,4 +1,5 @@
-"""What becomes of a whole scene's labels in the end: brash is settled, what cannot be known is left out."""
+"""What becomes of a whole scene's labels in the end: what lies around settles doubt between water and young ice, and
+what cannot be known is left out."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 
 from seaice_ops import legend
 from seaice_ops.labels import edges, reasons, shapes
-from seaice_ops.labels.pixels import DARK, HIDING, SHAPED
+from seaice_ops.labels.pixels import HIDING, SHAPED, WATERY
 from seaice_ops.labels.result import NONE
 
 #: Sun zenith in degrees from which on brightness says little (LOW_SUN) and nothing (210): at 80 degrees the direct
@@ -16,10 +17,15 @@ from seaice_ops.labels.result import NONE
 LOW_SUN, NO_SUN = 80.0, 85.0
 
 #: Confidence in % below which a pixel is 205: two classes look alike there.
-DOUBTED = 54
+DOUBTED = 53
 
 #: Part of its confidence that a label on an edge keeps; largest confidence in % of one that a shape gave.
 _ON_EDGE, _BY_SHAPE = 0.75, 50
+
+#: Confidence in % from which on a pixel stays water or thin ice, whatever lies around.
+_CERTAIN = 92
+
+_DOUBTFUL = 16  # a bit that neither a class has, nor what it lies amid, nor WATERY
 
 _PIXELS = 1 << 17  # that are settled together: what fits into a processor's cache
 
@@ -30,23 +36,38 @@ def settle(classes: Bytes, confidence: Bytes, notes: Bytes, zenith: float) -> No
     """Bring a scene's (rows, columns) planes, as `pixels.labelled` made them, into their final form, in place; `zenith`
     of the sun in degrees. The notes become reasons."""
     rows, columns = classes.shape
-    wet, step = shapes.wet(classes), max(1, _PIXELS // columns // shapes.BLOCK) * shapes.BLOCK
+    lie, step = shapes.amid(classes), max(1, _PIXELS // columns // shapes.BLOCK) * shapes.BLOCK
     above = np.empty((0, columns), np.uint8)
     for top in range(0, rows, step):
         strip, below = slice(top, top + step), slice(top, top + step + 1)
-        near, brash = _without_brash(classes[below], notes[below], wet[top // shapes.BLOCK :])
-        notes[strip] |= brash[:step] & np.uint8(SHAPED)
+        near, shaped = _by_surroundings(classes[below], confidence[below], notes[below], lie[top // shapes.BLOCK :])
+        notes[strip] |= shaped[:step]
         edge = edges.on_edge(np.concatenate([above, near]))[len(above) :][:step]
         classes[strip], above = near[:step], near[step - 1 : step]
         _leave_out(classes[strip], confidence[strip], notes[strip], edge, zenith)
 
 
-def _without_brash(classes: Bytes, notes: Bytes, wet: Bytes) -> tuple[Bytes, Bytes]:
-    """`classes` where brash is what it holds more of, by brightness; and 255 where it was."""
-    brash = shapes.brash(classes, wet)
-    settled = classes + (brash & np.uint8(legend.THICK - legend.THIN))
-    settled -= ((brash & notes & np.uint8(DARK)) > 0) * np.uint8(legend.THICK - legend.WATER)
-    return settled, brash
+def _by_surroundings(classes: Bytes, confidence: Bytes, notes: Bytes, lie: Bytes) -> tuple[Bytes, Bytes]:
+    """`classes` with doubtful thin ice amid water, brash, as what it holds more of, water or thick ice, and doubtful
+    water amid young ice as young ice; and SHAPED where either was."""
+    doubtful = np.asarray(cv2.threshold(confidence, _CERTAIN - 1, _DOUBTFUL, cv2.THRESH_BINARY_INV)[1], np.uint8)
+    known = classes | shapes.at_pixels(lie, *classes.shape) | doubtful | (notes & np.uint8(WATERY))
+    return np.asarray(cv2.LUT(known, _SETTLED), np.uint8), np.asarray(cv2.LUT(known, _BY_LIE), np.uint8)
+
+
+def _tables() -> tuple[Bytes, Bytes]:
+    """(256,) u8: class and SHAPED of a pixel by its class, with bits for what it lies amid, doubt, and WATERY."""
+    known = np.arange(256, dtype=np.uint8)
+    classes = np.where(known == legend.NODATA, known, known & np.uint8(3))
+    doubtful = ((known & np.uint8(_DOUBTFUL)) > 0) & (known != legend.NODATA)
+    brash = doubtful & (classes == legend.THIN) & ((known & np.uint8(shapes.AMID_WATER)) > 0)
+    refrozen = doubtful & (classes == legend.WATER) & ((known & np.uint8(shapes.AMID_YOUNG_ICE)) > 0)
+    settled = np.where(brash, np.where(known & np.uint8(WATERY), legend.WATER, legend.THICK), classes)
+    settled = np.where(refrozen, legend.THIN, settled)
+    return settled.astype(np.uint8), ((brash | refrozen) * SHAPED).astype(np.uint8)
+
+
+_SETTLED, _BY_LIE = _tables()
 
 
 def _leave_out(classes: Bytes, confidence: Bytes, notes: Bytes, edge: NDArray[np.bool_], zenith: float) -> None:

@@ -1,6 +1,8 @@
-"""What only the shape of things tells: leads that read thick pixel by pixel, brash that reads thin.
+"""What only what lies around tells: leads that read thick pixel by pixel, brash that reads thin, thin ice that reads
+water.
 
-Both rules go by what lies beside a pixel. Cloud and shadow, wider than a lead, dim both alike.
+A lead is told by what lies on both its sides, which cloud and shadow, wider than it, dim alike; mixtures of water and
+young ice by which of the two there is more of within some 660 m.
 """
 
 from __future__ import annotations
@@ -25,8 +27,12 @@ _DARKER, _DARKER_BELOW_CLOUD = 0.77, 0.9
 #: Lines as dark as that, and those that are below cloud only.
 PLAIN, FAINT = 2, 1
 
-#: Where brash is looked for: blocks around a pixel (9 x 9, 360 m), and by how much of them water is more than thin ice.
-_AROUND, _WET = 9, 0.05
+#: Edge of the square of blocks around a pixel (1.3 km) that are asked whether there is more water or more thin ice, and
+#: by how much of them there must be more.
+_AROUND, _MORE = 33, 0.2
+
+#: What `amid` tells of pixels: that they lie amid water, or amid young ice. Bits that no class has.
+AMID_WATER, AMID_YOUNG_ICE = 4, 8
 
 #: Water counts twice this, thin ice nothing, all else this.
 _NEITHER = 120
@@ -50,11 +56,25 @@ def narrow(brightness: Codes) -> Codes:
     return np.asarray(plain.view(np.uint8) + faint.view(np.uint8))
 
 
-def wet(classes: Codes) -> Codes:
-    """255 for each BLOCK x BLOCK pixels of a whole scene's `classes` (rows, columns) u8 around which, within 180 m,
-    there is more water than thin ice, by a twentieth of all at least; 0 elsewhere."""
+def amid(classes: Codes) -> Codes:
+    """AMID_WATER for each BLOCK x BLOCK pixels of a whole scene's `classes` (rows, columns) u8 around which, within
+    660 m, there is more water than thin ice, by a fifth of all at least; AMID_YOUNG_ICE where there is more thin ice;
+    0 elsewhere.
+
+    Young ice covers the water that it grows on. Grey pixels amid water are edges, fragments and slush: mixtures of
+    water and older ice finer than a pixel (WMO Sea-Ice Nomenclature: brash ice). Dark ones amid young ice are its
+    youngest: nilas, where a lead or a hole froze over last.
+    """
     shares = np.concatenate([_excess(classes[top : top + _ROWS]) for top in range(0, len(classes), _ROWS)])
-    return _mask(np.asarray(cv2.blur(shares, (_AROUND, _AROUND))) > np.uint8(_NEITHER * (1 + _WET)))
+    excess = np.asarray(cv2.blur(shares, (_AROUND, _AROUND)))
+    wet, iced = excess > np.uint8(_NEITHER * (1 + _MORE)), excess < np.uint8(_NEITHER * (1 - _MORE))
+    return np.asarray(wet * np.uint8(AMID_WATER) + iced * np.uint8(AMID_YOUNG_ICE), np.uint8)
+
+
+def at_pixels(blocks: Codes, rows: int, columns: int) -> Codes:
+    """(rows, columns) u8 of the first `blocks`, each BLOCK x BLOCK pixels."""
+    pixels = cv2.resize(blocks[: -(-rows // BLOCK)], None, fx=BLOCK, fy=BLOCK, interpolation=cv2.INTER_NEAREST)
+    return np.asarray(pixels, np.uint8)[:rows, :columns]
 
 
 def _excess(classes: Codes) -> Codes:
@@ -63,18 +83,3 @@ def _excess(classes: Codes) -> Codes:
     whole = cv2.copyMakeBorder(classes, 0, -rows % BLOCK, 0, -columns % BLOCK, cv2.BORDER_REPLICATE)
     size = whole.shape[1] // BLOCK, whole.shape[0] // BLOCK
     return np.asarray(cv2.resize(cv2.LUT(whole, _WATER_LESS_THIN), size, interpolation=cv2.INTER_AREA), np.uint8)
-
-
-def brash(classes: Codes, wet: Codes) -> Codes:
-    """255 where `classes` (rows, columns) u8 are thin ice in a block that is `wet`; both begin at the same block.
-
-    Young ice covers the water that it grows on; grey pixels amid water are edges, fragments and slush: mixtures of
-    water and older ice finer than a pixel (WMO Sea-Ice Nomenclature: brash ice).
-    """
-    rows, columns = classes.shape
-    around = cv2.resize(wet[: -(-rows // BLOCK)], None, fx=BLOCK, fy=BLOCK, interpolation=cv2.INTER_NEAREST)
-    return np.asarray(around, np.uint8)[:rows, :columns] & _mask(classes == THIN)
-
-
-def _mask(where: NDArray[np.bool_]) -> Codes:
-    return np.asarray(np.multiply(where, 255, dtype=np.uint8), np.uint8)

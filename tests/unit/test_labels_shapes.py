@@ -1,4 +1,4 @@
-"""Leads and brash: each rule against a slow loop over pixels, and on drawings of what it is for."""
+"""Leads, brash and youngest ice: each rule against a slow loop over pixels, and on drawings of what it is for."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from seaice_ops.labels import shapes
-from seaice_ops.labels.pixels import SHAPED, labelled
+from seaice_ops.labels.pixels import SHAPED, WATERY, labelled
 from seaice_ops.labels.reasons import CLOUD, SHADOW
 from seaice_ops.labels.reflectance_table import SHAPE
-from seaice_ops.labels.shapes import FAINT, PLAIN
+from seaice_ops.labels.settle import settle
+from seaice_ops.labels.shapes import AMID_WATER, AMID_YOUNG_ICE, FAINT, PLAIN
 from seaice_ops.labels.surroundings import MOST
 from seaice_ops.legend import CLASSES, THICK, THIN, WATER
 
@@ -81,54 +82,105 @@ def test_a_faint_line_is_a_lead_below_cloud_only(sky: int):
 
 @pytest.mark.parametrize("sky", [0, SHADOW])
 def test_a_line_that_is_thick_without_doubt_stays_so_where_no_cloud_hides_it(sky: int):
-    classes, notes = _read_thick(150, sky, thin=40)
+    classes, notes = _read_thick(150, sky, thin=24)
     assert (classes == THICK).all()
     assert not (notes & SHAPED).any()
+
+
+def test_a_pixel_that_holds_more_of_what_lies_beside_a_lead_stays_thick():
+    bright = np.full((60, 80), 200, np.uint8)
+    bright[:, 30:33] = 80, 60, 150  # 60 + 5 / 9 of 140 is 138
+    classes, notes = _labelled_thick(bright, 0, thin=60)
+    assert (classes[10:-10, 30:32] == THIN).all()
+    assert (classes[:, 32] == THICK).all()
+    assert not (notes & SHAPED)[:, 32].any()
+
+
+@pytest.mark.parametrize(("sky", "water", "watery"), [(0, 120, False), (SHADOW, 120, True), (SHADOW, 80, False)])
+def test_what_is_water_rather_than_thick_ice_is_told_by_shares_below_a_veil(sky: int, water: int, watery: bool):
+    bright = np.full((60, 80), 200, np.uint8)
+    _, notes = _labelled_thick(bright, sky, thin=30, water=water, half=100.0)
+    assert ((notes & WATERY) > 0).all() == watery
+    assert ((notes & WATERY) > 0).any() == watery
+    assert (_labelled_thick(bright // 4, sky, thin=30, water=water, half=100.0)[1] & WATERY > 0).all()
 
 
 def _read_thick(dark: int, sky: int, thin: int) -> tuple[np.ndarray, np.ndarray]:
     """Classes and notes of a dark line below `sky`, where every pixel reads thick but for a share of `thin`."""
     bright = np.full((60, 80), 200, np.uint8)
     bright[:, 30:33] = dark
-    packed = (sky & CLOUD) | (thin | int((sky & SHADOW) > 0)) << 8
+    return _labelled_thick(bright, sky, thin)
+
+
+def _labelled_thick(
+    bright: np.ndarray, sky: int, thin: int, water: int = 0, half: float = 1.0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Classes and notes below `sky`, where the table gives every pixel these shares (of 250), thick ice the rest."""
+    packed = (water | (sky & CLOUD)) | (thin | int((sky & SHADOW) > 0)) << 8
     cells = np.full(int(np.prod(SHAPE)), packed, np.uint16)
     codes, around = [np.full(bright.shape, 100, np.uint8)] * 4, np.full((*bright.shape, 3), MOST, np.uint8)
-    classes, _, notes = labelled(bright, shapes.narrow(bright), codes, cells, around, 1.0, 255)
+    classes, _, notes = labelled(bright, shapes.narrow(bright), codes, cells, around, half, 255)
     return classes, notes
 
 
 @given(codes)
 @hypothesis_settings(max_examples=25, deadline=None)
-def test_brash_is_thin_ice_where_there_is_more_water_around(classes: np.ndarray):
+def test_pixels_lie_amid_water_or_young_ice_by_which_there_is_more_of(classes: np.ndarray):
     """The oracle counts in blocks of 4 x 4 and mirrors them at the border, as the averages do; rounding may turn what
-    is within a hundredth of the bound."""
+    is within a hundredth of the bounds."""
     water, thin = ((classes == code).reshape(6, 4, 7, 4).mean(axis=(1, 3)) for code in (WATER, THIN))
-    excess = np.pad(water - thin, 4, mode="reflect")
-    found = _brash(classes)
+    excess = np.pad(water - thin, 16, mode="reflect")
+    lie = _lie(classes)
     for row, column in np.ndindex(classes.shape):
-        more = excess[row // 4 : row // 4 + 9, column // 4 : column // 4 + 9].mean()
-        if classes[row, column] != THIN or more < 0.04:
-            assert found[row, column] == 0
-        elif more > 0.06:
-            assert found[row, column] == 255
+        more = excess[row // 4 : row // 4 + 33, column // 4 : column // 4 + 33].mean()
+        if abs(abs(more) - 0.2) > 0.01:
+            assert lie[row, column] == (AMID_WATER if more > 0.2 else AMID_YOUNG_ICE if more < -0.2 else 0)
 
 
-def _brash(classes: np.ndarray) -> np.ndarray:
-    return shapes.brash(classes, shapes.wet(classes))
+def _lie(classes: np.ndarray) -> np.ndarray:
+    return shapes.at_pixels(shapes.amid(classes), *classes.shape)
 
 
-def test_grey_pixels_amid_water_are_brash_and_a_field_of_young_ice_is_not():
+def test_fields_of_brash_and_of_young_ice_with_holes_are_told_apart():
     rng = np.random.default_rng(0)
+    classes = np.full((400, 800), WATER, np.uint8)
+    classes[:, :400][rng.random((400, 400)) < 0.2] = THIN
+    classes[:, 400:] = THIN
+    classes[:, 400:][rng.random((400, 400)) < 0.2] = WATER
+    lie = _lie(classes)
+    assert (lie[:, :300] == AMID_WATER).all()
+    assert (lie[:, 500:] == AMID_YOUNG_ICE).all()
+
+
+def test_doubt_is_settled_by_what_lies_around_and_certainty_is_not():
     classes = np.full((120, 120), WATER, np.uint8)
-    classes[:, :60][rng.random((120, 60)) < 0.2] = THIN
-    classes[:, 60:] = THIN
-    found = _brash(classes) > 0
-    assert found[:, :40][classes[:, :40] == THIN].all()
-    assert not found[:, 80:].any()
+    classes[40:44, ::6] = THIN
+    notes, confidence = np.zeros_like(classes), np.full_like(classes, 80)
+    notes[:, :60] |= WATERY
+    confidence[:, 90:] = 92
+    found, stated, why = classes.copy(), confidence.copy(), notes.copy()
+    settle(found, stated, why, 60.0)
+    brash = (classes == THIN) & (confidence < 92)
+    assert (found[brash] == np.where(notes[brash] > 0, WATER, THICK)).all()
+    assert (stated[brash] <= 50).all()
+    assert np.array_equal(found[~brash], classes[~brash])
+
+
+def test_doubtful_water_amid_young_ice_is_young_ice():
+    classes = np.full((120, 120), THIN, np.uint8)
+    classes[40:44, ::6] = WATER
+    confidence = np.full_like(classes, 80)
+    confidence[:, 90:] = 92
+    found, stated = classes.copy(), confidence.copy()
+    settle(found, stated, np.zeros_like(classes), 60.0)
+    doubtful = (classes == WATER) & (confidence < 92)
+    assert (found[doubtful] == THIN).all()
+    assert (stated[doubtful] <= 50).all()
+    assert np.array_equal(found[~doubtful], classes[~doubtful])
 
 
 @given(arrays.arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.sampled_from(CLASSES)))
 @hypothesis_settings(max_examples=40, deadline=None)
 def test_the_smallest_pictures_have_shapes_too(classes: np.ndarray):
     assert shapes.narrow(classes * np.uint8(80)).shape == classes.shape
-    assert not _brash(classes)[classes != THIN].any()
+    assert _lie(classes).shape == classes.shape
