@@ -158,9 +158,9 @@ class LabelSettings(_Part):
     median_m: float = Field(155 * 54.0, gt=0, description="ground size of the filter's background median, metres")
     mask: str = Field(
         "",
-        description="what is land or ice shelf (254) whatever the method says: empty for nothing, `coastline` for the "
-        "polygons of OpenStreetMap and GSHHG, else a raster (not 0 is land) or a GeoJSON file, relative to home, in "
-        "whose name {tile} stands for the tile; another mask needs another name",
+        description="what is land or ice shelf (254) in labels, whatever the method says, and in maps: empty for "
+        "nothing, `coastline` for the polygons of OpenStreetMap and GSHHG, else a raster (not 0 is land) or a GeoJSON "
+        "file, relative to home, in whose name {tile} stands for the tile; another mask needs another name",
     )
 
     def version(self, method: str) -> str:

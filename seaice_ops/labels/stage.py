@@ -28,7 +28,7 @@ from seaice_ops.labels.methods import Method, known_method, labels_of_picture, p
 from seaice_ops.labels.reflectance import from_strips
 from seaice_ops.labels.reflectance_surfaces import BANDS
 from seaice_ops.labels.result import Labels
-from seaice_ops.labels.surfaces import land
+from seaice_ops.land import land
 from seaice_ops.ledger.operations import insert_new, now, recorded, unlabelled_scenes
 from seaice_ops.ledger.session import begin
 from seaice_ops.ledger.tables import LabelSet, Scene, SceneState

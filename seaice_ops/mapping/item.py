@@ -12,10 +12,9 @@ from typing import Any
 import rasterio
 
 import seaice_ops
-from seaice_ops.legend import CLASSES, COLOURS, NAMES, NODATA, SLUGS
+from seaice_ops.legend import COLOURS, NAMES, NODATA, SLUGS
 from seaice_ops.mapping.footprint import outline
-from seaice_ops.mapping.plan import METHOD
-from seaice_ops.mapping.products import LAYER_NODATA
+from seaice_ops.mapping.products import CODES, LAYER_NODATA
 from seaice_ops.storage.rasters import Grid
 
 CAVEAT = (
@@ -48,7 +47,8 @@ _LAYERS = {
 
 @dataclass(frozen=True)
 class MapInputs:
-    """All that one map is made from. `scene_ids` and `checksums` (of their probabilities) are oldest first."""
+    """All that one map is made from. `scene_ids` and `checksums` (of their probabilities) are oldest first; `method` is
+    `plan.method_of` the land mask."""
 
     tile: str
     window_start: datetime
@@ -57,6 +57,7 @@ class MapInputs:
     scene_ids: tuple[str, ...]
     checksums: tuple[str, ...]
     model_id: str
+    method: str
     revision: int
     supersedes: str | None
     complete_at: datetime
@@ -65,7 +66,7 @@ class MapInputs:
     @property
     def map_id(self) -> str:
         """``{tile}_{window end}_r{revision}_{hash of what decides the bytes}``."""
-        decisive = [self.scene_ids, self.checksums, self.model_id, self.n, METHOD, software()]
+        decisive = [self.scene_ids, self.checksums, self.model_id, self.n, self.method, software()]
         digest = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:8]
         return f"{self.tile}_{self.window_end:%Y%m%dT%H%M%S}_r{self.revision}_{digest}"
 
@@ -118,7 +119,7 @@ def _properties(inputs: MapInputs, statistics: Mapping[str, Any]) -> dict[str, A
         "seaice:scene_count": len(inputs.scene_ids),
         "seaice:scene_ids": list(inputs.scene_ids),
         "seaice:model": inputs.model_id,
-        "seaice:method": METHOD,
+        "seaice:method": inputs.method,
         "seaice:revision": inputs.revision,
         "seaice:supersedes": inputs.supersedes,
         **{f"seaice:{name}": value for name, value in statistics.items()},
@@ -179,7 +180,7 @@ def _classes() -> list[dict[str, Any]]:
             "title": NAMES[code],
             **({"nodata": True} if code == NODATA else {"color_hint": bytes(COLOURS[code][:3]).hex().upper()}),
         }
-        for code in (*CLASSES, NODATA)
+        for code in CODES
     ]
 
 

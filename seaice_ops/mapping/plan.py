@@ -5,12 +5,13 @@
   withdrawn) is re-issued as the next revision and supersedes the last; one acquisition is in at most n maps.
 - Where an acquisition was withdrawn, the map that ended with it is kept right too: at the same window end, of the
   acquisitions that remain. With none left it is withdrawn itself, by a revision that holds nothing but the cause.
-- A new champion or method re-issues the newest map only. Older maps keep the model they were made with until
-  their scenes change; then they are made with the champion.
+- A new champion, method or land mask re-issues the newest map only. Older maps keep the model they were made with
+  until their scenes change; then they are made with the champion.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from seaice_ops.ledger.tables import Map, Scene
 from seaice_ops.mapping.window import span
 
 #: The version of how a map is made from probabilities; raised whenever the pixels or the layers change.
-METHOD = "window-1"
+METHOD = "window-2"
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,11 @@ class Due:
     window: range
     revision: int
     supersedes: str | None
+
+
+def method_of(mask: str) -> str:
+    """How maps are made where `mask` (the setting `labels.mask`) says what is land: another mask, another method."""
+    return f"{METHOD}-{hashlib.sha256(mask.encode()).hexdigest()[:8]}" if mask else METHOD
 
 
 def one_grid(scenes: Sequence[Scene]) -> tuple[list[Scene], dict[str, str]]:
@@ -54,25 +60,27 @@ def one_grid(scenes: Sequence[Scene]) -> tuple[list[Scene], dict[str, str]]:
     return [s for s in ordered if s.id not in refused], refused
 
 
-def due_maps(scenes: Sequence[Scene], issued: Mapping[datetime, Map], n: int, model_id: str) -> list[Due]:
+def due_maps(
+    scenes: Sequence[Scene], issued: Mapping[datetime, Map], n: int, model_id: str, method: str = METHOD
+) -> list[Due]:
     """The maps to issue, oldest window end first.
 
     `scenes` are in time order, on one grid, one an acquisition; `issued` holds the newest revision at each window
-    end; `n` is the length of a full window and `model_id` the champion.
+    end; `n` is the length of a full window, `model_id` the champion and `method` how it makes them (`method_of`).
     """
     times = [scene.sensed_at for scene in scenes]
     ends = sorted({*times, *issued})
     due = []
     for end in ends:
         window, last = span(times, end, n), issued.get(end)
-        if last and _stands(last, [scenes[i].id for i in window], model_id, newest=end == ends[-1]):
+        if last and _stands(last, [scenes[i].id for i in window], (model_id, method), newest=end == ends[-1]):
             continue
         due.append(Due(end, window, last.revision + 1 if last else 1, last.id if last else None))
     return due
 
 
-def _stands(last: Map, scene_ids: list[str], model_id: str, newest: bool) -> bool:
-    same_maker = last.model_id == model_id and last.statistics.get("method") == METHOD
+def _stands(last: Map, scene_ids: list[str], maker: tuple[str, str], newest: bool) -> bool:
+    same_maker = (last.model_id, last.statistics.get("method")) == maker
     return last.scene_ids == scene_ids and (same_maker or not newest or not scene_ids)
 
 

@@ -11,12 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
-from seaice_ops.legend import CLASSES, COLOURS, NODATA, SLUGS
+from seaice_ops.legend import CLASSES, COLOURS, LAND, NODATA, SLUGS
 from seaice_ops.mapping.window import LAYERS, NEVER
 from seaice_ops.storage.rasters import Grid, cog_writer, png_bytes
 
 #: No-data value of each layer; 0 valid acquisitions is a count, not a gap.
 LAYER_NODATA = {"class": NODATA, "n_valid": None, "age": NEVER, "conf": NODATA}
+
+#: What the layer `class` holds.
+CODES = (*CLASSES, LAND, NODATA)
 
 #: Longest edge of a quick-look, pixels.
 QUICKLOOK = 1024
@@ -44,7 +47,7 @@ def write_layers(folder: Path, grid: Grid, strips: Strips) -> tuple[NDArray[np.u
 
 
 def _target(folder: Path, grid: Grid, layer: str) -> Any:
-    colours = {code: COLOURS[code] for code in (*CLASSES, NODATA)} if layer == "class" else None
+    colours = {code: COLOURS[code] for code in CODES} if layer == "class" else None
     return cog_writer(
         folder / f"{layer}.tif",
         grid,
@@ -71,7 +74,7 @@ def quicklook(codes: NDArray[np.uint8]) -> bytes:
 
 def _majority(codes: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
     rows, columns = (-(-size // factor) for size in codes.shape)
-    choices = np.array([*CLASSES, NODATA], np.uint8)
+    choices = np.array(CODES, np.uint8)
     thinned = np.empty((rows, columns), np.uint8)
     for row in range(rows):
         block = np.full((factor, columns * factor), NODATA, np.uint8)
@@ -85,17 +88,20 @@ def _majority(codes: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
 def statistics(counts: NDArray[np.int64], grid: Grid) -> dict[str, Any]:
     """Figures of one map from its (4, 256) `counts` of pixels by layer and value.
 
-    Areas in km2 and shares (0..1 of what was observed) by class, the observed share of the grid, and the median age
-    in days of what was observed. Areas are pixels times the grid's nominal pixel area.
+    Areas in km2 and shares (0..1 of what was observed) by class, the area of land, the observed share of the sea, and
+    the median age in days of what was observed. Areas are pixels times the grid's nominal pixel area.
     """
     classes, ages = counts[LAYERS.index("class")], counts[LAYERS.index("age")]
     pixels = {SLUGS[code]: int(classes[code]) for code in CLASSES}
     observed, pixel_km2 = sum(pixels.values()), abs(grid.transform[0] * grid.transform[4]) / 1e6
+    land = int(classes[LAND])
+    sea = grid.width * grid.height - land
     middle = np.searchsorted(np.cumsum(ages[:NEVER]), (observed + 1) // 2)
     return {
         "area_km2": {name: round(count * pixel_km2, 4) for name, count in pixels.items()},
         "observed_km2": round(observed * pixel_km2, 4),
+        "land_km2": round(land * pixel_km2, 4),
         "shares": {name: round(count / observed, 6) if observed else None for name, count in pixels.items()},
-        "valid_share": round(observed / (grid.width * grid.height), 6),
+        "valid_share": round(observed / sea, 6) if sea else None,
         "median_age_days": int(middle) if observed else None,
     }

@@ -15,11 +15,12 @@ import rasterio
 from pydantic import BaseModel, ConfigDict
 
 from seaice_ops.errors import CorruptProduct, ObjectMissing, PublishConflict
+from seaice_ops.land import land
 from seaice_ops.ledger.operations import insert_new, now, recorded
 from seaice_ops.ledger.session import begin
 from seaice_ops.ledger.tables import Map
 from seaice_ops.mapping.item import MapInputs, item, software
-from seaice_ops.mapping.plan import METHOD, Due
+from seaice_ops.mapping.plan import Due, method_of
 from seaice_ops.mapping.products import Strips, quicklook, statistics, write_layers
 from seaice_ops.mapping.strips import kept_sums, map_strips
 from seaice_ops.mapping.survey import Survey, chosen_tiles, survey
@@ -69,12 +70,13 @@ def _publish_tile(settings: Settings, tile: Survey, summary: Summary) -> None:
     ready = [due for due in tile.due if due.window and not _waits(tile, due, summary)]
     if not ready:
         return
-    store, old = open_store(settings), range(0)
+    store, old, mask = open_store(settings), range(0), settings.labels.mask
+    ashore = land(mask, tile.grid, settings.home, tile.tile) if mask else None
     settings.work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="map-", dir=settings.work) as folder, kept_sums(settings.work) as sums:
         kept = sums if len(ready) > 1 else None
         for due in ready:
-            inputs, strips = _inputs(tile, due, settings.mapping.window), map_strips(store, tile, due, old, kept)
+            inputs, strips = _inputs(settings, tile, due), map_strips(store, tile, ashore, due, old, kept)
             try:
                 _note(summary, inputs, *_publish_map(settings, store, inputs, strips, Path(folder)))
                 old = due.window
@@ -133,24 +135,26 @@ def _publish_map(
     record = item(inputs, figures, files)
     folder = keys.map_folder(inputs.tile, inputs.window_end, inputs.map_id)
     _write(store, folder, scratch, record)
-    details = {**figures, "method": METHOD, "software": software(), "item_sha256": hashlib.sha256(record).hexdigest()}
+    made_by = {"method": inputs.method, "software": software()}
+    details = {**figures, **made_by, "item_sha256": hashlib.sha256(record).hexdigest()}
     outcome = _commit(settings, inputs, folder, details)
     if outcome == "taken":
         _remove(store, folder)
     return outcome, len(record) + sum(size for _, size in files.values())
 
 
-def _inputs(tile: Survey, due: Due, n: int) -> MapInputs:
+def _inputs(settings: Settings, tile: Survey, due: Due) -> MapInputs:
     scenes = tile.window(due)
     rows = [tile.encoded[scene.id] for scene in scenes]
     return MapInputs(
         tile=tile.tile,
         window_start=scenes[0].sensed_at,
         window_end=due.window_end,
-        n=n,
+        n=settings.mapping.window,
         scene_ids=tuple(scene.id for scene in scenes),
         checksums=tuple(row.sha256 for row in rows),
         model_id=tile.champion.id,
+        method=method_of(settings.labels.mask),
         revision=due.revision,
         supersedes=due.supersedes,
         complete_at=max(row.created_at for row in rows),

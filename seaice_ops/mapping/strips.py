@@ -16,7 +16,7 @@ from rasterio.windows import Window
 from seaice_ops.errors import CorruptProduct
 from seaice_ops.mapping.plan import Due
 from seaice_ops.mapping.survey import Survey
-from seaice_ops.mapping.window import PLANES, ages_at, change, decide, shift
+from seaice_ops.mapping.window import PLANES, ages_at, change, decide, shift, without
 from seaice_ops.storage.rasters import BLOCK, RASTER_ERRORS, open_raster
 from seaice_ops.storage.store import ObjectStore
 
@@ -30,9 +30,10 @@ def kept_sums(folder: Path) -> Kept:
 
 
 def map_strips(
-    store: ObjectStore, tile: Survey, due: Due, old: range, kept: Kept | None
+    store: ObjectStore, tile: Survey, land: NDArray[np.bool_] | None, due: Due, old: range, kept: Kept | None
 ) -> Iterator[tuple[int, NDArray[np.uint8]]]:
     """(first row, layers) of the due map, in strips of whole blocks, shifting `kept` from window `old` to the map's.
+    `land` (rows, columns), where it is known, is no sea and has no ice.
 
     Where no other window follows there is nothing to keep: `kept` is None, and `old` empty. Raises `ObjectMissing`
     and `CorruptProduct`, which name the object; the sums kept are then of no more use.
@@ -56,7 +57,8 @@ def map_strips(
             if kept:
                 kept.seek(start)
                 sums.tofile(kept)
-            yield top, decide(sums, ages)
+            layers = decide(sums, ages)
+            yield top, layers if land is None else without(layers, land[rows])
 
 
 def _open(stack: ExitStack, store: ObjectStore, key: str) -> Any:

@@ -14,7 +14,7 @@ from seaice_ops.imagery import RGB_BANDS
 from seaice_ops.ledger.operations import model_by_alias, newest_maps, ready_scenes
 from seaice_ops.ledger.session import begin
 from seaice_ops.ledger.tables import Map, Model, Probabilities, Scene
-from seaice_ops.mapping.plan import Due, due_maps, one_grid
+from seaice_ops.mapping.plan import Due, due_maps, method_of, one_grid
 from seaice_ops.settings import Settings
 from seaice_ops.storage.rasters import Grid
 
@@ -57,7 +57,7 @@ class Survey:
 
 def survey(settings: Settings, tile: str) -> Survey:
     """Look at `tile` in one transaction; raises `ExpectedSkip` where there is no champion."""
-    n = settings.mapping.window
+    n, method = settings.mapping.window, method_of(settings.labels.mask)
     with begin(settings) as session:
         champion = model_by_alias(session, "champion")
         if champion is None:
@@ -67,7 +67,7 @@ def survey(settings: Settings, tile: str) -> Survey:
         scenes, skipped = one_grid(able)
         issued = newest_maps(session, tile)
         unseen = _unseen(issued, {scene.id for scene in ready}, unable)
-        due = [each for each in due_maps(scenes, issued, n, champion.id) if each.window_end not in unseen]
+        due = [each for each in due_maps(scenes, issued, n, champion.id, method) if each.window_end not in unseen]
         encoded = _encoded(session, tile, champion.id)
     reissued = {item.window_end for item in due}
     return Survey(

@@ -28,13 +28,15 @@ from mapped import (
 from mapped import scene_on as ready_on
 from pystac.errors import DeprecatedWarning
 from racing import race
+from rasterio.transform import Affine
 from rio_cogeo import cog_validate
 
 from seaice_ops.errors import ConfigError, ExpectedSkip
 from seaice_ops.ledger.session import begin
 from seaice_ops.ledger.tables import Map, Probabilities, Scene, SceneState
+from seaice_ops.legend import COLOURS
 from seaice_ops.mapping.publish import FILES, MapRequest, run
-from seaice_ops.mapping.window import LAYERS, maps
+from seaice_ops.mapping.window import LAYERS, maps, without
 from seaice_ops.settings import Settings
 from seaice_ops.storage.rasters import read_raster
 from seaice_ops.storage.store import open_store
@@ -259,6 +261,50 @@ def test_a_tile_without_valid_pixels_is_mapped_as_not_observed(three: Settings, 
     assert {tuple(p) for p in pixels(three, row).reshape(4, -1).T} == {(255, 0, 255, 255)}
     assert row.statistics["valid_share"] == 0 and row.statistics["shares"]["open_water"] is None
     json.loads(open_store(three).get(f"{row.folder}/item.json"))
+
+
+def masked(settings: Settings, name: str, land: np.ndarray) -> Settings:
+    """The same settings with a land mask on the grid of the tile's scenes."""
+    scene = ready_on(settings, 0)
+    profile = {"driver": "GTiff", "count": 1, "dtype": "uint8", "height": land.shape[0], "width": land.shape[1]}
+    transform = Affine(*scene.transform)
+    with rasterio.open(
+        settings.home / f"01CCV.{name}.tif", "w", **profile, crs=scene.crs, transform=transform
+    ) as target:
+        target.write(land.astype(np.uint8), 1)
+    labels = settings.labels.model_copy(update={"mask": f"{{tile}}.{name}.tif"})
+    return settings.model_copy(update={"labels": labels})
+
+
+def test_land_is_no_ice_in_any_map_and_another_coast_reissues_the_newest(three: Settings, add_scene: AddScene) -> None:
+    made = season(three, add_scene, [0, 1, 2, 4], shape=(600, 40))  # more rows than a strip
+    land = np.zeros((600, 40), bool)
+    land[500:560, 5:30] = True
+    ashore = masked(three, "coast", land)
+    assert run(ashore, MapRequest()).done == {"maps": 4}
+    for row in all_maps(ashore):
+        numbers = [d for d in made if ready_on(three, d).id in row.scene_ids]
+        np.testing.assert_array_equal(pixels(ashore, row), without(rebuilt(made, numbers, numbers[-1]), land))
+        assert row.statistics["land_km2"] == pytest.approx(60 * 25 * 1e-4)
+        assert row.statistics["valid_share"] == pytest.approx((pixels(ashore, row)[0] < 4).sum() / (~land).sum())
+    with rasterio.open(Path(three.store) / row.folder / "class.tif") as dataset:
+        assert dataset.colormap(1)[254] == COLOURS[254]
+    assert run(ashore, MapRequest()).nothing_new
+    moved = masked(three, "newer", land.T.reshape(600, 40))
+    assert run(moved, MapRequest()).done == {"maps": 1}
+    newest = all_maps(moved)[-1]
+    assert newest.revision == 2 and newest.supersedes == row.id
+    assert run(moved, MapRequest()).nothing_new
+
+
+def test_a_land_mask_that_is_not_there_is_a_mistake_and_nothing_is_published(
+    three: Settings, add_scene: AddScene
+) -> None:
+    season(three, add_scene, [0, 1])
+    labels = three.labels.model_copy(update={"mask": "nowhere/{tile}.tif"})
+    with pytest.raises(ConfigError, match=r"nowhere/01CCV\.tif"):
+        run(three.model_copy(update={"labels": labels}), MapRequest())
+    assert all_maps(three) == [] and not list(open_store(three).list("maps"))
 
 
 def test_no_champion_is_an_expected_skip(settings: Settings, add_scene: AddScene) -> None:

@@ -87,6 +87,7 @@ def inputs(**changes: Any) -> MapInputs:
         "scene_ids": ("a", "b"),
         "checksums": ("00", "11"),
         "model_id": "unet-8/0123456789ab",
+        "method": "window-0",
         "revision": 2,
         "supersedes": "01CCV_20260201T201529_r1_89abcdef",
         "complete_at": END + timedelta(hours=5),
@@ -121,7 +122,13 @@ def test_the_item_is_valid_and_says_what_the_map_is(grid: Grid) -> None:
     assert projection.code == grid.crs and projection.shape == [10_980, 10_980]
     assert projection.transform == [*grid.transform, 0, 0, 1]
     classes = {c.value: c.name for c in ClassificationExtension.ext(read.assets["class"]).classes or []}
-    assert classes == {1: "open_water", 2: "thin_ice", 3: "thick_ice", 255: "no_data"}
+    assert classes == {
+        1: "open_water",
+        2: "thin_ice",
+        3: "thick_ice",
+        254: "land_or_shelf",
+        255: "no_data",
+    }
     assert read.assets["class"].extra_fields["file:checksum"] == "1220" + "ab" * 32
     assert "nodata" not in read.assets["n_valid"].extra_fields and read.assets["age"].extra_fields["nodata"] == 255
     assert read.assets["quicklook"].roles == ["thumbnail", "overview"]
@@ -159,9 +166,10 @@ def test_the_id_changes_with_whatever_decides_the_bytes_and_with_nothing_else() 
         {"scene_ids": ("a", "c")},
         {"checksums": ("0", "1")},
         {"model_id": "x/y"},
+        {"method": "window-0-01234567"},
         {"n": 7},
     ]
-    assert len({base, *(inputs(**change).map_id for change in changes)}) == 5
+    assert len({base, *(inputs(**change).map_id for change in changes)}) == 6
 
 
 def test_a_quicklook_shows_the_most_frequent_class_of_each_block_in_pure_colours() -> None:
@@ -169,23 +177,26 @@ def test_a_quicklook_shows_the_most_frequent_class_of_each_block_in_pure_colours
     codes[:1000] = 1
     codes[1000:1500] = 2
     codes[0:3, 0:3] = [[3, 3, 1], [3, 1, 3], [3, 1, 2]]
+    codes[1500:1506, :6] = 254
     picture = np.asarray(Image.open(io.BytesIO(quicklook(codes))))
     assert picture.shape == (684, 500, 4)  # blocks of 3
     assert tuple(picture[0, 0]) == COLOURS[3] and tuple(picture[0, 1]) == COLOURS[1]
     assert tuple(picture[400, 7]) == COLOURS[2] and picture[600:, :, 3].max() == 0
+    assert tuple(picture[501, 1]) == COLOURS[254]
     colours = {tuple(c) for c in picture.reshape(-1, 4)}
-    assert colours == {COLOURS[1], COLOURS[2], COLOURS[3], COLOURS[255]}
+    assert colours == {COLOURS[1], COLOURS[2], COLOURS[3], COLOURS[254], COLOURS[255]}
     assert np.asarray(Image.open(io.BytesIO(quicklook(codes[:1000, :1000])))).shape == (1000, 1000, 4)
 
 
 def test_statistics_worked_example() -> None:
     counts = np.zeros((4, 256), np.int64)
-    counts[0, [1, 2, 3, 255]] = [2, 1, 3, 2]
-    counts[2, [0, 4, 9, 254, 255]] = [2, 1, 2, 1, 2]
-    figures = statistics(counts, Grid("EPSG:32701", (100.0, 0, 0, 0, -100.0, 0), 4, 2))
+    counts[0, [1, 2, 3, 254, 255]] = [2, 1, 3, 4, 2]
+    counts[2, [0, 4, 9, 254, 255]] = [2, 1, 2, 1, 6]
+    figures = statistics(counts, Grid("EPSG:32701", (100.0, 0, 0, 0, -100.0, 0), 4, 3))
     assert figures == {
         "area_km2": {"open_water": 0.02, "thin_ice": 0.01, "thick_ice": 0.03},
         "observed_km2": 0.06,
+        "land_km2": 0.04,
         "shares": {"open_water": 0.333333, "thin_ice": 0.166667, "thick_ice": 0.5},
         "valid_share": 0.75,
         "median_age_days": 4,
@@ -198,6 +209,9 @@ def test_statistics_of_a_map_without_pixels() -> None:
     figures = statistics(counts, INLAND)
     assert figures["shares"] == {"open_water": None, "thin_ice": None, "thick_ice": None}
     assert figures["valid_share"] == 0 and figures["median_age_days"] is None and figures["observed_km2"] == 0
+    ashore = np.zeros((4, 256), np.int64)
+    ashore[0, 254] = ashore[1, 0] = ashore[2, 255] = ashore[3, 255] = INLAND.width * INLAND.height
+    assert statistics(ashore, INLAND)["valid_share"] is None
 
 
 def test_layers_are_valid_cogs_with_the_legend_and_the_same_bytes_each_time(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seaice_ops.ledger.tables import Map, Scene
-from seaice_ops.mapping.plan import METHOD, Due, due_maps, one_grid
+from seaice_ops.mapping.plan import METHOD, Due, due_maps, method_of, one_grid
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -116,6 +116,14 @@ def test_a_new_champion_or_method_reissues_the_newest_map_only() -> None:
     assert due_maps(scenes, issued, 3, "other") == [Due(day(7), range(5, 8), 2, "20260108r1")]
     old = issue({}, due_maps(scenes, {}, 3, "m"), scenes, method="window-0")
     assert ends(due_maps(scenes, old, 3, "m")) == [day(7)]
+
+
+def test_another_land_mask_is_another_method() -> None:
+    scenes, issued = season(8, 3)
+    methods = {method_of(mask) for mask in ("", "coastline", "land/{tile}.tif")}
+    assert len(methods) == 3 and METHOD in methods
+    assert ends(due_maps(scenes, issued, 3, "m", method_of("coastline"))) == [day(7)]
+    assert due_maps(scenes, issued, 3, "m", method_of("")) == []
 
 
 def test_two_acquisitions_at_one_moment_share_a_map() -> None:

@@ -16,7 +16,7 @@ from rasterio.transform import Affine
 from seaice_ops import legend
 from seaice_ops.errors import ConfigError
 from seaice_ops.labels.stage import label_raster
-from seaice_ops.labels.surfaces import land, near_edges
+from seaice_ops.land import land, near_edges
 from seaice_ops.storage.rasters import Grid
 from seaice_ops.storage.store import open_store
 
