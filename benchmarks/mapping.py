@@ -114,7 +114,7 @@ def by_strips(settings: Settings, tile: Survey, again: bool) -> tuple[float, str
     with kept_sums(settings.home) as sums:
         for due in tile.due:
             start = time.perf_counter()
-            strips = list(map_strips(store, tile, due, old, None if again else sums))
+            strips = list(map_strips(store, tile, None, due, old, None if again else sums))
             spent.append(time.perf_counter() - start)
             digest.update(np.concatenate([layers for _, layers in strips], axis=1))
             old = range(0) if again else due.window
