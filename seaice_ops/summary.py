@@ -49,9 +49,16 @@ class Summary:
 
     def sentence(self) -> str:
         """One line for a run note: ``ingest: 12 scenes, 3 superseded; 1 failed``."""
-        parts = [f"{count} {what}" for what, count in self.done.items() if count] or ["nothing new"]
+        parts = [counted(count, what) for what, count in self.done.items() if count] or ["nothing new"]
         tail = [f"{len(group)} {word}" for word, group in (("skipped", self.skipped), ("failed", self.failed)) if group]
         return f"{self.stage}: {'; '.join([', '.join(parts), *tail])}"
+
+
+def counted(count: int, what: str) -> str:
+    """``12 scenes``, ``1 scene``: `what` is the plural, or a word that has none."""
+    if count != 1 or not what.endswith("s"):
+        return f"{count} {what}"
+    return f"{count} {what.removesuffix('ies')}y" if what.endswith("ies") else f"{count} {what.removesuffix('s')}"
 
 
 @contextmanager

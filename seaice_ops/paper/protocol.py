@@ -21,6 +21,7 @@ from seaice_ops.errors import ConfigError
 from seaice_ops.legend import CLASSES, NODATA
 from seaice_ops.paper.networks import answers
 from seaice_ops.paper.patches import AUTO, FILTERED, MAN, ORIGINAL, Patches, by_acquisition, by_patch
+from seaice_ops.summary import counted
 
 #: Share of thin cloud and shadow of a patch that parts the published table's groups.
 CLOUDY = 0.10
@@ -88,7 +89,7 @@ def run(patches: Patches, recipe: Recipe, work: Path, epoch_done: Callable[[], N
     """
     if len(patches) < 5 or len(np.unique(patches.scene)) < 2:
         raise ConfigError(
-            f"{len(patches)} patches of {len(np.unique(patches.scene))} scenes cannot be split; give more"
+            f"{len(patches)} patches of {counted(len(np.unique(patches.scene)), 'scenes')} cannot be split; give more"
         )
     found = []
     for protocol, split in ((PUBLISHED, by_patch), (HONEST, by_acquisition)):

@@ -12,6 +12,7 @@ from rich.text import Text
 from seaice_ops.legend import CLASSES, SLUGS
 from seaice_ops.quality.results import Quality
 from seaice_ops.quality.tables import BY_CLASS
+from seaice_ops.summary import counted
 
 _SLUGS = tuple(SLUGS[code] for code in CLASSES)
 _WORDS = dict(zip(_SLUGS, ("water", "thin", "thick"), strict=True))
@@ -31,7 +32,7 @@ def render(quality: Quality) -> RenderableType:
 def _truth(quality: Quality) -> Iterator[RenderableType]:
     for name, found in quality.truth.items():
         similar = "" if found["ssim"] is None else f", SSIM {found['ssim']:.4f}"
-        title = f"{name} against the reference of {found['scenes']} scenes{similar}"
+        title = f"{name} against the reference of {counted(found['scenes'], 'scenes')}{similar}"
         yield condition_table(title, found["conditions"])
         yield _confusion(found["conditions"]["all"])
 
@@ -102,7 +103,7 @@ def _agreement(quality: Quality) -> Table:
 def _flags(quality: Quality) -> RenderableType:
     flagged = {scene_id: each["flags"] for scene_id, each in quality.scenes.items() if each["flags"]}
     if not flagged:
-        return Text(f"None of the {len(quality.scenes)} scenes looks unusual.", style="green")
+        return Text(f"Nothing unusual in {counted(len(quality.scenes), 'scenes')}.", style="green")
     table = _table(f"Scenes to look at: {len(flagged)} of {len(quality.scenes)}", "scene", "why")
     for scene_id, lines in flagged.items():
         for line in lines:

@@ -13,6 +13,7 @@ from seaice_ops.ledger.session import begin
 from seaice_ops.ledger.tables import LabelSet, Scene, SceneState
 from seaice_ops.models.card import Architecture, Card, Labels, Manifest, Preprocessing, Recipe
 from seaice_ops.settings import Settings
+from seaice_ops.summary import counted
 
 #: Raised by hand whenever the code would train something else from the same manifest.
 ALGORITHM = 1
@@ -66,7 +67,7 @@ def _check_worthwhile(settings: Settings, manifest: Manifest) -> None:
     new = len({*manifest.train, *manifest.held_out} - {*champion.train, *champion.held_out})
     if same_way and new < settings.training.min_new_scenes:
         raise ExpectedSkip(
-            f"{new} scenes were labelled since the champion {row.id} was trained; "
+            f"{counted(new, 'scenes')} labelled since the champion {row.id} was trained; "
             f"training waits for {settings.training.min_new_scenes} (training.min_new_scenes)"
         )
 

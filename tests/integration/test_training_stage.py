@@ -143,11 +143,11 @@ def test_few_new_scenes_are_not_worth_a_training(
     first = stage.run(patient, TrainRequest()).items[0]
     assert stage.run(patient, TrainRequest()).nothing_new
     add_labelled(season, add_scene, 4)
-    with pytest.raises(ExpectedSkip, match=f"1 scenes were labelled since the champion {first} was trained"):
+    with pytest.raises(ExpectedSkip, match=f"1 scene labelled since the champion {first} was trained"):
         stage.run(patient, TrainRequest())
     with begin(season) as session:
         newest = session.scalars(select(Run).order_by(Run.id.desc())).first()
-    assert newest is not None and newest.error is None and "1 scenes" in newest.summary["skipped"]["train"]
+    assert newest is not None and newest.error is None and "1 scene labelled" in newest.summary["skipped"]["train"]
     assert stage.run(small(patient, epochs=1), TrainRequest()).done["models"] == 1  # another recipe is always new
     add_labelled(season, add_scene, 5)
     assert stage.run(patient, TrainRequest()).done["models"] == 1

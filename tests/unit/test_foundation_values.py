@@ -100,6 +100,8 @@ def test_summaries_read_well_and_travel() -> None:
     assert summary.sentence() == "ingest: 12 scenes, 3 superseded; 1 failed"
     assert Summary.from_dict(summary.to_dict()).to_dict() == summary.to_dict()
     assert Summary("map").sentence() == "map: nothing new"
+    assert Summary("encode", done=Counter(probabilities=1, maps=1)).sentence() == "encode: 1 probability, 1 map"
+    assert Summary("ingest", done=Counter(scenes=2, superseded=1)).sentence() == "ingest: 2 scenes, 1 superseded"
     assert Summary("map", skipped={"a": "low sun"}).sentence() == "map: nothing new; 1 skipped"
 
 

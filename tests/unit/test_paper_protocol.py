@@ -108,7 +108,7 @@ def test_a_network_answers_with_classes_and_the_same_seed_is_the_same_network(tm
 
 
 def test_too_little_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="2 patches of 1 scenes"):
+    with pytest.raises(ConfigError, match="2 patches of 1 scene "):
         protocol.run(numbered(1, 2), protocol.SMALL, tmp_path)
 
 
