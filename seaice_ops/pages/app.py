@@ -17,7 +17,7 @@ from fastapi.responses import HTMLResponse
 from seaice_ops.errors import ObjectMissing, SeaIceError
 from seaice_ops.ledger.session import begin
 from seaice_ops.ledger.tables import Map
-from seaice_ops.legend import CLASSES, COLOURS, NAMES, SLUGS
+from seaice_ops.legend import CLASSES, COLOURS, LAND, NAMES, SLUGS
 from seaice_ops.settings import Settings
 from seaice_ops.status import age, collect
 from seaice_ops.storage.store import open_store
@@ -26,7 +26,7 @@ MapId = Annotated[str, PathParameter(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}
 
 LEGEND = [
     {"slug": SLUGS[code], "name": NAMES[code], "colour": "#{:02x}{:02x}{:02x}".format(*COLOURS[code])}
-    for code in CLASSES
+    for code in (*CLASSES, LAND)
 ]
 
 

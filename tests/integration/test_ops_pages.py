@@ -89,6 +89,9 @@ def test_the_page_lists_tiles_with_their_newest_maps(client: TestClient) -> None
     for words in (*of_tile, newest.id, "revision 2", "unet/0123abcd", "champion", "0.912", "map: 2 maps", "60CWS"):
         assert words in page.text, words
     assert a_map(2).id not in page.text
+    classes = [attributes["class"] for tag, attributes in page.tags if "swatch" in (attributes.get("class") or "")]
+    legend, of_maps = classes[:4], classes[4:]
+    assert legend[-1] == "swatch land_or_shelf" and of_maps == legend[:3], "land is coloured, and is no class's area"
     [image] = [attributes for tag, attributes in page.tags if tag == "img"]
     assert image["alt"] == "Newest map of tile 01CCV" and image["src"] == f"maps/{newest.id}/quicklook.png"
     assert client.get(f"/{image['src']}").content == PNG
