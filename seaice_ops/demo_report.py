@@ -22,6 +22,7 @@ from seaice_ops.reference import read_reference
 from seaice_ops.settings import Settings
 from seaice_ops.storage.rasters import read_raster
 from seaice_ops.storage.store import ObjectStore, open_store
+from seaice_ops.summary import counted
 
 #: Macro-F1 on truth that maps may lose to the labels that their model learned from, on a season of the demo's size.
 MARGIN = 0.05
@@ -186,6 +187,6 @@ def _stages(session: Session) -> Table:
         runs[row.stage] += 1
         done[row.stage] += Counter(row.summary["done"])
     for stage in seconds:
-        new = ", ".join(f"{count} {what}" for what, count in done[stage].items()) or "nothing"
+        new = ", ".join(counted(count, what) for what, count in done[stage].items()) or "nothing"
         table.add_row(stage, str(runs[stage]), f"{seconds[stage]:.1f}", new)
     return table
