@@ -139,7 +139,7 @@ def _label_raster(
 ) -> tuple[bytes, dict[str, float]]:
     labels, grid = _labels(settings, store, scene, method)
     if settings.labels.mask:
-        labels = labels.without(land(settings.labels.mask, grid, settings.home, scene.tile))
+        labels = labels.without(land(settings, store, grid, scene.tile))
     tags = {
         "method": method,
         "version": settings.labels.version(method),

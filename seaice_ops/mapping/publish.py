@@ -70,8 +70,8 @@ def _publish_tile(settings: Settings, tile: Survey, summary: Summary) -> None:
     ready = [due for due in tile.due if due.window and not _waits(tile, due, summary)]
     if not ready:
         return
-    store, old, mask = open_store(settings), range(0), settings.labels.mask
-    ashore = land(mask, tile.grid, settings.home, tile.tile) if mask else None
+    store, old = open_store(settings), range(0)
+    ashore = land(settings, store, tile.grid, tile.tile) if settings.labels.mask else None
     settings.work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="map-", dir=settings.work) as folder, kept_sums(settings.work) as sums:
         kept = sums if len(ready) > 1 else None

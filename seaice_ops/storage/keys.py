@@ -20,6 +20,11 @@ def probabilities(model_id: str, tile: str, scene_id: str) -> str:
     return f"probabilities/{model_id}/{tile}/{scene_id}.tif"
 
 
+def coastline(tile: str, digest: str) -> str:
+    """One COG a tile, grid and edition of the polygons (`digest`): u8, 1 = land or ice shelf."""
+    return f"land/{tile}/coastline-{digest}.tif"
+
+
 def model(model_id: str, name: str) -> str:
     """A file of a model: weights.safetensors, card.json."""
     return f"models/{model_id}/{name}"

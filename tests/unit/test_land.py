@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 from rasterio.transform import Affine
 
 from seaice_ops import legend
+from seaice_ops.coastline import near_edges
 from seaice_ops.errors import ConfigError
 from seaice_ops.labels.stage import label_raster
-from seaice_ops.land import land, near_edges
+from seaice_ops.land import land
+from seaice_ops.settings import Settings
 from seaice_ops.storage.rasters import Grid
 from seaice_ops.storage.store import open_store
 
@@ -52,6 +54,12 @@ def test_few_pixels_are_asked():
     assert sum(asked) < 0.08 * found.size
 
 
+def land_of(settings: Settings, mask: str, grid: Grid = GRID) -> np.ndarray:
+    """What the mask says of a tile."""
+    masked = settings.model_copy(update={"labels": settings.labels.model_copy(update={"mask": mask})})
+    return land(masked, open_store(masked), grid, "01CCV")
+
+
 def write_raster(path: Path, values: np.ndarray, grid: Grid) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     profile = {"driver": "GTiff", "count": 1, "dtype": "uint8", "height": grid.height, "width": grid.width}
@@ -59,43 +67,43 @@ def write_raster(path: Path, values: np.ndarray, grid: Grid) -> None:
         target.write(values, 1)
 
 
-def test_a_raster_of_another_grid_is_land_where_it_is_not_zero(tmp_path: Path):
+def test_a_raster_of_another_grid_is_land_where_it_is_not_zero(settings: Settings):
     coarse = Grid("EPSG:32701", (100.0, 0.0, 399960.0, 0.0, -100.0, 1600020.0), 20, 15)
     values = np.zeros((15, 20), np.uint8)
     values[3:7, 5:9] = 7
-    write_raster(tmp_path / "masks" / "01CCV.tif", values, coarse)
-    found = land("masks/{tile}.tif", GRID, tmp_path, "01CCV")
+    write_raster(settings.home / "masks" / "01CCV.tif", values, coarse)
+    found = land_of(settings, "masks/{tile}.tif")
     assert np.array_equal(found, np.kron(values > 0, np.ones((10, 10), bool)))
 
 
-def test_polygons_are_land_inside(tmp_path: Path):
+def test_polygons_are_land_inside(settings: Settings):
     corners = [(400460.0, 1599520.0), (401460.0, 1599520.0), (401460.0, 1598820.0), (400460.0, 1598820.0)]
     from rasterio.warp import transform
 
     ring = list(zip(*transform("EPSG:32701", "EPSG:4326", *zip(*corners, strict=True)), strict=True))
     polygon = {"type": "Polygon", "coordinates": [[*ring, ring[0]]]}
     features = {"type": "FeatureCollection", "features": [{"type": "Feature", "geometry": polygon, "properties": {}}]}
-    (tmp_path / "land.geojson").write_text(json.dumps(features))
-    found = land("land.geojson", GRID, tmp_path, "01CCV")
+    (settings.home / "land.geojson").write_text(json.dumps(features))
+    found = land_of(settings, "land.geojson")
     expected = np.zeros((150, 200), bool)
     expected[50:120, 50:150] = True
     assert (found != expected).mean() < 0.005
-    (tmp_path / "none.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": []}))
-    assert not land("none.geojson", GRID, tmp_path, "01CCV").any()
+    (settings.home / "none.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": []}))
+    assert not land_of(settings, "none.geojson").any()
 
 
 @pytest.mark.parametrize("content", [None, "no raster", "{}"])
-def test_a_mask_that_cannot_be_used_says_which_setting(tmp_path: Path, content: str | None):
+def test_a_mask_that_cannot_be_used_says_which_setting(settings: Settings, content: str | None):
     name = "land.geojson" if content == "{}" else "land.tif"
     if content is not None:
-        (tmp_path / name).write_text(content)
+        (settings.home / name).write_text(content)
     with pytest.raises(ConfigError, match=r"labels\.mask"):
-        land(name, GRID, tmp_path, "01CCV")
+        land_of(settings, name)
 
 
-def test_a_grid_without_a_crs_has_no_land(tmp_path: Path):
+def test_a_grid_without_a_crs_has_no_land(settings: Settings):
     with pytest.raises(ConfigError, match="no CRS"):
-        land("coastline", Grid("", GRID.transform, 4, 4), tmp_path, "01CCV")
+        land_of(settings, "coastline", Grid("", GRID.transform, 4, 4))
 
 
 def every_band(data: bytes) -> np.ndarray:

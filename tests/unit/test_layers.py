@@ -22,7 +22,7 @@ FOUNDATION = {
     "__init__",
 }
 STORES = {"ledger", "storage"}
-SHARED = {"imagery", "land", "models", "reference", "sidecar"}
+SHARED = {"coastline", "imagery", "land", "models", "reference", "sidecar"}
 STAGES = {"archive", "scenes", "labels", "training", "mapping", "quality", "simulate"}
 OPERATORS = {
     "backfill",
