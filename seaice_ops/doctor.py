@@ -255,6 +255,19 @@ def _outage(settings: Settings) -> str:
     )
 
 
+def _land_mask(settings: Settings) -> str:
+    from seaice_ops.land import COASTLINE, mask_file
+
+    if not settings.labels.mask:
+        return "nothing is masked: land and ice shelf are labelled and mapped as ice"
+    if settings.labels.mask == COASTLINE:
+        return f"the coastline of roaring-landmask {metadata.version('roaring-landmask')}"
+    missing = [tile for tile in settings.tiles if not mask_file(settings, tile).is_file()]
+    if missing:
+        raise _WrongError(f"there is no file for {', '.join(missing)}, such as {mask_file(settings, missing[0])}")
+    return f"a file for each of {len(settings.tiles)} tile(s)"
+
+
 def _disk(settings: Settings) -> str:
     folder = next(each for each in (settings.home, *settings.home.parents) if each.exists())
     free = shutil.disk_usage(folder).free
@@ -321,6 +334,7 @@ _SETTINGS: tuple[tuple[str, str, Callable[[Settings], str]], ...] = (
         "set archive.path or SEAICE_ARCHIVE, or write one with `seaice simulate`",
         _archive,
     ),
+    ("land mask", "write the files that labels.mask names, or set it to coastline (docs/labels.md)", _land_mask),
     ("quota", "rebuild fewer seasons at a time, or wait: work goes on by itself when there is room", _quota),
     ("outage", "wait: one worker tries again by itself; see the service's status page", _outage),
     ("disk", "free some space, or set SEAICE_HOME to a larger disk", _disk),

@@ -34,13 +34,18 @@ def land(settings: Settings, store: ObjectStore, grid: Grid, tile: str) -> Mask:
         raise ConfigError("the pixels have no CRS, so nothing tells which are land; set labels.mask to nothing")
     if mask == COASTLINE:
         return coastline(store, grid, tile)
-    path = settings.home / mask.replace("{tile}", tile)
+    path = mask_file(settings, tile)
     try:
         if path.suffix.lower() in {".json", ".geojson"}:
             return from_polygons(json.loads(path.read_text()), grid)
         return from_raster(path, grid)
     except (OSError, ValueError, KeyError, RasterioError) as error:
         raise ConfigError(f"the land mask {path} (labels.mask) cannot be used: {error}") from error
+
+
+def mask_file(settings: Settings, tile: str) -> Path:
+    """Where a mask that is no coastline has the tile's file."""
+    return settings.home / settings.labels.mask.replace("{tile}", tile)
 
 
 def from_raster(path: Path, grid: Grid) -> Mask:

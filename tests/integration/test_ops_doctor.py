@@ -42,7 +42,7 @@ def look(name: str, settings: Settings | None = None) -> Check:
 def test_this_environment_is_well(well: Settings) -> None:
     checks = check(well)
     assert [f"{c.name}: {c.what}" for c in checks if not c.ok] == []
-    assert len({c.name for c in checks}) == len(checks) == 17
+    assert len({c.name for c in checks}) == len(checks) == 18
     assert all(c.what and not c.advice for c in checks)
 
 
@@ -114,7 +114,7 @@ def test_home_ledger_and_store_below_a_file(tmp_path: Path) -> None:
     assert "SEAICE_HOME" in answers["home"].advice and "seaice init" in answers["ledger"].advice
     assert "SEAICE_STORE_URL" in answers["object store"].advice and "seaice simulate" in answers["archive"].advice
     all_of_it = check(settings)
-    assert len(all_of_it) == 17
+    assert len(all_of_it) == 18
     assert [c.what for c in all_of_it if c.name in ("quota", "outage")] == ["not known without the ledger"] * 2
 
 
@@ -137,6 +137,22 @@ def test_store_that_works_and_one_that_overwrites(stored: Settings, monkeypatch:
     monkeypatch.setattr(ObjectStore, "create", lambda self, key, data: bool(self.put(key, data)))
     answer = look("object store", stored)
     assert "overwrites" in answer.what and "conditional writes" in answer.advice
+
+
+@pytest.mark.parametrize(
+    ("mask", "said"),
+    [("", "mapped as ice"), ("coastline", "roaring-landmask 0"), ("land/{tile}.tif", "a file for each of 2 tile(s)")],
+)
+def test_the_land_mask_is_looked_for(well: Settings, mask: str, said: str) -> None:
+    settings = well.model_copy(update={"labels": well.labels.model_copy(update={"mask": mask})})
+    if "{tile}" in mask:
+        assert "there is no file for 01CCV, 60CWS" in look("land mask", settings).what
+        (well.home / "land").mkdir()
+        for tile in settings.tiles:
+            assert not look("land mask", settings).ok and "labels.mask" in look("land mask", settings).advice
+            (well.home / f"land/{tile}.tif").touch()
+    answer = look("land mask", settings)
+    assert answer.ok and said in answer.what
 
 
 def test_full_disk(well: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
