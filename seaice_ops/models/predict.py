@@ -21,12 +21,14 @@ def probabilities(loaded: LoadedModel, image: NDArray[np.uint8], valid: NDArray[
 
     (0, 0, 0) exactly where not `valid` (rows, columns). A scene is answered in squares, each seen with the network's
     whole reach around it and cut on the network's stride, so the answer does not depend on how the scene was cut.
+    Beyond its border the scene goes on as its reflection: a network pads with nothing, which looks like no ice.
     """
     out = np.zeros((3, *valid.shape), np.uint8)
     for core, seen in _windows(*valid.shape):
         if valid[core].any():
+            beyond = [_beyond(part, size) for part, size in zip(seen, valid.shape, strict=True)]
             inner = tuple(slice(c.start - s.start, c.stop - s.start) for c, s in zip(core, seen, strict=True))
-            out[(slice(None), *core)] = _pass(loaded, image[seen], valid[seen])[(slice(None), *inner)]
+            out[(slice(None), *core)] = _pass(loaded, image[seen], valid[seen], beyond)[(slice(None), *inner)]
     out[:, ~valid] = 0
     return out
 
@@ -48,13 +50,19 @@ def _windows(rows: int, columns: int) -> Iterator[tuple[tuple[slice, slice], tup
             )
 
 
+def _beyond(seen: slice, size: int) -> tuple[int, int]:
+    """Pixels to reflect before and after what is `seen` of `size`, where it ends: whole strides in all."""
+    return STRIDE * (seen.start == 0), (STRIDE + -size % STRIDE) * (seen.stop == size)
+
+
 @torch.inference_mode()
-def _pass(loaded: LoadedModel, image: NDArray[np.uint8], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    rows, columns = valid.shape
-    below, right = -rows % STRIDE, -columns % STRIDE
-    image = np.pad(image, ((0, below), (0, right), (0, 0)), mode="reflect")
-    valid = np.pad(valid, ((0, below), (0, right)), mode="reflect")
+def _pass(
+    loaded: LoadedModel, image: NDArray[np.uint8], valid: NDArray[np.bool_], beyond: list[tuple[int, int]]
+) -> NDArray[np.uint8]:
+    (above, _), (left, _), (rows, columns) = *beyond, valid.shape
+    image = np.pad(image, (*beyond, (0, 0)), mode="reflect")
+    valid = np.pad(valid, beyond, mode="reflect")
     x = torch.from_numpy(prepare(image, valid, loaded.card.manifest.preprocessing))[None, None]
     logits = loaded.module(x, torch.zeros(1, 1), torch.from_numpy(valid)[None, None])[0, 0]
-    share: NDArray[np.uint8] = logits.softmax(0).mul_(255).round_().to(torch.uint8)[:, :rows, :columns].numpy()
-    return share
+    share: NDArray[np.uint8] = logits.softmax(0).mul_(255).round_().to(torch.uint8).numpy()
+    return share[:, above : above + rows, left : left + columns]

@@ -51,15 +51,33 @@ def test_any_size(rows: int, columns: int) -> None:
     assert ((total >= 253) & (total <= 257)).all()
 
 
-def test_it_is_the_softmax_of_the_module() -> None:
-    rgb, valid = scene(64, 96)
+def softmax(rgb: np.ndarray, valid: np.ndarray) -> np.ndarray:
     from seaice_ops.models.preprocess import prepare
 
     x = torch.from_numpy(prepare(rgb, valid, MODEL.card.manifest.preprocessing))[None, None]
     with torch.inference_mode():
         p = MODEL.module(x, torch.zeros(1, 1), torch.from_numpy(valid)[None, None])[0, 0].softmax(0).numpy()
-    expected = np.where(valid, np.rint(p * 255), 0)
+    return np.asarray(np.where(valid, np.rint(p * 255), 0))
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(64, 96), (70, 33)])
+def test_it_is_the_softmax_of_the_module_on_the_scene_and_its_reflection(rows: int, columns: int) -> None:
+    rgb, valid = scene(rows, columns)
+    after = [(32, 32 + -size % 32) for size in (rows, columns)]
+    around = softmax(np.pad(rgb, (*after, (0, 0)), mode="reflect"), np.pad(valid, after, mode="reflect"))
+    expected = around[:, 32 : 32 + rows, 32 : 32 + columns]
     assert np.array_equal(predict.probabilities(MODEL, rgb, valid), expected)
+
+
+def test_the_border_of_an_even_scene_is_answered_as_its_middle() -> None:
+    rgb, valid = np.full((160, 128, 3), 200, np.uint8), np.ones((160, 128), bool)
+
+    def unevenness(share: np.ndarray) -> int:
+        border = np.concatenate([share[:, 0], share[:, -1], share[:, :, 0], share[:, :, -1]], axis=1).astype(int)
+        return int(np.abs(border - share[:, 80, 64].astype(int)[:, None]).max())
+
+    padded, plain = (unevenness(each) for each in (predict.probabilities(MODEL, rgb, valid), softmax(rgb, valid)))
+    assert plain > 3 * padded, "what lies beyond the scene is seen in it"
 
 
 def test_the_answer_does_not_depend_on_the_cut(monkeypatch: pytest.MonkeyPatch) -> None:
