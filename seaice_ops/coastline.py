@@ -40,7 +40,7 @@ def coastline(store: ObjectStore, grid: Grid, tile: str) -> Mask:
     It is what the store keeps for the grid and this edition of the polygons, drawn where that is missing or unreadable.
     Raises `TransientError` where the process that draws it ends early.
     """
-    made_by = json.dumps([asdict(grid), version("roaring-landmask")], sort_keys=True)
+    made_by = json.dumps([asdict(grid), edition()], sort_keys=True)
     key = keys.coastline(tile, hashlib.sha256(made_by.encode()).hexdigest()[:8])
     with suppress(ObjectMissing, *RASTER_ERRORS):
         return np.asarray(read_raster(store, key)[0][0] != 0)
@@ -49,8 +49,13 @@ def coastline(store: ObjectStore, grid: Grid, tile: str) -> Mask:
     return drawn
 
 
+def edition() -> str:
+    """Which polygons these are."""
+    return version("roaring-landmask")
+
+
 def _drawn(grid: Grid, tile: str) -> Mask:
-    log.info("drawing the coastline of %s: some ten seconds, once", tile)
+    log.info("drawing the coastline of %s: once, for all workers", tile)
     # On Spark the package lies where only this process's path says.
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     command = [sys.executable, "-P", "-m", "seaice_ops.coastline"]
@@ -59,7 +64,7 @@ def _drawn(grid: Grid, tile: str) -> Mask:
     if done.returncode or len(done.stdout) != -(-pixels // 8):
         raise TransientError(
             f"the coastline of {tile} (labels.mask) was not drawn: its process ended with {done.returncode}; "
-            "its log says why, and it takes 1.5 GB of memory"
+            "its log says why, and it takes more than a gigabyte of memory"
         )
     bits = np.unpackbits(np.frombuffer(done.stdout, np.uint8), count=pixels)
     return bits.reshape(grid.height, grid.width).view(np.bool_)

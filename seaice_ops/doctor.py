@@ -256,12 +256,13 @@ def _outage(settings: Settings) -> str:
 
 
 def _land_mask(settings: Settings) -> str:
+    from seaice_ops.coastline import edition
     from seaice_ops.land import COASTLINE, mask_file
 
     if not settings.labels.mask:
         return "nothing is masked: land and ice shelf are labelled and mapped as ice"
     if settings.labels.mask == COASTLINE:
-        return f"the coastline of roaring-landmask {metadata.version('roaring-landmask')}"
+        return f"the coastline of roaring-landmask {edition()}"
     missing = [tile for tile in settings.tiles if not mask_file(settings, tile).is_file()]
     if missing:
         raise _WrongError(f"there is no file for {', '.join(missing)}, such as {mask_file(settings, missing[0])}")

@@ -14,6 +14,8 @@ import rasterio
 from PIL import Image
 from rasterio.transform import Affine
 
+from seaice_ops.storage.rasters import Grid
+
 SENSED = datetime(2026, 2, 1, 20, 15, 29, tzinfo=UTC)
 BAND_IDS = {"B02": 1, "B03": 2, "B04": 3, "B08": 7, "B11": 11}
 ORIGIN = (399960.0, 1600020.0)
@@ -106,6 +108,14 @@ def withdraw(archive: Path, name: str, at: datetime, cause: str = "Corrupted") -
 
 def band_path(archive: Path, name: str, band: str) -> Path:
     return next((archive / f"{name}.SAFE").glob(f"GRANULE/*/IMG_DATA/*_{band}.jp2"))
+
+
+def write_mask(path: Path, land: np.ndarray, grid: Grid) -> None:
+    """A land mask: (rows, columns), not 0 is land."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    profile = {"driver": "GTiff", "count": 1, "dtype": "uint8", "height": grid.height, "width": grid.width}
+    with rasterio.open(path, "w", **profile, crs=grid.crs, transform=Affine(*grid.transform)) as target:
+        target.write(land.astype(np.uint8), 1)
 
 
 def write_jp2(path: Path, values: np.ndarray, pixel: int) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import rasterio
 
 import seaice_ops
+from seaice_ops import coastline
 from seaice_ops.legend import COLOURS, NAMES, NODATA, SLUGS
 from seaice_ops.mapping.footprint import outline
 from seaice_ops.mapping.products import CODES, LAYER_NODATA
@@ -73,7 +74,8 @@ class MapInputs:
 
 def software() -> dict[str, str]:
     """What writes the bytes of a map."""
-    return {"seaice_ops": seaice_ops.__version__, "gdal": rasterio.__gdal_version__}
+    versions = {"seaice_ops": seaice_ops.__version__, "gdal": rasterio.__gdal_version__}
+    return {**versions, "roaring-landmask": coastline.edition()}
 
 
 def item(inputs: MapInputs, statistics: Mapping[str, Any], files: Mapping[str, tuple[str, int]]) -> bytes:

@@ -12,6 +12,7 @@ import pystac
 import pytest
 import rasterio
 from crash import crash_everywhere
+from factories import write_mask
 from mapped import (
     CHAMPION,
     all_maps,
@@ -28,7 +29,6 @@ from mapped import (
 from mapped import scene_on as ready_on
 from pystac.errors import DeprecatedWarning
 from racing import race
-from rasterio.transform import Affine
 from rio_cogeo import cog_validate
 
 from seaice_ops.errors import ConfigError, ExpectedSkip
@@ -38,7 +38,7 @@ from seaice_ops.legend import COLOURS
 from seaice_ops.mapping.publish import FILES, MapRequest, run
 from seaice_ops.mapping.window import LAYERS, maps, without
 from seaice_ops.settings import Settings
-from seaice_ops.storage.rasters import read_raster
+from seaice_ops.storage.rasters import Grid, read_raster
 from seaice_ops.storage.store import open_store
 
 AddScene = Callable[..., Scene]
@@ -266,12 +266,8 @@ def test_a_tile_without_valid_pixels_is_mapped_as_not_observed(three: Settings, 
 def masked(settings: Settings, name: str, land: np.ndarray) -> Settings:
     """The same settings with a land mask on the grid of the tile's scenes."""
     scene = ready_on(settings, 0)
-    profile = {"driver": "GTiff", "count": 1, "dtype": "uint8", "height": land.shape[0], "width": land.shape[1]}
-    transform = Affine(*scene.transform)
-    with rasterio.open(
-        settings.home / f"01CCV.{name}.tif", "w", **profile, crs=scene.crs, transform=transform
-    ) as target:
-        target.write(land.astype(np.uint8), 1)
+    grid = Grid(scene.crs, tuple(scene.transform), scene.width, scene.height)
+    write_mask(settings.home / f"01CCV.{name}.tif", land, grid)
     labels = settings.labels.model_copy(update={"mask": f"{{tile}}.{name}.tif"})
     return settings.model_copy(update={"labels": labels})
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 import rasterio
+from factories import write_mask
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from rasterio.transform import Affine
 
 from seaice_ops import legend
 from seaice_ops.coastline import near_edges
@@ -60,18 +59,11 @@ def land_of(settings: Settings, mask: str, grid: Grid = GRID) -> np.ndarray:
     return land(masked, open_store(masked), grid, "01CCV")
 
 
-def write_raster(path: Path, values: np.ndarray, grid: Grid) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    profile = {"driver": "GTiff", "count": 1, "dtype": "uint8", "height": grid.height, "width": grid.width}
-    with rasterio.open(path, "w", **profile, crs=grid.crs, transform=Affine(*grid.transform)) as target:
-        target.write(values, 1)
-
-
 def test_a_raster_of_another_grid_is_land_where_it_is_not_zero(settings: Settings):
     coarse = Grid("EPSG:32701", (100.0, 0.0, 399960.0, 0.0, -100.0, 1600020.0), 20, 15)
     values = np.zeros((15, 20), np.uint8)
     values[3:7, 5:9] = 7
-    write_raster(settings.home / "masks" / "01CCV.tif", values, coarse)
+    write_mask(settings.home / "masks" / "01CCV.tif", values, coarse)
     found = land_of(settings, "masks/{tile}.tif")
     assert np.array_equal(found, np.kron(values > 0, np.ones((10, 10), bool)))
 
@@ -120,7 +112,7 @@ def test_land_takes_the_place_of_labels_and_of_nothing_else(settings, add_scene,
     plain, _ = label_raster(settings, store, scene, method)
     mask = np.zeros((150, 200), np.uint8)
     mask[:60, :50] = 1
-    write_raster(settings.home / "masks" / "01CCV.tif", mask, GRID)
+    write_mask(settings.home / "masks" / "01CCV.tif", mask, GRID)
     masked_settings = settings.model_copy(
         update={"labels": settings.labels.model_copy(update={"mask": "masks/{tile}.tif"})}
     )
