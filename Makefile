@@ -49,7 +49,7 @@ label-accuracy: setup
 
 # Learn anew, from the labeller's own model, what lies around a pixel says (seaice_ops/labels/surroundings.json).
 label-surroundings: setup
-	@$(PY) -m seaice_ops.labels.surroundings_teach
+	@$(PY) -m seaice_ops.labels.reflectance.surroundings_teach
 
 # Labelling speed beside the published pipeline, memory of a whole tile, the paper's workload, Spark.
 bench-labels: setup

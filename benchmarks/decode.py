@@ -30,9 +30,9 @@ from rasterio.transform import Affine
 from seaice_ops.archive import fetch, search
 from seaice_ops.archive.fetch import FetchRequest
 from seaice_ops.archive.search import SearchRequest
-from seaice_ops.imagery import BANDS
 from seaice_ops.ledger.session import begin, migrate
 from seaice_ops.ledger.tables import Scene, SceneState
+from seaice_ops.pixels.imagery import BANDS
 from seaice_ops.scenes import decode
 from seaice_ops.scenes.decode import DecodeRequest
 from seaice_ops.scenes.source import STRIP, open_image, read_rows

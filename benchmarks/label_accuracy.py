@@ -23,10 +23,11 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from seaice_ops import imagery, metrics
+from seaice_ops.classes import metrics
 from seaice_ops.labels.methods import label_pixels
-from seaice_ops.labels.reflectance import reflectance
-from seaice_ops.labels.reflectance_surfaces import BANDS
+from seaice_ops.labels.reflectance.label import reflectance
+from seaice_ops.labels.reflectance.surfaces import BANDS
+from seaice_ops.pixels import imagery
 from seaice_ops.quality.report import condition_table, share, side_by_side
 from seaice_ops.quality.tables import Counts, figures, same_pixels
 from seaice_ops.quality.targets import Target, targets

@@ -20,16 +20,16 @@ import numpy as np
 import rasterio
 from rasterio.transform import Affine
 
-from seaice_ops import imagery
-from seaice_ops.labels.colour import colour
-from seaice_ops.labels.iqrah2024 import iqrah2024
 from seaice_ops.labels.methods import METHODS
-from seaice_ops.labels.package import zip_package
-from seaice_ops.labels.reflectance import reflectance
-from seaice_ops.labels.reflectance_surfaces import BANDS
-from seaice_ops.labels.spark import on_one_core
+from seaice_ops.labels.published.colour import colour
+from seaice_ops.labels.published.iqrah2024 import iqrah2024
+from seaice_ops.labels.reflectance.label import reflectance
+from seaice_ops.labels.reflectance.surfaces import BANDS
+from seaice_ops.labels.spark.application import on_one_core
+from seaice_ops.labels.spark.package import zip_package
 from seaice_ops.labels.stage import label_scene
 from seaice_ops.ledger.tables import Scene
+from seaice_ops.pixels import imagery
 from seaice_ops.settings import Settings
 from seaice_ops.storage.rasters import Grid, cog_bytes
 from seaice_ops.storage.store import open_store
@@ -166,9 +166,8 @@ def processes(home: Path, method: str, count: int, workers: int, size: int = SIZ
 def spark(home: Path, method: str, count: int, master: str, cores: int, size: int = SIZE) -> dict[str, float]:
     """The same by Spark: seconds of the job alone, and of the whole application from its submission on."""
     sys.path.insert(0, str(HERE.parent / "tests"))
-    from spark_cluster import BIN, environment
-
-    from seaice_ops.labels.package import spark_conf
+    from helpers.spark_cluster import BIN, environment
+    from seaice_ops.labels.spark.package import spark_conf
 
     conf = spark_conf() | {"spark.cores.max": str(cores), "spark.executor.memory": "512m", "spark.ui.enabled": "false"}
     command: list[str | Path] = [BIN / "spark-submit", "--master", master, "--py-files", zip_package(home / "code.zip")]
@@ -185,7 +184,7 @@ def spark(home: Path, method: str, count: int, master: str, cores: int, size: in
 def spark_runs(home: Path, method: str, count: int, size: int = SIZE) -> dict[str, dict[str, float]]:
     """Plain processes, Spark in one process, and a standalone cluster, each with one worker and with two."""
     sys.path.insert(0, str(HERE.parent / "tests"))
-    from spark_cluster import standalone
+    from helpers.spark_cluster import standalone
 
     names = {1: "one", 2: "two"}
     runs = {f"{names[n]} plain": processes(home, method, count, n, size) for n in names}

@@ -10,7 +10,7 @@ from pathlib import Path
 from labels_runs import scenes_of, settings_of
 from pyspark import SparkContext
 
-from seaice_ops.labels.spark import label_on
+from seaice_ops.labels.spark.application import label_on
 
 if __name__ == "__main__":
     home, method, (count, cores, size) = Path(sys.argv[1]), sys.argv[2], map(int, sys.argv[3:])

@@ -27,9 +27,9 @@ from seaice_ops.ledger.operations import now
 from seaice_ops.ledger.session import begin, migrate
 from seaice_ops.ledger.tables import Model, ModelAlias, Probabilities, Scene, SceneState
 from seaice_ops.mapping import publish
-from seaice_ops.mapping.strips import kept_sums, map_strips
-from seaice_ops.mapping.survey import Survey, survey
-from seaice_ops.mapping.window import PLANES, ages_at, decide, shift
+from seaice_ops.mapping.due.survey import Survey, survey
+from seaice_ops.mapping.window.strips import kept_sums, map_strips
+from seaice_ops.mapping.window.vote import PLANES, ages_at, decide, shift
 from seaice_ops.settings import Settings
 from seaice_ops.storage import keys
 from seaice_ops.storage.rasters import Grid, cog_bytes

@@ -10,7 +10,7 @@ import matplotlib
 import numpy as np
 from numpy.typing import NDArray
 
-from seaice_ops import conditions, legend
+from seaice_ops.classes import conditions, legend
 from seaice_ops.simulate import spectra
 from seaice_ops.simulate.example import Example
 

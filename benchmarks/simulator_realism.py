@@ -13,7 +13,7 @@
    1.61 um relative to red lies within 0.15 of that of real bright clouds (hand-made mask of a Sentinel-2 scene), deep
    ice cloud is darker there than deep water cloud, and no threshold on B11 tells cloud, thin or not, from clear ice
    and water without errors.
-5. Every condition of `seaice_ops.conditions` has its share of examples.
+5. Every condition of `seaice_ops.classes.conditions` has its share of examples.
 
 Beside them it prints the macro-F1 on truth of both labelling methods, at the default ceiling and at the one that
 brings snow to the real scene's grey. With `--pictures` it draws spectra beside published values, distributions of cloud
@@ -40,9 +40,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from seaice_ops import conditions, legend, metrics
-from seaice_ops.labels.colour import colour
-from seaice_ops.labels.iqrah2024 import iqrah2024, kernel
+from seaice_ops.classes import conditions, legend, metrics
+from seaice_ops.labels.published.colour import colour
+from seaice_ops.labels.published.iqrah2024 import iqrah2024, kernel
 from seaice_ops.settings import LabelSettings
 from seaice_ops.simulate.clouds import clear, overcast
 from seaice_ops.simulate.example import Example, acquisition

@@ -24,10 +24,11 @@ from torch import nn
 from torch.optim import Optimizer
 
 from seaice_ops.models.card import Architecture, Preprocessing, Recipe
-from seaice_ops.training import horovod_worker, loop
-from seaice_ops.training.comm import Communicator
-from seaice_ops.training.job import Job, class_weights
-from seaice_ops.training.launch import launch
+from seaice_ops.training.fit import loop
+from seaice_ops.training.ranks import horovod_worker
+from seaice_ops.training.ranks.comm import Communicator
+from seaice_ops.training.ranks.job import Job, class_weights
+from seaice_ops.training.ranks.launch import launch
 
 CASES = {
     "1 process, all cores": (1, "train", None),

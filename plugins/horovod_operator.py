@@ -28,6 +28,6 @@ class HorovodOperator(BaseOperator):
         return seaice.train(self.model_id, **context)
 
     def on_kill(self) -> None:
-        from seaice_ops.training import launch
+        from seaice_ops.training.ranks import launch
 
         launch.end_ranks()

@@ -56,7 +56,7 @@ RETRIES = ExceptionRetryPolicy(
 
 def tell_failure(context: Any) -> None:
     """Airflow's failure callback: one notification for each task that failed for good."""
-    from seaice_ops.notify import notify
+    from seaice_ops.ops.notify import notify
 
     instance = context["task_instance"]
     where = f"{instance.dag_id}.{instance.task_id}"
@@ -100,7 +100,7 @@ def stage_task(body: Callable[..., Any]) -> Callable[..., Any]:
         except ExpectedSkip as reason:
             raise AirflowSkipException(f"nothing to do: {reason}") from None
         except CorruptProduct as reason:
-            from seaice_ops.notify import notify
+            from seaice_ops.ops.notify import notify
 
             notify(settings, subject="product set aside", text=str(reason), level="warning")
             raise AirflowSkipException(f"set aside: {reason}") from None
@@ -150,7 +150,7 @@ def put_off_with_archive(body: Callable[..., Any]) -> Callable[..., Any]:
 @contextmanager
 def telling_outages(settings: Settings) -> Iterator[None]:
     """After the block, tell people once if an outage began or ended."""
-    from seaice_ops.notify import tell_outage
+    from seaice_ops.ops.notify import tell_outage
 
     try:
         yield
@@ -166,8 +166,8 @@ def lend_connection(settings: Settings) -> None:
     from airflow.sdk import Connection
     from airflow.sdk.exceptions import AirflowNotFoundException
 
-    from seaice_ops.archive.credentials import variable
-    from seaice_ops.archive.quota import LOCAL
+    from seaice_ops.archive.limits.quota import LOCAL
+    from seaice_ops.archive.transport.credentials import variable
 
     if settings.archive.kind in LOCAL or os.environ.get(variable(settings)):
         return
@@ -222,7 +222,7 @@ def announce_scenes(settings: Settings, **_: Any) -> str:
 
     Asked of the ledger, not of this run: an event that a crash lost, or a map run that failed, is made up for here.
     """
-    from seaice_ops.mapping.survey import tiles_due
+    from seaice_ops.mapping.due.survey import tiles_due
 
     waiting = len(waiting_for_labels(settings))
     try:
@@ -238,8 +238,8 @@ def announce_scenes(settings: Settings, **_: Any) -> str:
 @stage_task
 def close_ingest(settings: Settings, **_: Any) -> None:
     """Tell about maps that are late and regions that are quiet; the run is green only if every scene of it is."""
-    from seaice_ops.notify import notify, tell_late_maps
-    from seaice_ops.quiet import tell_quiet
+    from seaice_ops.ops.notify import notify, tell_late_maps
+    from seaice_ops.ops.quiet import tell_quiet
 
     tell_late_maps(settings, notify)
     tell_quiet(settings, notify)
@@ -248,7 +248,7 @@ def close_ingest(settings: Settings, **_: Any) -> None:
 @stage_task
 def labels_due(settings: Settings, **_: Any) -> str:
     """Skip the Spark application when no scene waits for labels; else pack the code that its executors need."""
-    from seaice_ops.labels.package import zip_package
+    from seaice_ops.labels.spark.package import zip_package
 
     waiting = len(waiting_for_labels(settings))
     if not waiting:
@@ -259,11 +259,11 @@ def labels_due(settings: Settings, **_: Any) -> str:
 
 def spark_application() -> dict[str, Any]:
     """The labelling application as arguments of `SparkSubmitOperator`; the driver is a child of the task."""
-    from seaice_ops.labels.package import spark_conf
+    from seaice_ops.labels.spark.package import spark_conf
 
     return {
         "conf": spark_conf(),
-        "application": str(Path(seaice_ops.__file__).parent / "labels" / "spark_job.py"),
+        "application": str(Path(seaice_ops.__file__).parent / "labels" / "spark" / "spark_job.py"),
         "py_files": "{{ ti.xcom_pull(task_ids='labels_due') }}",
     }
 
@@ -281,7 +281,7 @@ def waiting_for_labels(settings: Settings) -> list[str]:
 @stage_task
 def announce_labels(settings: Settings, *, outlet_events: Any, **_: Any) -> list[str]:
     """Emit the asset `labels`, one partition for each tile whose maps are due."""
-    from seaice_ops.mapping.survey import tiles_due
+    from seaice_ops.mapping.due.survey import tiles_due
 
     tiles = tiles_due(settings)
     if not tiles:
@@ -341,7 +341,7 @@ def evaluate(settings: Settings, model_id: str, **_: Any) -> dict[str, Any]:
 @stage_task
 def promote(settings: Settings, model_id: str, *, outlet_events: Any, **_: Any) -> dict[str, Any]:
     """Let the gate decide; a promotion makes every active tile's maps due."""
-    from seaice_ops.mapping.survey import tiles_due
+    from seaice_ops.mapping.due.survey import tiles_due
     from seaice_ops.training import stage
 
     summary = report(stage.promote(settings, model_id))

@@ -18,7 +18,7 @@ def application() -> Any:
     from airflow.api_fastapi.core_api.security import requires_access_view
     from fastapi import Depends
 
-    from seaice_ops.pages.app import create
+    from seaice_ops.ops.pages.app import create
     from seaice_ops.settings import Settings
 
     return create(Settings.load, guards=[Depends(requires_access_view(AccessView.PLUGINS))])

@@ -86,7 +86,7 @@ def drive(
 
     The answer when all is done is the last progress; on the way it is the XCom `progress` and the run's note.
     """
-    from seaice_ops import rest
+    from seaice_ops.airflow import rest
 
     if params["dry_run"]:
         with airflow(settings) as client:
@@ -102,7 +102,7 @@ def drive(
 
 
 def _look(settings: Settings, found: dict[str, Any], request: Any, run_id: str) -> dict[str, Any]:
-    from seaice_ops import rest
+    from seaice_ops.airflow import rest
     from seaice_ops.backfill.drive import ahead, step
     from seaice_ops.backfill.estimate import Estimate
 
@@ -137,7 +137,7 @@ def airflow(settings: Settings) -> Any:
     from airflow.sdk import Connection
     from airflow.sdk.exceptions import AirflowNotFoundException
 
-    from seaice_ops import rest
+    from seaice_ops.airflow import rest
 
     try:
         found = Connection.get(CONNECTION)

@@ -20,7 +20,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from seaice_ops.errors import ConfigError
-from seaice_ops.regions import Region
+from seaice_ops.geo.regions import Region
 
 
 class _Part(BaseModel):

@@ -11,10 +11,10 @@ import hypothesis
 import numpy as np
 import pytest
 
-from seaice_ops import imagery
 from seaice_ops.ledger.operations import now
 from seaice_ops.ledger.session import begin, migrate
 from seaice_ops.ledger.tables import Scene, SceneState
+from seaice_ops.pixels import imagery
 from seaice_ops.settings import Settings
 from seaice_ops.storage import keys
 from seaice_ops.storage.rasters import Grid, cog_bytes

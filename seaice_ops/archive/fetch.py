@@ -9,7 +9,7 @@ from pathlib import Path
 
 from seaice_ops.archive.product import Product, from_row
 from seaice_ops.archive.source import Archive, open_archive
-from seaice_ops.archive.transfer import is_complete
+from seaice_ops.archive.transport.transfer import is_complete
 from seaice_ops.errors import BadTransfer, CorruptPart, CorruptProduct, TransientError
 from seaice_ops.ledger.operations import fail_scene, get_scene, move_scene, put_back_scene, recorded, release_scene
 from seaice_ops.ledger.session import begin

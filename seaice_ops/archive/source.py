@@ -8,14 +8,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from seaice_ops.archive import breaker, quota
-from seaice_ops.archive.cdse import CdseArchive
-from seaice_ops.archive.credentials import Credentials, credentials
-from seaice_ops.archive.dhus import DhusArchive
-from seaice_ops.archive.folder import FolderArchive
-from seaice_ops.archive.http import Wire, open_wire
-from seaice_ops.archive.mirror import MirrorArchive
+from seaice_ops.archive.limits import breaker, quota
 from seaice_ops.archive.product import By, Product, ProductFile, Withdrawn
+from seaice_ops.archive.providers.cdse import CdseArchive
+from seaice_ops.archive.providers.dhus import DhusArchive
+from seaice_ops.archive.providers.folder import FolderArchive
+from seaice_ops.archive.providers.mirror import MirrorArchive
+from seaice_ops.archive.transport.credentials import Credentials, credentials
+from seaice_ops.archive.transport.http import Wire, open_wire
 from seaice_ops.settings import Settings
 
 T = TypeVar("T")

@@ -16,8 +16,8 @@ from typing import Any, Literal
 import httpx
 from sqlalchemy import func, select
 
-from seaice_ops import rest
-from seaice_ops.archive import breaker, quota
+from seaice_ops.airflow import rest
+from seaice_ops.archive.limits import breaker, quota
 from seaice_ops.backfill.estimate import DAY, Estimate, midnight, piece_end
 from seaice_ops.backfill.season import BackfillRequest
 from seaice_ops.errors import ConfigError, SeaIceError

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from seaice_ops.archive.quota import size, usage
+from seaice_ops.archive.limits.quota import size, usage
 from seaice_ops.archive.source import open_archive
 from seaice_ops.ledger.session import begin
 from seaice_ops.ledger.tables import Run, Scene, SceneState

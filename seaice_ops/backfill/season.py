@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from typing import Literal
 
 from seaice_ops.errors import ConfigError
-from seaice_ops.regions import Region
+from seaice_ops.geo.regions import Region
 from seaice_ops.settings import Settings
 
 #: The first day of Sentinel-2 in the archives, and of `seaice_ingest`.

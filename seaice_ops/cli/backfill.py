@@ -70,7 +70,7 @@ def _estimate(settings: Settings, region: str, first: date, last: date) -> Estim
 
 
 def _drive(settings: Settings, request: BackfillRequest, found: Estimate) -> Progress:
-    from seaice_ops import rest
+    from seaice_ops.airflow import rest
     from seaice_ops.backfill.drive import step
     from seaice_ops.errors import TransientError
 

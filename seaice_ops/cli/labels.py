@@ -44,8 +44,8 @@ def label_image(
 ) -> None:
     """Label one image on its own: 1 open water, 2 thin ice, 3 thick ice, 205 cloud or shadow, 210 low sun, 254 land,
     255 no data. The georeference is kept."""
-    from seaice_ops.labels.image import label_image as run
-    from seaice_ops.legend import NAMES, SLUGS
+    from seaice_ops.classes.legend import NAMES, SLUGS
+    from seaice_ops.labels.picture.image import label_image as run
 
     with readable_errors(as_json):
         done = run(

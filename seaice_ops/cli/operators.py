@@ -43,7 +43,7 @@ def show_settings() -> None:
 @app.command()
 def status(as_json: Json = False) -> None:
     """What is known: scenes by state, labels, models, maps a tile, last errors."""
-    from seaice_ops.status import collect, render
+    from seaice_ops.ops.status import collect, render
 
     with readable_errors():
         found = collect(load_settings())
@@ -56,7 +56,7 @@ def status(as_json: Json = False) -> None:
 @app.command()
 def doctor(as_json: Json = False) -> None:
     """Say in plain words what is missing or wrong in this environment. Exit status 1 if anything is."""
-    from seaice_ops.doctor import check
+    from seaice_ops.ops.doctor import check
 
     try:
         settings, problem = Settings.load(), None
@@ -80,7 +80,7 @@ def validate(
     sidecar: Annotated[Path, typer.Argument(help="The <scene>.json beside a plain true-colour scene.")],
 ) -> None:
     """Check the sidecar of a plain scene; every wrong field is named."""
-    from seaice_ops.sidecar import read_sidecar
+    from seaice_ops.pixels.sidecar import read_sidecar
 
     with readable_errors():
         scene = read_sidecar(sidecar)
@@ -93,7 +93,7 @@ def up(
     port: Annotated[int, typer.Option(help="Port of the Airflow UI.")] = 8080,
 ) -> None:
     """Start the ops console (Airflow UI, scheduler) in the background and print its address and login."""
-    from seaice_ops import console
+    from seaice_ops.airflow import console
 
     settings = load_settings()
     with readable_errors():
@@ -112,7 +112,7 @@ def env() -> None:
     """Print shell lines that let `airflow` and `seaice` work on the running console's data: eval "$(seaice env)"."""
     import shlex
 
-    from seaice_ops import console
+    from seaice_ops.airflow import console
 
     settings = load_settings()
     found = console.running(settings)
@@ -127,7 +127,7 @@ def env() -> None:
 @app.command()
 def down() -> None:
     """End the ops console and everything it started."""
-    from seaice_ops import console
+    from seaice_ops.airflow import console
 
     settings = load_settings()
     out.print("ops console ended" if console.stop(settings) else "no ops console is running")

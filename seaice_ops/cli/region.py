@@ -23,14 +23,14 @@ def region(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
     """List the Sentinel-2 tiles that see an area, for config/seaice.yaml, and those left out with the reason."""
-    from seaice_ops import area as areas
-    from seaice_ops import tiling
+    from seaice_ops.geo import area as areas
+    from seaice_ops.geo import tiling
 
     with readable_errors():
         rings = areas.rings(_area(area))
         found = tiling.select(rings)
         if picture:
-            from seaice_ops.tiling_map import draw
+            from seaice_ops.geo.tiling_map import draw
 
             draw(rings, found, picture)
     if as_json:

@@ -78,7 +78,7 @@ def label(
 
     settings = load_settings()
     if spark:
-        from seaice_ops.labels.package import spark_conf, zip_package
+        from seaice_ops.labels.spark.package import APPLICATION, spark_conf, zip_package
 
         code = zip_package(settings.work / "spark" / "seaice_ops.zip")
         conf = [word for key, value in spark_conf().items() for word in ("--conf", f"{key}={value}")]
@@ -91,7 +91,7 @@ def label(
                 *conf,
                 "--py-files",
                 str(code),
-                str(Path(stage.__file__).with_name("spark_job.py")),
+                str(APPLICATION),
                 *(["--method", method] if method else []),
             ],
         )

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 
 from seaice_ops.errors import ConfigError
-from seaice_ops.labels.colour import colour
-from seaice_ops.labels.iqrah2024 import iqrah2024, kernel
-from seaice_ops.labels.reflectance_rgb import reflectance_rgb
+from seaice_ops.labels.picture.true_colour import reflectance_rgb
+from seaice_ops.labels.published.colour import colour
+from seaice_ops.labels.published.iqrah2024 import iqrah2024, kernel
 from seaice_ops.labels.result import Labels
 from seaice_ops.settings import LabelSettings
 from seaice_ops.storage.rasters import Grid

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from seaice_ops import legend
+from seaice_ops.classes import legend
 
 #: Confidence where there is no class.
 NONE = 255

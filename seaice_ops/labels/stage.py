@@ -21,17 +21,17 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio.errors import RasterioError
 
-from seaice_ops import legend
+from seaice_ops.classes import legend
 from seaice_ops.errors import ConfigError, CorruptProduct, ObjectMissing, TransientError
-from seaice_ops.imagery import read_true_colour, strips
 from seaice_ops.labels.methods import Method, known_method, labels_of_picture, pixel_metres
-from seaice_ops.labels.reflectance import from_strips
-from seaice_ops.labels.reflectance_surfaces import BANDS
+from seaice_ops.labels.reflectance.label import from_strips
+from seaice_ops.labels.reflectance.surfaces import BANDS
 from seaice_ops.labels.result import Labels
-from seaice_ops.land import land
 from seaice_ops.ledger.operations import insert_new, now, recorded, unlabelled_scenes
 from seaice_ops.ledger.session import begin
 from seaice_ops.ledger.tables import LabelSet, Scene, SceneState
+from seaice_ops.pixels.imagery import read_true_colour, strips
+from seaice_ops.pixels.land import land
 from seaice_ops.settings import Settings
 from seaice_ops.storage import keys
 from seaice_ops.storage.rasters import Grid, cog_bytes

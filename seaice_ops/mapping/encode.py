@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
+from seaice_ops.classes.legend import CLASSES, SLUGS
 from seaice_ops.errors import ObjectMissing, PublishConflict
-from seaice_ops.imagery import read_scaled
 from seaice_ops.ledger.operations import insert_new, now, recorded
 from seaice_ops.ledger.session import begin
 from seaice_ops.ledger.tables import Probabilities, Scene
-from seaice_ops.legend import CLASSES, SLUGS
-from seaice_ops.mapping.survey import Survey, chosen_tiles, survey
+from seaice_ops.mapping.due.survey import Survey, chosen_tiles, survey
+from seaice_ops.pixels.imagery import read_scaled
 from seaice_ops.settings import Settings
 from seaice_ops.storage import keys
 from seaice_ops.storage.rasters import RASTER_ERRORS, cog_bytes

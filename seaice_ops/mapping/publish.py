@@ -15,18 +15,18 @@ import rasterio
 from pydantic import BaseModel, ConfigDict
 
 from seaice_ops.errors import CorruptProduct, ObjectMissing, PublishConflict
-from seaice_ops.land import land
 from seaice_ops.ledger.operations import insert_new, now, recorded
 from seaice_ops.ledger.session import begin
 from seaice_ops.ledger.tables import Map
-from seaice_ops.mapping.item import MapInputs, item, software
-from seaice_ops.mapping.plan import Due, method_of
-from seaice_ops.mapping.products import Strips, quicklook, statistics, write_layers
-from seaice_ops.mapping.strips import kept_sums, map_strips
-from seaice_ops.mapping.survey import Survey, chosen_tiles, survey
-from seaice_ops.mapping.window import LAYERS
-from seaice_ops.mapping.withdrawal import publish as publish_withdrawal
-from seaice_ops.mapping.withdrawal import withdrawal
+from seaice_ops.mapping.due.plan import Due, method_of
+from seaice_ops.mapping.due.survey import Survey, chosen_tiles, survey
+from seaice_ops.mapping.product.item import MapInputs, item, software
+from seaice_ops.mapping.product.layers import Strips, quicklook, statistics, write_layers
+from seaice_ops.mapping.product.withdrawal import publish as publish_withdrawal
+from seaice_ops.mapping.product.withdrawal import withdrawal
+from seaice_ops.mapping.window.strips import kept_sums, map_strips
+from seaice_ops.mapping.window.vote import LAYERS
+from seaice_ops.pixels.land import land
 from seaice_ops.settings import Settings
 from seaice_ops.storage import keys
 from seaice_ops.storage.store import ObjectStore, open_store

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from seaice_ops.legend import CLASSES
+from seaice_ops.classes.legend import CLASSES
 
 _Share = Annotated[float, Field(allow_inf_nan=False)]
 _Shares = tuple[_Share, ...]

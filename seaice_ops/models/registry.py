@@ -25,8 +25,8 @@ from seaice_ops.errors import ConfigError, CorruptProduct
 from seaice_ops.ledger.operations import insert_new, model_by_alias, now
 from seaice_ops.ledger.session import begin
 from seaice_ops.ledger.tables import Evaluation, Model, ModelAlias
-from seaice_ops.models.build import build
 from seaice_ops.models.card import Card, Epoch, Manifest, Weights, canonical
+from seaice_ops.models.families.build import build
 from seaice_ops.settings import Settings
 from seaice_ops.storage import keys
 from seaice_ops.storage.store import open_store

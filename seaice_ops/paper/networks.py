@@ -12,15 +12,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from seaice_ops.legend import CLASSES
-from seaice_ops.models.build import build
+from seaice_ops.classes.legend import CLASSES
 from seaice_ops.models.card import Architecture, Preprocessing, Recipe
+from seaice_ops.models.families.build import build
 from seaice_ops.models.preprocess import prepare
 from seaice_ops.paper.patches import PATCH
-from seaice_ops.training.checkpoint import load_weights
-from seaice_ops.training.comm import Alone
-from seaice_ops.training.job import Job
-from seaice_ops.training.loop import train
+from seaice_ops.training.fit.checkpoint import load_weights
+from seaice_ops.training.fit.loop import train
+from seaice_ops.training.ranks.comm import Alone
+from seaice_ops.training.ranks.job import Job
 
 #: Patches that are classified at a time.
 _TOGETHER = 8

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from seaice_ops.classes.legend import CLASSES, THICK, THIN, WATER
 from seaice_ops.labels.methods import label_pixels
-from seaice_ops.legend import CLASSES, THICK, THIN, WATER
 from seaice_ops.paper.scenes import LabelledScene
 from seaice_ops.quality.ssim import ssim
 from seaice_ops.settings import LabelSettings

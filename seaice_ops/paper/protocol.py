@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seaice_ops import metrics
+from seaice_ops.classes import metrics
+from seaice_ops.classes.legend import CLASSES, NODATA
 from seaice_ops.errors import ConfigError
-from seaice_ops.legend import CLASSES, NODATA
 from seaice_ops.paper.networks import answers
 from seaice_ops.paper.patches import AUTO, FILTERED, MAN, ORIGINAL, Patches, by_acquisition, by_patch
 from seaice_ops.summary import counted

@@ -9,7 +9,7 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from seaice_ops.legend import CLASSES, CLOUD, LOW_SUN, NAMES, SLUGS
+from seaice_ops.classes.legend import CLASSES, CLOUD, LOW_SUN, NAMES, SLUGS
 
 #: Share of the labelled pixels from which on a scene counts as one class.
 ONE_CLASS = 0.999

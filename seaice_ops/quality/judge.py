@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from seaice_ops import metrics
-from seaice_ops.legend import NODATA
+from seaice_ops.classes import metrics
+from seaice_ops.classes.legend import NODATA
 from seaice_ops.quality import flags, tables
 from seaice_ops.quality.reading import SATURATED_BIT, Picture
 from seaice_ops.quality.ssim import ssim

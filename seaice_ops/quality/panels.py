@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from seaice_ops.legend import CLASSES, COLOURS, LAND, NODATA, THICK, WATER
+from seaice_ops.classes.legend import CLASSES, COLOURS, LAND, NODATA, THICK, WATER
 
 Codes = NDArray[np.uint8]
 Rgb = NDArray[np.uint8]

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from sqlalchemy import select
 
 from seaice_ops.errors import ConfigError
-from seaice_ops.imagery import read_true_colour
 from seaice_ops.ledger.operations import get_scene, ready_scenes
 from seaice_ops.ledger.session import begin
 from seaice_ops.ledger.tables import LabelSet, Scene
-from seaice_ops.reference import read_conditions, read_reference, reference_file
+from seaice_ops.pixels.imagery import read_true_colour
+from seaice_ops.pixels.reference import read_conditions, read_reference, reference_file
 from seaice_ops.settings import LabelSettings, Settings
 from seaice_ops.storage.rasters import Grid, open_raster
 from seaice_ops.storage.store import ObjectStore

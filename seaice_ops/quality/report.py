@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from seaice_ops.legend import CLASSES, SLUGS
+from seaice_ops.classes.legend import CLASSES, SLUGS
 from seaice_ops.quality.results import Quality
 from seaice_ops.quality.tables import BY_CLASS
 from seaice_ops.summary import counted

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 
-from seaice_ops import legend
+from seaice_ops.classes import legend
 from seaice_ops.ledger.tables import Scene
 from seaice_ops.quality import panels, tables
 from seaice_ops.quality.canvas import INK, PAPER, SOFT, Colour, Page, Point, width_of, wrapped

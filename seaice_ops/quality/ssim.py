@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from seaice_ops.legend import CLASSES, THICK, THIN, WATER
+from seaice_ops.classes.legend import CLASSES, THICK, THIN, WATER
 
 WINDOW = 7
 GREY = {WATER: 0, THIN: 155, THICK: 255}

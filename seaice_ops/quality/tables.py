@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seaice_ops import conditions, metrics
-from seaice_ops.legend import CLASSES, SLUGS
+from seaice_ops.classes import conditions, metrics
+from seaice_ops.classes.legend import CLASSES, SLUGS
 
 #: Under the first three a pixel is hard to see, in the fourth there is no one class: what is left is clean.
 _UNCLEAN = conditions.THIN_CLOUD | conditions.SHADOW | conditions.LOW_SUN | conditions.MIXED

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from seaice_ops.legend import CLASSES, SLUGS, THIN
+from seaice_ops.classes.legend import CLASSES, SLUGS, THIN
 from seaice_ops.quality.tables import BY_CLASS, CONDITIONS, Counts, figures
 
 #: Pixels of the truth below which a class under a condition is not judged: a few floes say nothing.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from seaice_ops.imagery import NODATA, SCALE
+from seaice_ops.pixels.imagery import NODATA, SCALE
 
 #: Reflectance shown as 255 in a Level-1C product's own true colour.
 CEILING = 0.3558

@@ -15,13 +15,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from seaice_ops.errors import CorruptPart, CorruptProduct, ExpectedSkip, TransientError, writing
-from seaice_ops.imagery import NODATA
 from seaice_ops.ledger.operations import fail_scene, get_scene, move_scene, recorded, scene_rank
 from seaice_ops.ledger.session import begin
 from seaice_ops.ledger.tables import Scene, SceneState
+from seaice_ops.pixels.imagery import NODATA
 from seaice_ops.scenes.merged import open_merged
 from seaice_ops.scenes.plain import open_plain
-from seaice_ops.scenes.sentinel2 import open_product
+from seaice_ops.scenes.sentinel2.product import open_product
 from seaice_ops.scenes.source import Source
 from seaice_ops.settings import Settings
 from seaice_ops.storage import keys

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seaice_ops.errors import CorruptPart, CorruptProduct
-from seaice_ops.imagery import NODATA
 from seaice_ops.ledger.tables import Scene
-from seaice_ops.scenes.sentinel2 import open_product
+from seaice_ops.pixels.imagery import NODATA
+from seaice_ops.scenes.sentinel2.product import open_product
 from seaice_ops.scenes.source import Source
 
 Strips = Iterator[tuple[int, NDArray[np.int16]]]

@@ -12,11 +12,11 @@ from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.windows import Window
 
 from seaice_ops.errors import CorruptProduct
-from seaice_ops.imagery import NODATA, RGB_BANDS, black_border, check_png
 from seaice_ops.ledger.tables import Scene
+from seaice_ops.pixels.imagery import NODATA, RGB_BANDS, black_border, check_png
+from seaice_ops.pixels.sidecar import Sidecar, read_sidecar
 from seaice_ops.scenes.bands import colour_table
 from seaice_ops.scenes.source import STRIP, Source, decoding, open_image, read_rows
-from seaice_ops.sidecar import Sidecar, read_sidecar
 from seaice_ops.storage.rasters import Grid
 
 

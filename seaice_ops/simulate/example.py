@@ -8,7 +8,7 @@ from datetime import timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from seaice_ops import imagery
+from seaice_ops.pixels import imagery
 from seaice_ops.simulate.clouds import clear, sky
 from seaice_ops.simulate.geometry import seen_from
 from seaice_ops.simulate.noise import derive
@@ -26,7 +26,7 @@ _DAYS = 17.0  # a season's length: before, during and after its lead and its bre
 class Example:
     """`reflectance` int16 (5, rows, columns) x 10000 in `imagery.BANDS` order, `imagery.NODATA` where not observed;
     `valid` where every band was observed; `sun_zenith` degrees; `truth` u8 legend codes; `conditions` u8 bit mask
-    (`seaice_ops.conditions`); `pixel_m` metres."""
+    (`seaice_ops.classes.conditions`); `pixel_m` metres."""
 
     reflectance: NDArray[np.int16]
     valid: NDArray[np.bool_]

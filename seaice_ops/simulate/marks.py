@@ -1,4 +1,4 @@
-"""Under which conditions each reference pixel was seen: the bits of `seaice_ops.conditions`, from the truth itself.
+"""Under which conditions each reference pixel was seen: the bits of `classes.conditions`, from the truth itself.
 
 - WIDE_THIN: thin ice inside a field more than 2 km wide, one covered by discs of 2 km that hold only thin ice
   and floes less than 300 m across.
@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from seaice_ops import conditions, legend
+from seaice_ops.classes import conditions, legend
 from seaice_ops.simulate.noise import Field
 
 Mask = NDArray[np.bool_]

@@ -21,7 +21,7 @@ from math import cos, pi, sin
 import numpy as np
 from numpy.typing import NDArray
 
-from seaice_ops import legend
+from seaice_ops.classes import legend
 from seaice_ops.simulate import pack
 from seaice_ops.simulate.coast import Coast, bare_patches, coast, lead, refreeze
 from seaice_ops.simulate.coast import shelf as shelf_of

@@ -13,7 +13,7 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio.transform import Affine
 
-from seaice_ops import legend
+from seaice_ops.classes import legend
 from seaice_ops.simulate import metadata
 from seaice_ops.simulate.clouds import sky
 from seaice_ops.simulate.geometry import seen_from

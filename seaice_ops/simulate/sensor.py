@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from seaice_ops import legend
+from seaice_ops.classes import legend
 from seaice_ops.simulate import spectra
 from seaice_ops.simulate.air import ADJACENCY_PX, sky_light, through_air
 from seaice_ops.simulate.clouds import OPAQUE, Sky, blurred, through

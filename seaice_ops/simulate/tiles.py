@@ -10,7 +10,7 @@ import mgrs
 from pyproj import Transformer
 
 from seaice_ops.errors import ConfigError
-from seaice_ops.regions import TILE
+from seaice_ops.geo.regions import TILE
 
 _STEP = 60  # the coarsest band's pixel: every tile starts on a multiple of it, counted from the equator
 _SOUTH = 10_000_000  # false northing

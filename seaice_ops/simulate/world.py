@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from seaice_ops import legend
+from seaice_ops.classes import legend
 from seaice_ops.simulate.noise import derive
 
 

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from seaice_ops.ledger.operations import recorded
 from seaice_ops.settings import Settings
 from seaice_ops.summary import Summary
-from seaice_ops.training import steps
+from seaice_ops.training.fit import steps
 
 
 class TrainRequest(BaseModel):

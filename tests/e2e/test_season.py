@@ -21,12 +21,12 @@ import rasterio
 from rio_cogeo import cog_validate
 from sqlalchemy import select
 
-from seaice_ops import console
-from seaice_ops.imagery import read_bands
+from seaice_ops.airflow import console
 from seaice_ops.ledger.operations import newest_maps, ready_scenes
 from seaice_ops.ledger.session import begin
 from seaice_ops.ledger.tables import Map, Run, Scene, SceneState
-from seaice_ops.mapping import window
+from seaice_ops.mapping.window import vote as window
+from seaice_ops.pixels.imagery import read_bands
 from seaice_ops.settings import Settings
 from seaice_ops.simulate import stage as simulate
 from seaice_ops.storage.rasters import read_raster

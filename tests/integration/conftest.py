@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import servers
 
+from helpers import servers
 from seaice_ops.ledger.session import migrate
 from seaice_ops.settings import Settings
 

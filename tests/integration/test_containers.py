@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import servers
 import yaml
 from compose_spec import PyCompose
 
+from helpers import servers
 from seaice_ops.ledger.session import schema_revision
 
 ROOT = Path(__file__).parents[2]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from crash import crash_everywhere
+
+from helpers.crash import crash_everywhere
 
 OBJECT_THEN_ROW = """
 from seaice_ops.ledger.operations import insert_new, now

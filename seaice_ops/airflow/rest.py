@@ -1,0 +1,167 @@
+"""A running Airflow through its REST API: what the demo, the season backfill and the tests ask of it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import httpx
+
+from seaice_ops.airflow.console import Console, running
+from seaice_ops.errors import ConfigError, SeaIceError, TransientError
+from seaice_ops.settings import Settings
+
+Json = dict[str, Any]
+ATTEMPTS = 6
+
+
+def connect(console: Console) -> httpx.Client:
+    """A client with a session token of the console's user."""
+    return sign_in(console.url, console.user, console.password)
+
+
+def find(settings: Settings) -> httpx.Client:
+    """A client of the Airflow that SEAICE_AIRFLOW_URL names, else of the console that runs over this home.
+
+    With the address go SEAICE_AIRFLOW_TOKEN, or SEAICE_AIRFLOW_USER and SEAICE_AIRFLOW_PASSWORD. Raises `ConfigError`
+    where there is no Airflow or no login.
+    """
+    url, token = os.environ.get("SEAICE_AIRFLOW_URL", "").rstrip("/"), os.environ.get("SEAICE_AIRFLOW_TOKEN")
+    if url and token:
+        return with_token(url, token)
+    if url:
+        user, password = (os.environ.get(f"SEAICE_AIRFLOW_{name}") for name in ("USER", "PASSWORD"))
+        if not user or not password:
+            raise ConfigError("SEAICE_AIRFLOW_URL is set; set SEAICE_AIRFLOW_TOKEN, or ..._USER and ..._PASSWORD, too")
+        return sign_in(url, user, password)
+    console = running(settings)
+    if console is None:
+        raise ConfigError("no Airflow is known: start the console with `seaice up`, or set SEAICE_AIRFLOW_URL")
+    return connect(console)
+
+
+def sign_in(url: str, user: str, password: str) -> httpx.Client:
+    """A client with a new session token; raises `ConfigError` where it is refused, `TransientError` for silence."""
+    try:
+        answer = httpx.post(f"{url}/auth/token", json={"username": user, "password": password}, timeout=60)
+    except httpx.HTTPError as error:
+        raise TransientError(f"Airflow at {url} does not answer: {type(error).__name__}") from None
+    if answer.is_server_error:
+        raise TransientError(f"Airflow at {url} answers {answer.status_code}")
+    if answer.is_error:
+        raise ConfigError(f"Airflow at {url} refuses the login of {user!r}: {answer.status_code}")
+    return with_token(url, answer.json()["access_token"])
+
+
+def with_token(url: str, token: str) -> httpx.Client:
+    """A client that shows `token`."""
+    return httpx.Client(
+        base_url=f"{url}/api/v2",
+        headers={"Authorization": f"Bearer {token}"},
+        timeout=60,
+        transport=httpx.HTTPTransport(retries=3),
+    )
+
+
+def ask(client: httpx.Client, method: str, path: str, **kwargs: Any) -> Json:
+    """One request and its answer; raises `SeaIceError` with the answer's text where it is refused."""
+    return _accepted(send(client, method, path, **kwargs), method, path)
+
+
+def send(client: httpx.Client, method: str, path: str, **kwargs: Any) -> httpx.Response:
+    """Send until an answer comes that is no server's error; raises `TransientError` after some attempts.
+
+    On SQLite Airflow gives up a request whose turn to write did not come, and has then done nothing of it. A request
+    that was not answered may have been done: what is sent here may be done twice.
+    """
+    for attempt in range(ATTEMPTS):
+        last = attempt == ATTEMPTS - 1
+        try:
+            answer = client.request(method, path, **kwargs)
+            if last or not answer.is_server_error:
+                return answer
+        except httpx.HTTPError as error:
+            if last:
+                raise TransientError(f"Airflow does not answer {path}: {error}") from error
+        time.sleep(2)
+    raise AssertionError("unreachable")
+
+
+def _accepted(answer: httpx.Response, method: str, path: str) -> Json:
+    if answer.is_error:
+        raise SeaIceError(f"Airflow refused {method} {path}: {answer.status_code} {answer.text[:500]}")
+    found: Json = answer.json() if answer.content else {}
+    return found
+
+
+def active_runs(client: httpx.Client) -> list[Json]:
+    """All DAG runs that are queued or running."""
+    query = {"state": ["queued", "running"], "limit": 100}
+    return list(ask(client, "GET", "/dags/~/dagRuns", params=query)["dag_runs"])
+
+
+def failed_tasks(client: httpx.Client, since: datetime) -> list[str]:
+    """``dag.task [map index] (run)`` of tasks that failed for good in runs started after `since`."""
+    query = {"state": ["failed"], "start_date_gte": since.isoformat(), "limit": 50}
+    found = ask(client, "GET", "/dags/~/dagRuns/~/taskInstances", params=query)["task_instances"]
+    return [f"{t['dag_id']}.{t['task_id']} ({t['dag_run_id']})" for t in found]
+
+
+def wait_until(condition: Callable[[], bool], what: str, patience: float, poll: float = 1.5) -> None:
+    """Poll `condition`; raises `TransientError` after `patience` seconds."""
+    deadline = time.monotonic() + patience
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TransientError(f"{what}: not done after {patience:.0f} s")
+        time.sleep(poll)
+
+
+def run_once(client: httpx.Client, dag_id: str, run_id: str, start: datetime, end: datetime) -> None:
+    """Run `dag_id` for the data interval [start, end): a new run, or the existing one of that id again."""
+    runs = f"/dags/{dag_id}/dagRuns"
+    if send(client, "GET", f"{runs}/{run_id}").status_code == httpx.codes.NOT_FOUND:
+        body = {
+            "dag_run_id": run_id,
+            "logical_date": start.isoformat(),
+            "data_interval_start": start.isoformat(),
+            "data_interval_end": end.isoformat(),
+        }
+        answer = send(client, "POST", runs, json=body)
+        if answer.status_code != httpx.codes.CONFLICT:  # an attempt that went unanswered had made it
+            _accepted(answer, "POST", runs)
+    else:
+        ask(client, "POST", f"{runs}/{run_id}/clear", json={"dry_run": False})
+
+
+def trigger(client: httpx.Client, dag_id: str) -> str:
+    """Start a run by hand; its id."""
+    return str(ask(client, "POST", f"/dags/{dag_id}/dagRuns", json={"logical_date": None})["dag_run_id"])
+
+
+def run_state(client: httpx.Client, dag_id: str, run_id: str) -> str:
+    """State of one run: queued, running, success or failed."""
+    return str(ask(client, "GET", f"/dags/{dag_id}/dagRuns/{run_id}")["state"])
+
+
+def cancel_backfills(client: httpx.Client) -> None:
+    """Cancel every backfill of `seaice_ingest` that has not ended."""
+    for backfill in ask(client, "GET", "/backfills", params={"dag_id": "seaice_ingest"})["backfills"]:
+        if backfill["completed_at"] is None:
+            ask(client, "PUT", f"/backfills/{backfill['id']}/cancel")
+
+
+def end_leftovers(client: httpx.Client, before: datetime) -> int:
+    """Cancel backfills and fail runs that an interrupted Airflow left active `before`, so that they can run anew."""
+    cancel_backfills(client)
+    left = [run for run in active_runs(client) if datetime.fromisoformat(run["queued_at"] or run["run_after"]) < before]
+    for run in left:
+        ask(client, "PATCH", f"/dags/{run['dag_id']}/dagRuns/{run['dag_run_id']}", json={"state": "failed"})
+    return len(left)
+
+
+def note(client: httpx.Client, dag_id: str, run_id: str, text: str) -> None:
+    """Set the note that Airflow's UI shows beside a run."""
+    ask(client, "PATCH", f"/dags/{dag_id}/dagRuns/{run_id}", json={"note": text[:1000]})

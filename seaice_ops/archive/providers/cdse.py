@@ -1,0 +1,93 @@
+"""The archive that is the Copernicus Data Space: STAC or OData to search, S3 or OData to fetch."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import httpx
+
+from seaice_ops.archive.product import By, Product, ProductFile, Withdrawn
+from seaice_ops.archive.providers import cdse_stac, odata
+from seaice_ops.archive.times import inside
+from seaice_ops.archive.transport.credentials import Credentials
+from seaice_ops.archive.transport.gather import Place, gather
+from seaice_ops.archive.transport.http import Refused, Wire
+from seaice_ops.archive.transport.s3 import S3Auth, s3_address
+from seaice_ops.archive.transport.token import Bearer, Tokens
+from seaice_ops.errors import ArchiveUnavailable, ConfigError, QuotaExceeded
+from seaice_ops.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class CdseArchive:
+    """The Copernicus Data Space, with the credentials that there are."""
+
+    settings: Settings
+    wire: Wire
+    credentials: Credentials = field(repr=False)
+
+    def search(self, tiles: Collection[str], by: By, start: datetime, end: datetime) -> list[Product]:
+        """Products of `tiles` published (or sensed) in [start, end), sorted by sensing time.
+
+        Asked of STAC; where that fails, makes no sense or gives an empty page, of OData, which has the same products.
+        Where we are told when to come again, we do not ask elsewhere meanwhile.
+        """
+        cdse = self.settings.archive.cdse
+        try:
+            found, sure = cdse_stac.search(self.wire, cdse, tiles, by, start, end)
+        except (ArchiveUnavailable, QuotaExceeded, Refused) as error:
+            if isinstance(error, QuotaExceeded) and error.again:
+                raise
+            log.warning("STAC cannot be searched, OData is asked instead: %s", error)
+            return odata.search(self.wire, cdse, tiles, by, start, end)
+        return found if sure else self._with_odata(found, tiles, by, start, end)
+
+    def _with_odata(
+        self, found: list[Product], tiles: Collection[str], by: By, start: datetime, end: datetime
+    ) -> list[Product]:
+        """`found` and what OData knows besides; an empty day is normal, so that OData's silence is no error then."""
+        try:
+            more = odata.search(self.wire, self.settings.archive.cdse, tiles, by, start, end)
+        except (ArchiveUnavailable, Refused) as error:
+            log.warning("STAC gave an empty page, and OData cannot be asked whether that is right: %s", error)
+            return found
+        known = {product.id for product in found}
+        return inside([*found, *(product for product in more if product.id not in known)], tiles, by, start, end)
+
+    def fetch(self, product: Product, files: Iterable[ProductFile], inbox: Path) -> list[Path]:
+        """Bring `files` of `product` into `inbox`: from S3 where there are keys, else with the account's token."""
+        connections = self.settings.archive.quota.connections
+        return gather(self.wire, product, list(files), inbox, self._place(product), connections)
+
+    def withdrawn(self, start: datetime, end: datetime) -> list[Withdrawn]:
+        """Products of the configured tiles that were withdrawn in [start, end), by time."""
+        return odata.withdrawn(self.wire, self.settings.archive.cdse, self.settings.tiles, start, end)
+
+    def _place(self, product: Product) -> Place:
+        """Where the product's files are, and what opens the door."""
+        cdse = self.settings.archive.cdse
+        keys = self.credentials.s3_keys()
+        if keys:
+            auth: httpx.Auth = S3Auth(keys, cdse.s3_region)
+            return lambda path: (s3_address(cdse.s3_url, f"{product.href}/{path}"), auth)
+        tokens = self._tokens()
+        tokens.current()  # before there are threads: where the account is refused, one asks and not all
+        bearer = Bearer(tokens)
+        id_ = odata.product_id(self.wire, cdse, product.id)
+        return lambda path: (odata.file_address(cdse.download_url, id_, product.id, path), bearer)
+
+    def _tokens(self) -> Tokens:
+        account, cdse = self.credentials.account(), self.settings.archive.cdse
+        if not account:
+            name = self.settings.archive.connection
+            raise ConfigError(
+                f"the Copernicus Data Space needs S3 keys or an account: give the Airflow connection {name!r} or the "
+                "SEAICE_ARCHIVE_... variables (docs/copernicus.md)"
+            )
+        return Tokens(self.wire, cdse.token_url, cdse.client_id, account, self.settings.work / "tokens")

@@ -1,0 +1,1 @@
+"""How files travel: requests, credentials, resumed and checked transfers."""

@@ -1,0 +1,1 @@
+"""`make demo`: a season from nothing to published maps."""

@@ -1,0 +1,1 @@
+"""Where things lie: regions, areas, tiles of the MGRS grid."""

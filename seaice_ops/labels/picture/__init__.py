@@ -1,0 +1,1 @@
+"""Labels of pictures that have a true colour only."""

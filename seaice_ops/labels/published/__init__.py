@@ -1,0 +1,1 @@
+"""The labelling methods as published: colour thresholds and the thin-cloud filter."""

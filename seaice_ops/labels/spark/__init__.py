@@ -1,0 +1,1 @@
+"""Labelling as a Spark application."""

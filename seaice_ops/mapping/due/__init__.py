@@ -1,0 +1,1 @@
+"""Which maps are due."""

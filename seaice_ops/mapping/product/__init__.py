@@ -1,0 +1,1 @@
+"""What a map consists of: layers, STAC item, footprint, withdrawal."""

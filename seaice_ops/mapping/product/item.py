@@ -1,0 +1,195 @@
+"""The STAC item that commits a map: its bytes depend on the map's inputs alone, never on the clock."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import rasterio
+
+import seaice_ops
+from seaice_ops.classes.legend import COLOURS, NAMES, NODATA, SLUGS
+from seaice_ops.mapping.product.footprint import outline
+from seaice_ops.mapping.product.layers import CODES, LAYER_NODATA
+from seaice_ops.pixels import coastline
+from seaice_ops.storage.rasters import Grid
+
+CAVEAT = (
+    "The classes are optical brightness classes, not ice thickness: snow on young ice reads thick; melt ponds, "
+    "wet ice and shadow read thin."
+)
+
+EXTENSIONS = [
+    f"https://stac-extensions.github.io/{name}/schema.json"
+    for name in (
+        "classification/v2.0.0",
+        "file/v2.1.0",
+        "grid/v1.1.0",
+        "processing/v1.2.0",
+        "projection/v2.0.0",
+        "version/v1.2.0",
+    )
+]
+
+_COG = "image/tiff; application=geotiff; profile=cloud-optimized"
+
+#: Title, unit and role of each layer.
+_LAYERS = {
+    "class": ("Sea-ice class of the window", None, "data"),
+    "n_valid": ("Valid acquisitions in the window", "1", "metadata"),
+    "age": ("Days from the newest valid acquisition to the window's end (254: or more)", "d", "metadata"),
+    "conf": ("Share of the summed probabilities that the class won", "%", "metadata"),
+}
+
+
+@dataclass(frozen=True)
+class MapInputs:
+    """All that one map is made from. `scene_ids` and `checksums` (of their probabilities) are oldest first; `method` is
+    `plan.method_of` the land mask."""
+
+    tile: str
+    window_start: datetime
+    window_end: datetime
+    n: int
+    scene_ids: tuple[str, ...]
+    checksums: tuple[str, ...]
+    model_id: str
+    method: str
+    revision: int
+    supersedes: str | None
+    complete_at: datetime
+    grid: Grid
+
+    @property
+    def map_id(self) -> str:
+        """``{tile}_{window end}_r{revision}_{hash of what decides the bytes}``."""
+        decisive = [self.scene_ids, self.checksums, self.model_id, self.n, self.method, software()]
+        digest = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:8]
+        return f"{self.tile}_{self.window_end:%Y%m%dT%H%M%S}_r{self.revision}_{digest}"
+
+
+def software() -> dict[str, str]:
+    """What writes the bytes of a map."""
+    versions = {"seaice_ops": seaice_ops.__version__, "gdal": rasterio.__gdal_version__}
+    return {**versions, "roaring-landmask": coastline.edition()}
+
+
+def item(inputs: MapInputs, statistics: Mapping[str, Any], files: Mapping[str, tuple[str, int]]) -> bytes:
+    """The item as JSON; `files` maps each file's name to its SHA-256 (hex) and size.
+
+    Hrefs are relative to the item. `created` is the moment when the last of the map's inputs was complete.
+    """
+    geometry, bbox = outline(inputs.grid)
+    return encoded_json(
+        {
+            "type": "Feature",
+            "stac_version": "1.1.0",
+            "stac_extensions": EXTENSIONS,
+            "id": inputs.map_id,
+            "geometry": geometry,
+            "bbox": bbox,
+            "properties": _properties(inputs, statistics),
+            "links": version_links(inputs.supersedes, inputs.revision),
+            "assets": {name.split(".")[0]: _asset(name, *files[name]) for name in sorted(files)},
+        }
+    )
+
+
+def _properties(inputs: MapInputs, statistics: Mapping[str, Any]) -> dict[str, Any]:
+    start, end = inputs.window_start, inputs.window_end
+    return {
+        "title": f"Sea ice of tile {inputs.tile}, window to {end:%Y-%m-%d %H:%M} UTC",
+        "description": CAVEAT,
+        "datetime": _utc(end),
+        "start_datetime": _utc(start),
+        "end_datetime": _utc(end),
+        "created": _utc(inputs.complete_at),
+        "gsd": inputs.grid.pixel_size,
+        "grid:code": f"MGRS-{inputs.tile}",
+        "version": str(inputs.revision),
+        "processing:software": software(),
+        **_projection(inputs.grid),
+        "seaice:tile": inputs.tile,
+        "seaice:window_start": _utc(start),
+        "seaice:window_centre": _utc(start + (end - start) / 2),
+        "seaice:window_end": _utc(end),
+        "seaice:window_length": inputs.n,
+        "seaice:scene_count": len(inputs.scene_ids),
+        "seaice:scene_ids": list(inputs.scene_ids),
+        "seaice:model": inputs.model_id,
+        "seaice:method": inputs.method,
+        "seaice:revision": inputs.revision,
+        "seaice:supersedes": inputs.supersedes,
+        **{f"seaice:{name}": value for name, value in statistics.items()},
+    }
+
+
+def _projection(grid: Grid) -> dict[str, Any]:
+    named = grid.crs.upper().startswith("EPSG:")
+    return {
+        **({"proj:code": grid.crs.upper()} if named else {"proj:code": None, "proj:wkt2": grid.crs}),
+        "proj:shape": [grid.height, grid.width],
+        "proj:transform": [*grid.transform, 0.0, 0.0, 1.0],
+    }
+
+
+def version_links(supersedes: str | None, revision: int) -> list[dict[str, str]]:
+    """The item's links to the map that it supersedes, whose folder lies beside its own."""
+    if supersedes is None:
+        return []
+    href = f"../{supersedes}/item.json"
+    return [
+        {"rel": rel, "href": href, "type": "application/geo+json", "title": f"revision {revision - 1}"}
+        for rel in ("predecessor-version", "supersedes")
+    ]
+
+
+def _asset(name: str, sha256: str, size: int) -> dict[str, Any]:
+    checked = {"file:checksum": f"1220{sha256}", "file:size": size}
+    if name == "quicklook.png":
+        return {
+            "href": f"./{name}",
+            "type": "image/png",
+            "title": "Classes in the legend's colours, for a first look",
+            "roles": ["thumbnail", "overview"],
+            **checked,
+        }
+    layer = name.removesuffix(".tif")
+    title, unit, role = _LAYERS[layer]
+    nodata = LAYER_NODATA[layer]
+    return {
+        "href": f"./{name}",
+        "type": _COG,
+        "title": title,
+        "roles": [role],
+        "data_type": "uint8",
+        **({} if nodata is None else {"nodata": nodata}),
+        **({} if unit is None else {"unit": unit}),
+        **({"classification:classes": _classes()} if layer == "class" else {}),
+        **checked,
+    }
+
+
+def _classes() -> list[dict[str, Any]]:
+    return [
+        {
+            "value": code,
+            "name": SLUGS[code],
+            "title": NAMES[code],
+            **({"nodata": True} if code == NODATA else {"color_hint": bytes(COLOURS[code][:3]).hex().upper()}),
+        }
+        for code in CODES
+    ]
+
+
+def _utc(time: datetime) -> str:
+    return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def encoded_json(value: dict[str, Any]) -> bytes:
+    """The bytes of an item."""
+    return (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()

@@ -1,0 +1,107 @@
+"""A map's files: four COGs, the quick-look, and the figures that the ledger keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.windows import Window
+
+from seaice_ops.classes.legend import CLASSES, COLOURS, LAND, NODATA, SLUGS
+from seaice_ops.mapping.window.vote import LAYERS, NEVER
+from seaice_ops.storage.rasters import Grid, cog_writer, png_bytes
+
+#: No-data value of each layer; 0 valid acquisitions is a count, not a gap.
+LAYER_NODATA = {"class": NODATA, "n_valid": None, "age": NEVER, "conf": NODATA}
+
+#: What the layer `class` holds.
+CODES = (*CLASSES, LAND, NODATA)
+
+#: Longest edge of a quick-look, pixels.
+QUICKLOOK = 1024
+
+Strips = Iterable[tuple[int, NDArray[np.uint8]]]
+
+
+def write_layers(folder: Path, grid: Grid, strips: Strips) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Write ``<layer>.tif`` of all `LAYERS` into `folder` from (first row, (4, rows, columns) u8) strips.
+
+    Returns what the quick-look and the statistics need: the (rows, columns) class codes, and (4, 256) the number of
+    pixels of each value in each layer.
+    """
+    codes = np.empty((grid.height, grid.width), np.uint8)
+    counts = np.zeros((len(LAYERS), 256), np.int64)
+    with ExitStack() as stack:
+        targets = [stack.enter_context(_target(folder, grid, layer)) for layer in LAYERS]
+        for top, layers in strips:
+            rows = layers.shape[1]
+            for target, band, count in zip(targets, layers, counts, strict=True):
+                target.write(band, 1, window=Window(0, top, grid.width, rows))
+                count += np.bincount(band.ravel(), minlength=256)
+            codes[top : top + rows] = layers[0]
+    return codes, counts
+
+
+def _target(folder: Path, grid: Grid, layer: str) -> Any:
+    colours = {code: COLOURS[code] for code in CODES} if layer == "class" else None
+    return cog_writer(
+        folder / f"{layer}.tif",
+        grid,
+        count=1,
+        dtype="uint8",
+        nodata=LAYER_NODATA[layer],
+        names=[layer],
+        colours=colours,
+    )
+
+
+def quicklook(codes: NDArray[np.uint8]) -> bytes:
+    """PNG of (rows, columns) class codes in the legend's colours, at most 1024 px long, no-data transparent.
+
+    Each pixel shows the class that most of its block holds: colours are never mixed, for a mixture of water and
+    thick ice would look like thin ice.
+    """
+    factor = -(-max(codes.shape) // QUICKLOOK)
+    palette = np.zeros((256, 4), np.uint8)
+    for code, colour in COLOURS.items():
+        palette[code] = colour
+    return png_bytes(palette[_majority(codes, factor)])
+
+
+def _majority(codes: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
+    rows, columns = (-(-size // factor) for size in codes.shape)
+    choices = np.array(CODES, np.uint8)
+    thinned = np.empty((rows, columns), np.uint8)
+    for row in range(rows):
+        block = np.full((factor, columns * factor), NODATA, np.uint8)
+        part = codes[row * factor : (row + 1) * factor]
+        block[: part.shape[0], : part.shape[1]] = part
+        cells = block.reshape(factor, columns, factor)
+        thinned[row] = choices[np.argmax([(cells == code).sum(axis=(0, 2)) for code in choices], axis=0)]
+    return thinned
+
+
+def statistics(counts: NDArray[np.int64], grid: Grid) -> dict[str, Any]:
+    """Figures of one map from its (4, 256) `counts` of pixels by layer and value.
+
+    Areas in km2 and shares (0..1 of what was observed) by class, the area of land, the observed share of the sea, and
+    the median age in days of what was observed. Areas are pixels times the grid's nominal pixel area.
+    """
+    classes, ages = counts[LAYERS.index("class")], counts[LAYERS.index("age")]
+    pixels = {SLUGS[code]: int(classes[code]) for code in CLASSES}
+    observed, pixel_km2 = sum(pixels.values()), abs(grid.transform[0] * grid.transform[4]) / 1e6
+    land = int(classes[LAND])
+    sea = grid.width * grid.height - land
+    middle = np.searchsorted(np.cumsum(ages[:NEVER]), (observed + 1) // 2)
+    return {
+        "area_km2": {name: round(count * pixel_km2, 4) for name, count in pixels.items()},
+        "observed_km2": round(observed * pixel_km2, 4),
+        "land_km2": round(land * pixel_km2, 4),
+        "shares": {name: round(count / observed, 6) if observed else None for name, count in pixels.items()},
+        "valid_share": round(observed / sea, 6) if sea else None,
+        "median_age_days": int(middle) if observed else None,
+    }

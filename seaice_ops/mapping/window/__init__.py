@@ -1,0 +1,1 @@
+"""The shifting window over stored class probabilities."""

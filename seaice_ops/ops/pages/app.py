@@ -1,0 +1,80 @@
+"""The sea-ice pages: the tiles with their newest maps, and the maps' pictures from the object store."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any
+
+import jinja2
+from fastapi import FastAPI, HTTPException, Response
+from fastapi import Path as PathParameter
+from fastapi.responses import HTMLResponse
+
+from seaice_ops.classes.legend import CLASSES, COLOURS, LAND, NAMES, SLUGS
+from seaice_ops.errors import ObjectMissing, SeaIceError
+from seaice_ops.ledger.session import begin
+from seaice_ops.ledger.tables import Map
+from seaice_ops.ops.status import age, collect
+from seaice_ops.settings import Settings
+from seaice_ops.storage.store import open_store
+
+MapId = Annotated[str, PathParameter(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$")]
+
+LEGEND = [
+    {"slug": SLUGS[code], "name": NAMES[code], "colour": "#{:02x}{:02x}{:02x}".format(*COLOURS[code])}
+    for code in (*CLASSES, LAND)
+]
+
+
+def create(load: Callable[[], Settings], guards: Sequence[Any]) -> FastAPI:
+    """The application. `load` gives the settings, anew for each request; `guards` are dependencies of every route."""
+    app = FastAPI(title="Sea ice", dependencies=list(guards), docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_exception_handler(SeaIceError, _trouble)
+
+    @app.get("/", response_class=HTMLResponse)
+    def tiles() -> HTMLResponse:
+        settings = load()
+        return _page(regions=settings.regions, status=collect(settings))
+
+    @app.get("/maps/{map_id}/quicklook.png")
+    def picture(map_id: MapId) -> Response:
+        settings = load()
+        with begin(settings) as session:
+            row = session.get(Map, map_id)
+        if row is None:
+            raise HTTPException(404, "no such map")
+        try:
+            png = open_store(settings).get(f"{row.folder}/quicklook.png")
+        except ObjectMissing:
+            raise HTTPException(404, "this map has no picture") from None
+        headers = {"Cache-Control": "private, max-age=86400, immutable", "X-Content-Type-Options": "nosniff"}
+        return Response(png, media_type="image/png", headers=headers)
+
+    return app
+
+
+async def _trouble(request: Any, error: Exception) -> HTMLResponse:
+    return _page(503, problem=str(error), regions={}, status=None)
+
+
+def _page(code: int = 200, **values: Any) -> HTMLResponse:
+    template, style = _template()
+    body = template.render(**values, style=style, legend=LEGEND, age=age)
+    # The style is the only thing on the page that is not markup: nothing else may load or run.
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    policy = f"default-src 'none'; img-src 'self'; style-src 'sha256-{digest}'; frame-ancestors 'self'"
+    return HTMLResponse(body, code, {"Content-Security-Policy": policy, "Cache-Control": "no-store"})
+
+
+@cache
+def _template() -> tuple[jinja2.Template, str]:
+    here = Path(__file__).parent
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(here), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
+    )
+    swatches = "".join(f".{each['slug']}{{background:{each['colour']}}}" for each in LEGEND)
+    return environment.get_template("tiles.html"), (here / "pages.css").read_text() + swatches

@@ -1,0 +1,1 @@
+"""Pixels as every stage reads them: scenes, land, reference labels, sidecars."""

@@ -1,0 +1,78 @@
+"""Where labels and maps are land or ice shelf (254): the world's coastline, or a raster or vector file instead."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from rasterio.errors import RasterioError
+from rasterio.features import rasterize
+from rasterio.transform import Affine
+from rasterio.warp import Resampling, reproject, transform_geom
+
+from seaice_ops.errors import ConfigError
+from seaice_ops.pixels.coastline import Mask, coastline
+from seaice_ops.settings import Settings
+from seaice_ops.storage.rasters import Grid
+from seaice_ops.storage.store import ObjectStore
+
+#: The setting that means the polygons of `coastline`.
+COASTLINE = "coastline"
+
+
+def land(settings: Settings, store: ObjectStore, grid: Grid, tile: str) -> Mask:
+    """(rows, columns) bool: pixels of `grid` whose centre is land or ice shelf according to the setting `labels.mask`.
+
+    Raises `ConfigError` for a file that cannot be used and a grid without a CRS, `TransientError` where the coastline
+    cannot be drawn.
+    """
+    mask = settings.labels.mask
+    if not grid.crs:
+        raise ConfigError("the pixels have no CRS, so nothing tells which are land; set labels.mask to nothing")
+    if mask == COASTLINE:
+        return coastline(store, grid, tile)
+    path = mask_file(settings, tile)
+    try:
+        if path.suffix.lower() in {".json", ".geojson"}:
+            return from_polygons(json.loads(path.read_text()), grid)
+        return from_raster(path, grid)
+    except (OSError, ValueError, KeyError, RasterioError) as error:
+        raise ConfigError(f"the land mask {path} (labels.mask) cannot be used: {error}") from error
+
+
+def mask_file(settings: Settings, tile: str) -> Path:
+    """Where a mask that is no coastline has the tile's file."""
+    return settings.home / settings.labels.mask.replace("{tile}", tile)
+
+
+def from_raster(path: Path, grid: Grid) -> Mask:
+    """Pixels of `grid` where the nearest pixel of a raster's first band is neither 0 nor its no-data value."""
+    found = np.zeros((grid.height, grid.width), np.uint8)
+    with rasterio.open(path) as source:
+        if source.crs is None:
+            raise ValueError("it has no CRS")
+        marked = ((source.read(1) != 0) & (source.read_masks(1) != 0)).astype(np.uint8)
+        reproject(
+            marked,
+            found,
+            src_transform=source.transform,
+            src_crs=source.crs,
+            dst_transform=Affine(*grid.transform),
+            dst_crs=grid.crs,
+            resampling=Resampling.nearest,
+        )
+    return found > 0
+
+
+def from_polygons(features: dict[str, Any], grid: Grid) -> Mask:
+    """Pixels of `grid` whose centre lies in a polygon of a GeoJSON feature collection (longitude and latitude)."""
+    shapes = [transform_geom("EPSG:4326", grid.crs, feature["geometry"]) for feature in features["features"]]
+    size = grid.height, grid.width
+    return (
+        rasterize(shapes, size, transform=Affine(*grid.transform), dtype="uint8") > 0
+        if shapes
+        else np.zeros(size, bool)
+    )

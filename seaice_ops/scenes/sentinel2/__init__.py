@@ -1,0 +1,1 @@
+"""Decoding of Sentinel-2 products."""

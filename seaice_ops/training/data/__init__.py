@@ -1,0 +1,1 @@
+"""Training sets: the frozen snapshot and its chips."""

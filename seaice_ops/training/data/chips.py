@@ -1,0 +1,174 @@
+"""Training chips: squares cut from labelled scenes, kept as two memory-mapped arrays in the work folder."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.lib.format import open_memmap
+from numpy.typing import NDArray
+
+from seaice_ops.classes.legend import CLASSES
+from seaice_ops.errors import ConfigError, ExpectedSkip
+from seaice_ops.ledger.session import begin
+from seaice_ops.ledger.tables import LabelSet, Scene, SceneState
+from seaice_ops.models.card import Manifest
+from seaice_ops.pixels.imagery import read_scaled
+from seaice_ops.settings import Settings
+from seaice_ops.storage.rasters import read_raster
+from seaice_ops.storage.store import ObjectStore, open_store
+
+log = logging.getLogger(__name__)
+
+#: What a target pixel is that takes no part in the loss: not observed, cloud, low sun, land.
+IGNORE = 255
+
+Corner = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Chips:
+    """`pixels` (n, chip, chip, bands + 1) u8: the bands, then 255 where observed; `targets` (n, chip, chip) u8: class
+    index in `legend.CLASSES` order or IGNORE; `origins` (scene id, row, column) of each; `counts` pixels a class."""
+
+    pixels: NDArray[np.uint8]
+    targets: NDArray[np.uint8]
+    origins: list[list[Any]]
+    counts: list[int]
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+
+def build(settings: Settings, manifest: Manifest, folder: Path) -> Chips:
+    """Cut the chips of the manifest's training scenes into `folder`, or open them if that was done before.
+
+    Raises `ConfigError` where no scene has a labelled pixel.
+    """
+    if not (folder / "chips.json").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(settings, manifest, folder)
+    return load(folder)
+
+
+def load(folder: Path) -> Chips:
+    """The chips that `build` wrote."""
+    about = json.loads((folder / "chips.json").read_text())
+    pixels, targets = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("pixels", "targets"))
+    return Chips(pixels, targets, about["origins"], about["counts"])
+
+
+def _write(settings: Settings, manifest: Manifest, folder: Path) -> None:
+    store, chip = open_store(settings), manifest.recipe.chip
+    pairs = _pairs(settings, manifest)
+    usable = [labelled_corners(_targets(store, labels), chip) for _, labels in pairs]
+    chosen = thin(usable, manifest.recipe.max_chips)
+    total = sum(map(len, chosen))
+    if not total:
+        raise ConfigError(f"none of the {len(pairs)} training scenes has a labelled pixel; see `seaice status`")
+    shape = (total, chip, chip, len(manifest.preprocessing.bands) + 1)
+    pixels = open_memmap(folder / "pixels.npy.part", mode="w+", dtype=np.uint8, shape=shape)
+    targets = open_memmap(folder / "targets.npy.part", mode="w+", dtype=np.uint8, shape=(total, chip, chip))
+    origins: list[list[Any]] = []
+    counts = np.zeros(256, np.int64)
+    for (scene, labels), corners in zip(pairs, chosen, strict=True):
+        for corner, image, target in _cut(store, scene, labels, corners, manifest):
+            pixels[len(origins)], targets[len(origins)] = image, target
+            origins.append([scene.id, *corner])
+            counts += np.bincount(target.ravel(), minlength=256)
+    pixels.flush()
+    targets.flush()
+    for name in ("pixels.npy", "targets.npy"):
+        (folder / f"{name}.part").replace(folder / name)
+    commit = folder / "chips.json.part"
+    commit.write_text(json.dumps({"origins": origins, "counts": counts[: len(CLASSES)].tolist()}))
+    commit.replace(folder / "chips.json")
+    log.info("cut %d chips of %d pixels from %d scenes", total, chip, len(pairs))
+
+
+def _pairs(settings: Settings, manifest: Manifest) -> list[tuple[Scene, LabelSet]]:
+    method, version = manifest.labels.method, manifest.labels.version
+    with begin(settings) as session:
+        pairs = [
+            (session.get_one(Scene, scene), session.get_one(LabelSet, (scene, method, version)))
+            for scene in manifest.train
+        ]
+    withdrawn = [scene.id for scene, _ in pairs if scene.state is SceneState.WITHDRAWN]
+    if withdrawn:
+        raise ExpectedSkip(f"{', '.join(withdrawn)} were withdrawn since the snapshot; the next one is without them")
+    return pairs
+
+
+def _targets(store: ObjectStore, labels: LabelSet) -> NDArray[np.uint8]:
+    index = np.full(256, IGNORE, np.uint8)
+    index[list(CLASSES)] = range(len(CLASSES))
+    targets: NDArray[np.uint8] = index[read_raster(store, labels.key)[0][0]]
+    return targets
+
+
+def _cut(
+    store: ObjectStore, scene: Scene, labels: LabelSet, corners: Sequence[Corner], manifest: Manifest
+) -> Iterator[tuple[Corner, NDArray[np.uint8], NDArray[np.uint8]]]:
+    if not corners:
+        return
+    chip, seen = manifest.recipe.chip, manifest.preprocessing
+    bands, valid, _ = read_scaled(store, scene, seen.bands, seen.ceiling)
+    targets = np.where(valid, _targets(store, labels), np.uint8(IGNORE))
+    image = np.dstack([bands, valid.astype(np.uint8) * 255])
+    for row, column in corners:
+        window = slice(row, row + chip), slice(column, column + chip)
+        yield (row, column), _padded(image[window], chip, 0), _padded(targets[window], chip, IGNORE)
+
+
+def _padded(part: NDArray[np.uint8], chip: int, value: int) -> NDArray[np.uint8]:
+    margins = [(0, chip - part.shape[0]), (0, chip - part.shape[1])] + [(0, 0)] * (part.ndim - 2)
+    return np.pad(part, margins, constant_values=value)
+
+
+def starts(size: int, chip: int) -> list[int]:
+    """Where chips begin along an edge of `size` pixels: as few as cover it, evenly spread; 0 where it is shorter."""
+    count = -(-size // chip)
+    return [int(start) for start in np.linspace(0, max(size - chip, 0), count).round()]
+
+
+def labelled_corners(targets: NDArray[np.uint8], chip: int) -> list[Corner]:
+    """(row, column) of the chips of `targets` (rows, columns) that hold at least one pixel of a class."""
+    rows, columns = targets.shape
+    return [
+        (row, column)
+        for row in starts(rows, chip)
+        for column in starts(columns, chip)
+        if (targets[row : row + chip, column : column + chip] != IGNORE).any()
+    ]
+
+
+def thin(corners: Sequence[Sequence[Corner]], limit: int) -> list[list[Corner]]:
+    """At most `limit` corners, evenly over scenes and, within a scene, evenly over its chips."""
+    return [
+        [scene[i] for i in np.linspace(0, len(scene) - 1, share).round().astype(int)]
+        for scene, share in zip(corners, quotas([len(scene) for scene in corners], limit), strict=True)
+    ]
+
+
+def quotas(counts: Sequence[int], limit: int) -> list[int]:
+    """How many of each of `counts` to keep so that at most `limit` remain and the largest shares shrink first."""
+    shares, left = [0] * len(counts), limit
+    order = sorted(range(len(counts)), key=lambda i: (counts[i], i))
+    for place, i in enumerate(order):
+        shares[i] = min(counts[i], left // (len(order) - place))
+        left -= shares[i]
+    return shares
+
+
+def augment(
+    pixels: NDArray[np.uint8], targets: NDArray[np.uint8], seed: int, epoch: int, index: int
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """One of the eight flips and quarter turns of a chip, drawn from (seed, epoch, chip): whichever rank asks."""
+    turns, flip = divmod(int(np.random.default_rng([seed, epoch, index]).integers(8)), 2)
+    pixels, targets = np.rot90(pixels, turns), np.rot90(targets, turns)
+    return (pixels[:, ::-1], targets[:, ::-1]) if flip else (pixels, targets)

@@ -1,0 +1,1 @@
+"""Ranks of a training job: their launch, communication and end."""

@@ -1,0 +1,1 @@
+"""What tests share: services that answer as real ones do, rows and rasters made in memory, kills and races."""

@@ -1,0 +1,140 @@
+"""What mapping starts from, made by hand: a champion, ready scenes, their probabilities."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+from sqlalchemy import select
+
+from seaice_ops.ledger.session import begin
+from seaice_ops.ledger.tables import Map, Model, ModelAlias, Probabilities, Scene, SceneState
+from seaice_ops.pixels import imagery
+from seaice_ops.pixels.imagery import RGB_BANDS
+from seaice_ops.settings import Settings
+from seaice_ops.storage import keys
+from seaice_ops.storage.rasters import Grid, cog_bytes
+from seaice_ops.storage.store import open_store
+
+START = datetime(2026, 2, 1, 20, 15, 29, tzinfo=UTC)
+CHAMPION = "unet-2/0123456789ab"
+
+
+def day(number: float) -> datetime:
+    return START + timedelta(days=number)
+
+
+def shortened(settings: Settings, window: int) -> Settings:
+    """The same settings with windows of that many acquisitions."""
+    return settings.model_copy(update={"mapping": settings.mapping.model_copy(update={"window": window})})
+
+
+def crown(settings: Settings, model_id: str = CHAMPION) -> str:
+    """Make `model_id` champion: rows only, no weights."""
+    name, version = model_id.split("/")
+    with begin(settings) as session:
+        session.add(Model(id=model_id, name=name, version=version, sha256="0" * 64, card={}, created_at=START))
+        session.flush()
+        session.merge(ModelAlias(alias="champion", model_id=model_id, reason="test", updated_at=START))
+    return model_id
+
+
+def tiny_champion(settings: Settings, seed: int = 1, bands: tuple[str, ...] = RGB_BANDS) -> str:
+    """Make a real U-Net of width 2 with random weights, which sees `bands`, champion."""
+    import torch
+
+    from seaice_ops.models import registry
+    from seaice_ops.models.card import Architecture, Labels, Manifest, Preprocessing, Recipe
+    from seaice_ops.models.families.build import build
+
+    torch.manual_seed(seed)
+    architecture, n = Architecture(width=2, bands=len(bands)), len(bands)
+    weights = registry.weights_bytes(build(architecture).state_dict())
+    manifest = Manifest(
+        algorithm=1,
+        architecture=architecture,
+        preprocessing=Preprocessing(bands=bands, ceiling=0.3558, mean=(0.5,) * n, std=(0.25,) * n),
+        labels=Labels(method="colour", version="1-00000000"),
+        recipe=Recipe(epochs=1, batch=1, chip=64, max_chips=1, learning_rate=1e-3, ranks=1, seed=seed),
+        train=("a",),
+        held_out=("b",),
+    )
+    card = registry.describe(manifest, weights, ())
+    registry.register(settings, card, weights)
+    registry.promote(settings, card.id, "test")
+    return card.id
+
+
+def reflectance(rows: int = 24, columns: int = 40, seed: int = 0) -> np.ndarray:
+    """(5, rows, columns) of brightness between black water and snow, a wedge of it not observed."""
+    rng = np.random.default_rng(seed)
+    values = rng.integers(0, 9000, (rows, columns)).astype(np.int16)
+    bands = np.repeat(values[None], 5, axis=0)
+    bands[:, np.add.outer(np.arange(rows), np.arange(columns)) < rows // 3] = imagery.NODATA
+    return bands
+
+
+def likely(rows: int, columns: int, seed: int, valid: float = 0.7) -> np.ndarray:
+    """(3, rows, columns) u8 probabilities that sum to about 255, (0, 0, 0) where not observed."""
+    rng = np.random.default_rng(seed)
+    values = np.rint(rng.dirichlet((1, 1, 1), (rows, columns)) * 255).astype(np.uint8)
+    values[rng.random((rows, columns)) >= valid] = 0
+    return np.ascontiguousarray(values.transpose(2, 0, 1))
+
+
+def encoded(settings: Settings, scene: Scene, values: np.ndarray, model_id: str = CHAMPION) -> None:
+    """Store `values` as the scene's probabilities by the model."""
+    assert scene.crs and scene.transform and scene.width and scene.height
+    grid = Grid(scene.crs, tuple(scene.transform), scene.width, scene.height)  # type: ignore[arg-type]
+    key = keys.probabilities(model_id, scene.tile, scene.id)
+    data = cog_bytes(values, grid, nodata=None)
+    open_store(settings).put(key, data)
+    row = Probabilities(
+        scene_id=scene.id,
+        model_id=model_id,
+        key=key,
+        sha256=hashlib.sha256(data).hexdigest(),
+        seconds=0.1,
+        created_at=scene.sensed_at + timedelta(hours=3),
+    )
+    with begin(settings) as session:
+        session.add(row)
+
+
+def season(
+    settings: Settings, add_scene: Callable[..., Scene], days: list[float], shape: tuple[int, int] = (24, 40)
+) -> dict[float, np.ndarray]:
+    """Ready scenes on `days`, encoded by the champion; their probabilities by day."""
+    made = {}
+    for number in days:
+        made[number] = likely(*shape, seed=round(number * 10))
+        encoded(settings, add_scene(reflectance(*shape), sensed_at=day(number)), made[number])
+    return made
+
+
+def set_state(settings: Settings, scene_id: str, state: SceneState) -> None:
+    with begin(settings) as session:
+        session.get_one(Scene, scene_id).state = state
+
+
+def scene_on(settings: Settings, number: float) -> Scene:
+    with begin(settings) as session:
+        return session.scalars(
+            select(Scene).where(Scene.sensed_at == day(number), Scene.state == SceneState.READY)
+        ).one()
+
+
+def all_maps(settings: Settings) -> list[Map]:
+    """Every map row, by window end and revision."""
+    with begin(settings) as session:
+        return list(session.scalars(select(Map).order_by(Map.tile, Map.window_end, Map.revision)))
+
+
+def publish_maps(settings: Settings) -> dict[str, Any]:
+    """Run the stage; callable by name in a process of its own."""
+    from seaice_ops.mapping.publish import MapRequest, run
+
+    return run(settings, MapRequest()).to_dict()
