@@ -30,7 +30,7 @@ from rasterio.transform import Affine
 from seaice_ops.archive import fetch, search
 from seaice_ops.archive.fetch import FetchRequest
 from seaice_ops.archive.search import SearchRequest
-from seaice_ops.ledger.session import begin, migrate
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Scene, SceneState
 from seaice_ops.pixels.imagery import BANDS
 from seaice_ops.scenes import decode
@@ -99,7 +99,7 @@ def timed(function: Callable[[], Any]) -> float:
 
 
 def rewind(settings: Settings) -> None:
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         scene = session.get(Scene, NAME)
         assert scene is not None
         scene.state = SceneState.DISCOVERED
@@ -116,7 +116,7 @@ def measure(settings: Settings, repeat: int) -> dict[str, float]:
         start = time.perf_counter()
         whole.append(timed(lambda: decode.run(settings, DecodeRequest((NAME,)))))
         waited.append(time.perf_counter() - start)
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         scene = session.get(Scene, NAME)
         assert scene is not None and scene.bytes is not None and scene.state is SceneState.READY
         size = scene.bytes
@@ -142,7 +142,7 @@ def main() -> None:
         spawn = get_context("spawn")
         with spawn.Pool(1) as pool:
             pool.apply(make_product, (settings.archive_path, arguments.size))
-        migrate(settings)
+        open_ledger(settings).migrate()
         with spawn.Pool(1) as pool:
             result = {"size": arguments.size, **pool.apply(measure, (settings, arguments.repeat))}
     if arguments.json:

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seaice_ops.ledger.operations import now
-from seaice_ops.ledger.session import begin, migrate
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Model, ModelAlias, Probabilities, Scene, SceneState
 from seaice_ops.mapping import publish
 from seaice_ops.mapping.due.survey import Survey, survey
@@ -51,10 +51,10 @@ def acquisition(size: int, seed: int) -> NDArray[np.uint8]:
 
 def prepare(settings: Settings, size: int, acquisitions: int) -> list[NDArray[np.uint8]]:
     """A ledger and a store with one encoded season of one tile; its probabilities."""
-    migrate(settings)
-    store, series = open_store(settings), []
+    open_ledger(settings).migrate()
+    store, series = open_store(settings.store), []
     grid = Grid("EPSG:32701", (10.0, 0.0, 399_960.0, 0.0, -10.0, 1_600_020.0), size, size)
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         session.add(Model(id=MODEL, name="benchmark", version="0", sha256="", card={}, created_at=START))
         session.flush()
         session.add(ModelAlias(alias="champion", model_id=MODEL, updated_at=START))
@@ -110,7 +110,7 @@ def in_memory(tile: Survey, series: list[NDArray[np.uint8]], again: bool) -> tup
 
 def by_strips(settings: Settings, tile: Survey, again: bool) -> tuple[float, str]:
     """The same from the stored COGs."""
-    store, old, digest, spent = open_store(settings), range(0), hashlib.sha256(), []
+    store, old, digest, spent = open_store(settings.store), range(0), hashlib.sha256(), []
     with kept_sums(settings.home) as sums:
         for due in tile.due:
             start = time.perf_counter()

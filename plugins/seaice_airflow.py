@@ -94,9 +94,9 @@ def stage_task(body: Callable[..., Any]) -> Callable[..., Any]:
     def run(*args: Any, **context: Any) -> Any:
         settings = Settings.load()
         instance = context.get("ti")
-        os.environ["SEAICE_CALLER"] = f"{instance.dag_id}.{instance.task_id} {instance.run_id}" if instance else ""
+        caller = f"{instance.dag_id}.{instance.task_id} {instance.run_id}" if instance else ""
         try:
-            return body(settings, *args, **context)
+            return body(settings, *args, caller=caller, **context)
         except ExpectedSkip as reason:
             raise AirflowSkipException(f"nothing to do: {reason}") from None
         except CorruptProduct as reason:
@@ -105,9 +105,10 @@ def stage_task(body: Callable[..., Any]) -> Callable[..., Any]:
             notify(settings, subject="product set aside", text=str(reason), level="warning")
             raise AirflowSkipException(f"set aside: {reason}") from None
 
-    # Airflow binds a task's arguments by signature, and `settings` is ours to give.
+    # Airflow binds a task's arguments by signature; `settings` and `caller` are ours to give.
     signature = inspect.signature(body)
-    run.__signature__ = signature.replace(parameters=list(signature.parameters.values())[1:])  # type: ignore[attr-defined]
+    theirs = [each for each in signature.parameters.values() if each.name not in ("settings", "caller")]
+    run.__signature__ = signature.replace(parameters=theirs)  # type: ignore[attr-defined]
     del run.__wrapped__  # type: ignore[attr-defined]
     return run
 
@@ -182,7 +183,7 @@ def lend_connection(settings: Settings) -> None:
 @stage_task
 @waits_for_archive
 def search(
-    settings: Settings, *, dag_run: Any, data_interval_start: Any, data_interval_end: Any, **_: Any
+    settings: Settings, *, caller: str, dag_run: Any, data_interval_start: Any, data_interval_end: Any, **_: Any
 ) -> list[str]:
     """Find what the archive holds: in a backfill what was sensed in the run's interval, else what was published.
 
@@ -196,19 +197,19 @@ def search(
         request = stage.SearchRequest("sensed", data_interval_start, data_interval_end, tiles)
     else:
         request = stage.SearchRequest("published", data_interval_start, data_interval_end, catch_up=True)
-    return report(stage.run(settings, request)).items
+    return report(stage.run(settings, request, caller=caller)).items
 
 
 @stage_task
 @put_off_with_archive
-def ingest(settings: Settings, scene_id: str, **_: Any) -> dict[str, Any]:
+def ingest(settings: Settings, scene_id: str, *, caller: str, **_: Any) -> dict[str, Any]:
     """Fetch one product and decode it into one COG."""
     from seaice_ops.archive import fetch
     from seaice_ops.scenes import decode
 
     lend_connection(settings)
     for stage, request in ((fetch, fetch.FetchRequest((scene_id,))), (decode, decode.DecodeRequest((scene_id,)))):
-        summary = report(stage.run(settings, request))
+        summary = report(stage.run(settings, request, caller=caller))
         if scene_id in summary.failed:
             raise CorruptProduct(summary.failed[scene_id])
         if scene_id in summary.skipped:
@@ -236,13 +237,13 @@ def announce_scenes(settings: Settings, **_: Any) -> str:
 
 
 @stage_task
-def close_ingest(settings: Settings, **_: Any) -> None:
+def close_ingest(settings: Settings, *, caller: str, **_: Any) -> None:
     """Tell about maps that are late and regions that are quiet; the run is green only if every scene of it is."""
     from seaice_ops.ops.notify import notify, tell_late_maps
     from seaice_ops.ops.quiet import tell_quiet
 
     tell_late_maps(settings, notify)
-    tell_quiet(settings, notify)
+    tell_quiet(settings, notify, caller=caller)
 
 
 @stage_task
@@ -265,16 +266,17 @@ def spark_application() -> dict[str, Any]:
         "conf": spark_conf(),
         "application": str(Path(seaice_ops.__file__).parent / "labels" / "spark" / "spark_job.py"),
         "py_files": "{{ ti.xcom_pull(task_ids='labels_due') }}",
+        "application_args": ["--caller", "{{ ti.dag_id }}.{{ ti.task_id }} {{ ti.run_id }}"],
     }
 
 
 def waiting_for_labels(settings: Settings) -> list[str]:
     """Ids of the ready scenes without labels of the configured method."""
     from seaice_ops.ledger.operations import unlabelled_scenes
-    from seaice_ops.ledger.session import begin
+    from seaice_ops.ledger.session import open_ledger
 
     method = settings.labels.method
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         return [scene.id for scene in unlabelled_scenes(session, method, settings.labels.version(method))]
 
 
@@ -296,55 +298,55 @@ def tile_of(dag_run: Any) -> tuple[str, ...] | None:
 
 
 @stage_task
-def encode(settings: Settings, *, dag_run: Any, **_: Any) -> dict[str, Any]:
+def encode(settings: Settings, *, caller: str, dag_run: Any, **_: Any) -> dict[str, Any]:
     """Class probabilities of the scenes that the tile's due maps need and the champion has not seen."""
     from seaice_ops.mapping import encode as stage
 
-    return report(stage.run(settings, stage.EncodeRequest(tiles=tile_of(dag_run)))).to_dict()
+    return report(stage.run(settings, stage.EncodeRequest(tiles=tile_of(dag_run)), caller=caller)).to_dict()
 
 
 @stage_task
-def publish_maps(settings: Settings, *, dag_run: Any, outlet_events: Any, **_: Any) -> dict[str, Any]:
+def publish_maps(settings: Settings, *, caller: str, dag_run: Any, outlet_events: Any, **_: Any) -> dict[str, Any]:
     """Shift the window and publish the tile's due maps."""
     from seaice_ops.mapping import publish as stage
 
     tiles = tile_of(dag_run) or settings.tiles
-    summary = report(stage.run(settings, stage.MapRequest(tiles=tiles)))
+    summary = report(stage.run(settings, stage.MapRequest(tiles=tiles), caller=caller))
     outlet_events[MAPS].add_partitions(list(tiles))
     return summary.to_dict()
 
 
 @stage_task
-def snapshot(settings: Settings, **_: Any) -> str:
+def snapshot(settings: Settings, *, caller: str, **_: Any) -> str:
     """Freeze the training set; the answer is the model id that it will become."""
     from seaice_ops.training import stage
 
-    return stage.snapshot(settings)
+    return stage.snapshot(settings, caller=caller)
 
 
 @stage_task
-def train(settings: Settings, model_id: str, **_: Any) -> dict[str, Any]:
+def train(settings: Settings, model_id: str, *, caller: str, **_: Any) -> dict[str, Any]:
     """Train on Horovod ranks and register the weights."""
     from seaice_ops.training import stage
 
-    return report(stage.train(settings, model_id)).to_dict()
+    return report(stage.train(settings, model_id, caller=caller)).to_dict()
 
 
 @stage_task
-def evaluate(settings: Settings, model_id: str, **_: Any) -> dict[str, Any]:
+def evaluate(settings: Settings, model_id: str, *, caller: str, **_: Any) -> dict[str, Any]:
     """Score the challenger, the champion and the auto-labels on the held-out acquisitions."""
     from seaice_ops.training import stage
 
-    return report(stage.evaluate(settings, model_id)).to_dict()
+    return report(stage.evaluate(settings, model_id, caller=caller)).to_dict()
 
 
 @stage_task
-def promote(settings: Settings, model_id: str, *, outlet_events: Any, **_: Any) -> dict[str, Any]:
+def promote(settings: Settings, model_id: str, *, caller: str, outlet_events: Any, **_: Any) -> dict[str, Any]:
     """Let the gate decide; a promotion makes every active tile's maps due."""
     from seaice_ops.mapping.due.survey import tiles_due
     from seaice_ops.training import stage
 
-    summary = report(stage.promote(settings, model_id))
+    summary = report(stage.promote(settings, model_id, caller=caller))
     tiles = tiles_due(settings)
     if not tiles:
         raise ExpectedSkip(f"{summary.sentence()}; no map is due")

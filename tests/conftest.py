@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from seaice_ops.ledger.operations import now
-from seaice_ops.ledger.session import begin, migrate
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Scene, SceneState
 from seaice_ops.pixels import imagery
 from seaice_ops.settings import Settings
@@ -46,7 +46,7 @@ def settings(tmp_path: Path) -> Settings:
             "reference": "archive/truth",
         }
     )
-    migrate(settings)
+    open_ledger(settings).migrate()
     return settings
 
 
@@ -80,7 +80,7 @@ def add_scene(settings: Settings) -> Callable[..., Scene]:
             href="memory",
             state=SceneState.READY,
             key=key,
-            sha256=open_store(settings).put(key, data),
+            sha256=open_store(settings.store).put(key, data),
             bytes=len(data),
             crs=grid.crs,
             transform=list(grid.transform),
@@ -93,7 +93,7 @@ def add_scene(settings: Settings) -> Callable[..., Scene]:
             discovered_at=now(),
             updated_at=now(),
         )
-        with begin(settings) as session:
+        with open_ledger(settings).begin() as session:
             session.add(scene)
         return scene
 

@@ -11,8 +11,9 @@ from seaice_ops.archive.product import Product, from_row
 from seaice_ops.archive.source import Archive, open_archive
 from seaice_ops.archive.transport.transfer import is_complete
 from seaice_ops.errors import BadTransfer, CorruptPart, CorruptProduct, TransientError
-from seaice_ops.ledger.operations import fail_scene, get_scene, move_scene, put_back_scene, recorded, release_scene
-from seaice_ops.ledger.session import begin
+from seaice_ops.ledger.operations import fail_scene, get_scene, move_scene, put_back_scene, release_scene
+from seaice_ops.ledger.runs import recorded
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Scene, SceneState
 from seaice_ops.settings import Settings
 from seaice_ops.summary import Summary
@@ -30,14 +31,15 @@ class FetchRequest:
     scene_ids: tuple[str, ...]
 
 
-def run(settings: Settings, request: FetchRequest) -> Summary:
+def run(settings: Settings, request: FetchRequest, *, caller: str = "") -> Summary:
     """Bring the files of each scene into its inbox; the scene is then `fetched`.
 
     Files that are there already and right are not copied again. A scene whose files are missing or not what was
     published fails with its reason, and the others go on; over a network only the third run in which that is so fails
     it. Raises `ConfigError` for an unknown scene, and where the inbox cannot be written.
     """
-    with recorded(settings, "fetch") as summary:
+    with recorded(settings, "fetch", caller) as stage:
+        summary = stage.summary
         archive = open_archive(settings)
         for scene in _scenes(settings, request.scene_ids):
             if scene.state in (SceneState.DISCOVERED, SceneState.FETCHED):
@@ -52,7 +54,7 @@ def run(settings: Settings, request: FetchRequest) -> Summary:
 def _scenes(settings: Settings, scene_ids: Iterable[str]) -> Iterator[Scene]:
     """Each scene as it is when its turn comes: another worker may have changed it meanwhile."""
     for scene_id in scene_ids:
-        with begin(settings) as session:
+        with open_ledger(settings).begin() as session:
             scene = get_scene(session, scene_id)
         yield scene
 
@@ -68,18 +70,18 @@ def _fetch(settings: Settings, archive: Archive, scene: Scene, summary: Summary)
             log.warning("%s: %s", scene.id, error)
         return
     except TransientError:
-        with begin(settings) as session:
+        with open_ledger(settings).begin() as session:
             release_scene(session, scene.id)
         raise
     summary.bytes_in += sum(path.stat().st_size for path in paths)
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         moved = move_scene(session, scene.id, (SceneState.DISCOVERED,), SceneState.FETCHED)
     (summary.done if moved or paths else summary.unchanged)["scenes"] += 1
 
 
 def _set_aside(settings: Settings, scene: Scene, error: CorruptPart) -> bool:
     """Fail the scene, or leave a bad transfer to the next run while there are tries left."""
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         if isinstance(error.__cause__, BadTransfer) and scene.attempts + 1 < TRIES:
             return put_back_scene(session, scene.id, str(error))
         return fail_scene(session, scene.id, str(error), error.part)
@@ -90,7 +92,7 @@ def _products(settings: Settings, scene: Scene) -> list[tuple[Product, Path]]:
     product, inbox = from_row(scene), settings.inbox(scene.id)
     if not product.parts:
         return [(product, inbox)]
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         return [(from_row(get_scene(session, part)), inbox / part) for part in product.parts]
 
 

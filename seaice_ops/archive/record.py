@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import timedelta
@@ -35,13 +34,15 @@ def record(
     found: Sequence[Product],
     tiles: Collection[str] = (),
     withdrawn: Iterable[Withdrawn] = (),
+    *,
+    caller: str,
 ) -> Plan:
     """Write down in this transaction (`ledger.session.alone`) what follows from the products `found` and `withdrawn`.
 
-    With them is decided about what an earlier run abandoned in `tiles`.
+    With them is decided about what an earlier run abandoned in `tiles`. What is to be ingested is claimed by `caller`.
     """
     withdrawn = list(withdrawn)
-    rows = {row.id: row for row in _known(session, found, [w.id for w in withdrawn], tiles)}
+    rows = {row.id: row for row in _known(session, found, [w.id for w in withdrawn], tiles, caller)}
     decided = plan(found, rows.values(), withdrawn)
     for decision in decided.decisions:
         if decision.new:
@@ -51,18 +52,16 @@ def record(
     session.flush()
     for some in chunks(decided.ingest):
         mine = update(Scene).where(Scene.id.in_(some))
-        session.execute(mine.values(claimed_by=_caller(), updated_at=now()))
+        session.execute(mine.values(claimed_by=caller, updated_at=now()))
     return decided
 
 
-def _caller() -> str:
-    return os.environ.get("SEAICE_CALLER", "")[:256]
-
-
-def _known(session: Session, found: Sequence[Product], ids: Sequence[str], tiles: Collection[str]) -> list[Scene]:
+def _known(
+    session: Session, found: Sequence[Product], ids: Sequence[str], tiles: Collection[str], caller: str
+) -> list[Scene]:
     """All rows of what was found, of `ids` and of their acquisitions, and of the acquisitions abandoned in `tiles`."""
     # What a run of the same caller had in hand is taken up at once: it is that run, repeated.
-    nobodys = (Scene.updated_at < now() - ABANDONED) | Scene.claimed_by.is_(None) | (Scene.claimed_by == _caller())
+    nobodys = (Scene.updated_at < now() - ABANDONED) | Scene.claimed_by.is_(None) | (Scene.claimed_by == caller)
     unfinished = select(Scene.identity).where(Scene.tile.in_(list(tiles)), Scene.state.in_(_UNFINISHED), nobodys)
     conditions: list[ColumnElement[bool]] = [Scene.identity.in_(unfinished)]
     for some in chunks([*ids, *(p.id for p in found)]):

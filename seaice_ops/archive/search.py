@@ -18,8 +18,9 @@ from seaice_ops.archive.product import By, Product, Withdrawn
 from seaice_ops.archive.record import chunks, record
 from seaice_ops.archive.source import Archive, open_archive
 from seaice_ops.errors import ConfigError
-from seaice_ops.ledger.operations import now, recorded
-from seaice_ops.ledger.session import alone, begin
+from seaice_ops.ledger.operations import now
+from seaice_ops.ledger.runs import StageRun, recorded
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Scene, SceneState
 from seaice_ops.ledger.watermarks import WITHDRAWN, advance_watermarks, watermarks
 from seaice_ops.settings import Settings
@@ -58,25 +59,26 @@ class SearchRequest:
             raise ConfigError("only a search by 'published' time can catch up")
 
 
-def run(settings: Settings, request: SearchRequest) -> Summary:
+def run(settings: Settings, request: SearchRequest, *, caller: str = "") -> Summary:
     """Record what is new in the archive; `Summary.items` are the ids of the scenes to fetch now, oldest first.
 
     These are the best versions, not yet ready, of what the search found, and whatever an earlier run abandoned in
     the same tiles. Products that cannot be ingested are recorded as failed with their reason, once. Raises
     `TransientError` where the archive does not answer: what was found before that is kept.
     """
-    with recorded(settings, "search") as summary:
+    with recorded(settings, "search", caller) as stage:
+        summary = stage.summary
         archive, planned, began = open_archive(settings), Plan(), now()
         for part in _parts(settings, request):
             found = archive.search(part.tiles, request.by, part.start, part.end)
-            with alone(settings) as session:
-                decided = record(settings, session, found, part.tiles)
+            with open_ledger(settings).alone() as session:
+                decided = record(settings, session, found, part.tiles, caller=stage.caller)
                 if request.catch_up:
                     # Not beyond the run's beginning: what is published since then may not have been found.
                     advance_watermarks(session, settings.archive.kind, part.tiles, min(part.end, began))
             _report(summary, planned, decided, found)
         if request.catch_up:
-            _find_withdrawn(settings, archive, request.end, summary, planned)
+            _find_withdrawn(settings, stage, archive, request.end, planned)
         summary.items = planned.ingest
     return summary
 
@@ -88,7 +90,7 @@ def _parts(settings: Settings, request: SearchRequest) -> list[Part]:
         raise ConfigError(f"tiles {', '.join(unknown)} are in no configured region; add them to one")
     if not request.catch_up:
         return [Part(tuple(tiles), request.start, request.end)]
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         marks = watermarks(session, settings.archive.kind, tiles)
     return parts(tiles, request.start, request.end, marks, _overlap(settings))
 
@@ -97,9 +99,9 @@ def _overlap(settings: Settings) -> timedelta:
     return timedelta(hours=settings.archive.overlap_hours)
 
 
-def _find_withdrawn(settings: Settings, archive: Archive, end: datetime, summary: Summary, planned: Plan) -> None:
+def _find_withdrawn(settings: Settings, stage: StageRun, archive: Archive, end: datetime, planned: Plan) -> None:
     """Record what the archive has withdrawn since this was last looked for, or since the ledger's oldest product."""
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         mark = watermarks(session, settings.archive.kind, [WITHDRAWN]).get(WITHDRAWN)
         # What has no platform is no product that could be withdrawn; its time may be 1970.
         first = mark or session.scalar(select(func.min(Scene.published_at)).where(Scene.platform != ""))
@@ -109,10 +111,10 @@ def _find_withdrawn(settings: Settings, archive: Archive, end: datetime, summary
     for left, right in slices(first - _overlap(settings), end, _WITHDRAWN_SLICE):
         listed = archive.withdrawn(left, right)
         offered = _still_offered(settings, archive, listed)
-        with alone(settings) as session:
-            decided = record(settings, session, offered, withdrawn=listed)
+        with open_ledger(settings).alone() as session:
+            decided = record(settings, session, offered, withdrawn=listed, caller=stage.caller)
             advance_watermarks(session, settings.archive.kind, [WITHDRAWN], min(right, began))
-        _report(summary, planned, decided, offered)
+        _report(stage.summary, planned, decided, offered)
 
 
 def _still_offered(settings: Settings, archive: Archive, listed: list[Withdrawn]) -> list[Product]:
@@ -121,7 +123,7 @@ def _still_offered(settings: Settings, archive: Archive, listed: list[Withdrawn]
     A product of which one copy of two was removed is in the list of the withdrawn and is still offered.
     """
     at = {product.id: product.at for product in listed}
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         rows = [
             row
             for some in chunks(list(at))

@@ -22,7 +22,7 @@ from seaice_ops.backfill.estimate import DAY, Estimate, midnight, piece_end
 from seaice_ops.backfill.season import BackfillRequest
 from seaice_ops.errors import ConfigError, SeaIceError
 from seaice_ops.ledger.operations import now
-from seaice_ops.ledger.session import begin
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Scene, SceneState
 from seaice_ops.settings import Settings
 
@@ -250,14 +250,14 @@ def _unfinished(settings: Settings, found: Estimate) -> frozenset[date]:
     """Days on which scenes of the region were found that are neither ready nor given up."""
     waiting = Scene.state.in_((SceneState.DISCOVERED, SceneState.FETCHED))
     query = select(Scene.sensed_at).where(waiting & _in_period(settings, found))
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         return frozenset(moment.date() for moment in session.scalars(query))
 
 
 def _progress(
     settings: Settings, found: Estimate, table: list[Day], state: Literal["running", "waiting", "done"], why: str
 ) -> Progress:
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         ready = select(func.count()).where(Scene.state == SceneState.READY, _in_period(settings, found))
         scenes = session.scalar(ready) or 0
     ran = Counter(day.ran for day in table)

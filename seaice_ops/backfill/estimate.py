@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from seaice_ops.archive.limits.quota import size, usage
 from seaice_ops.archive.source import open_archive
-from seaice_ops.ledger.session import begin
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Run, Scene, SceneState
 from seaice_ops.settings import Settings
 
@@ -116,7 +116,7 @@ def estimate(
 
 def _ready(settings: Settings, tiles: tuple[str, ...], first: date, last: date) -> set[str]:
     query = select(Scene.identity).where(Scene.state == SceneState.READY, Scene.tile.in_(tiles))
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         return set(
             session.scalars(query.where(Scene.sensed_at >= midnight(first), Scene.sensed_at < midnight(last + DAY)))
         )
@@ -127,7 +127,7 @@ def scene_cost(settings: Settings) -> tuple[float, float, bool]:
     totals: dict[str, list[float]] = {}
     for stage in ("fetch", "decode"):
         query = select(Run.seconds, Run.summary).where(Run.stage == stage, Run.error.is_(None))
-        with begin(settings) as session:
+        with open_ledger(settings).begin() as session:
             runs = session.execute(query.order_by(Run.id.desc()).limit(MEASURED_RUNS)).all()
         done = [(s, summary.get("bytes_in", 0), n) for s, summary in runs if (n := summary["done"].get("scenes", 0))]
         scenes = sum(n for _, _, n in done)

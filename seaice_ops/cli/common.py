@@ -54,7 +54,7 @@ Tiles = Annotated[list[str] | None, typer.Option("--tile", help="MGRS tile; repe
 
 @app.callback()
 def main(verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the log.")] = False) -> None:
-    """Set up logging; SEAICE_CALLER names the caller in the ledger's run rows.
+    """Set up logging.
 
     Programs of the environment that runs this (spark-submit) are found even where it is not active.
     """
@@ -66,7 +66,6 @@ def main(verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the
         format="%(message)s",
         handlers=[RichHandler(console=err, show_path=False)],
     )
-    os.environ.setdefault("SEAICE_CALLER", "cli")
 
 
 def load_settings() -> Settings:

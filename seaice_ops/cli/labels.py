@@ -88,7 +88,7 @@ def label_quality(
         for name in method or ():
             _label_missing(settings, request, name)
         with progress_bar("label-quality") as progress:
-            quality, summary = stage.assess(settings, request, progress)
+            quality, summary = stage.assess(settings, request, progress, caller="cli")
     if as_json:
         say(True, {**quality.to_dict(), "summary": summary.to_dict()}, "")
         raise typer.Exit(2 if summary.failed else 0)
@@ -99,10 +99,10 @@ def label_quality(
 def _label_missing(settings: Settings, request: QualityRequest, method: str) -> None:
     from seaice_ops.labels import stage
     from seaice_ops.ledger.operations import ready_scenes
-    from seaice_ops.ledger.session import begin
+    from seaice_ops.ledger.session import open_ledger
 
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         chosen = tuple(scene.id for scene in ready_scenes(session, request.tiles))
     if request.scene_ids is not None:
         chosen = request.scene_ids
-    stage.run(settings, stage.LabelRequest(method, chosen))
+    stage.run(settings, stage.LabelRequest(method, chosen), caller="cli")

@@ -18,14 +18,14 @@ from seaice_ops.settings import Settings
 @app.command()
 def init(as_json: Json = False) -> None:
     """Create the ledger (or bring its schema up to date) and the folders. Safe to repeat."""
-    from seaice_ops.ledger.session import migrate, schema_revision
+    from seaice_ops.ledger.session import open_ledger
     from seaice_ops.storage.store import open_store
 
     settings = load_settings()
     with readable_errors():
-        migrate(settings)
-        open_store(settings)
-        revision = schema_revision(settings)[0]
+        open_ledger(settings).migrate()
+        open_store(settings.store)
+        revision = open_ledger(settings).schema_revision()[0]
     say(
         as_json,
         {"home": str(settings.home), "schema": revision},

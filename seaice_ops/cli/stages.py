@@ -55,13 +55,13 @@ def ingest(
             raise typer.BadParameter("give --from and --to, or none of them")
         else:
             request = search.SearchRequest(by, utc(start), utc(end), as_tiles(tile))  # type: ignore[arg-type]
-        found = search.run(settings, request)
+        found = search.run(settings, request, caller="cli")
         summaries = [found]
         for scene_id in tracked(found.items, "ingest"):
-            fetched = fetch.run(settings, fetch.FetchRequest((scene_id,)))
+            fetched = fetch.run(settings, fetch.FetchRequest((scene_id,)), caller="cli")
             summaries.append(fetched)
             if scene_id not in fetched.failed:
-                summaries.append(decode.run(settings, decode.DecodeRequest((scene_id,))))
+                summaries.append(decode.run(settings, decode.DecodeRequest((scene_id,)), caller="cli"))
     report(_merged(summaries), as_json)
 
 
@@ -97,7 +97,7 @@ def label(
         )
     with readable_errors(as_json):
         with busy("labelling"):
-            summary = stage.run(settings, stage.LabelRequest(method))
+            summary = stage.run(settings, stage.LabelRequest(method), caller="cli")
         report(summary, as_json)
 
 
@@ -111,7 +111,7 @@ def train(
 
     with readable_errors(as_json):
         with busy("training"):
-            summary = stage.run(load_settings(), stage.TrainRequest(promote=promote))
+            summary = stage.run(load_settings(), stage.TrainRequest(promote=promote), caller="cli")
         report(summary, as_json)
 
 
@@ -122,7 +122,7 @@ def encode(tile: Tiles = None, as_json: Json = False) -> None:
 
     with readable_errors(as_json):
         with busy("encoding"):
-            summary = stage.run(load_settings(), stage.EncodeRequest(tiles=as_tiles(tile)))
+            summary = stage.run(load_settings(), stage.EncodeRequest(tiles=as_tiles(tile)), caller="cli")
         report(summary, as_json)
 
 
@@ -133,7 +133,7 @@ def publish(tile: Tiles = None, as_json: Json = False) -> None:
 
     with readable_errors(as_json):
         with busy("mapping"):
-            summary = stage.run(load_settings(), stage.MapRequest(tiles=as_tiles(tile)))
+            summary = stage.run(load_settings(), stage.MapRequest(tiles=as_tiles(tile)), caller="cli")
         report(summary, as_json)
 
 

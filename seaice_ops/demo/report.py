@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from seaice_ops.classes.legend import CLASSES, NODATA, SLUGS
 from seaice_ops.classes.metrics import confusion, scores
 from seaice_ops.ledger.operations import model_by_alias, newest_maps
-from seaice_ops.ledger.session import begin
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Evaluation, LabelSet, Map, Model, Run, Scene, SceneState
 from seaice_ops.pixels.reference import read_reference
 from seaice_ops.settings import Settings
@@ -44,8 +44,8 @@ class Agreement:
 
 def show(settings: Settings, term: Console, *, truth_expected: bool, margin: float = MARGIN) -> int:
     """Print the tables and the verdict; 0 if everything that was promised is there and good enough."""
-    store = open_store(settings)
-    with begin(settings) as session:
+    store = open_store(settings.store)
+    with open_ledger(settings).begin() as session:
         maps = {tile: [row for row in newest_maps(session, tile).values() if row.scene_ids] for tile in settings.tiles}
         champion = model_by_alias(session, "champion")
         agreements = {

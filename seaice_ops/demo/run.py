@@ -29,7 +29,7 @@ from seaice_ops.demo import report as demo_report
 from seaice_ops.errors import ConfigError, SeaIceError, TransientError
 from seaice_ops.geo.regions import TILE
 from seaice_ops.ledger.operations import model_by_alias, unlabelled_scenes
-from seaice_ops.ledger.session import begin, migrate
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.settings import Settings
 
 DAY = timedelta(days=1)
@@ -78,7 +78,7 @@ def main() -> int:
     console.end_with_parent()
     os.environ.setdefault("SEAICE_RETRY_SECONDS", "5")
     settings, config = _settings(arguments)
-    migrate(settings)
+    open_ledger(settings).migrate()
     _say(f"home {settings.home}, configuration {config}")
     try:
         season = (
@@ -174,7 +174,7 @@ def _unfinished(settings: Settings) -> str:
     from seaice_ops.mapping.due.survey import tiles_due
 
     method = settings.labels.method
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         unlabelled = len(unlabelled_scenes(session, method, settings.labels.version(method)))
         champion = model_by_alias(session, "champion")
     if unlabelled:
@@ -187,7 +187,7 @@ def _need_champion(settings: Settings, arguments: argparse.Namespace) -> None:
     """A folder of a few real scenes cannot train a model: import one, or train one on a simulated season first."""
     from seaice_ops.models import registry
 
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         if model_by_alias(session, "champion"):
             return
     if arguments.model:
@@ -210,7 +210,7 @@ def _pretrained(home: Path, arguments: argparse.Namespace, bands: Sequence[str])
     values = yaml.safe_load(Path(arguments.config).read_text())
     values["training"]["bands"] = list(bands)
     settings = Settings.model_validate({**values, "home": str(home)})
-    migrate(settings)
+    open_ledger(settings).migrate()
     simulate.run(settings, simulate.SimulateRequest(seed=arguments.seed, size=arguments.size, acquisitions=12))
     eternity = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
     found = search.run(settings, search.SearchRequest("sensed", *eternity)).items

@@ -27,8 +27,9 @@ from seaice_ops.labels.methods import Method, known_method, labels_of_picture, p
 from seaice_ops.labels.reflectance.label import from_strips
 from seaice_ops.labels.reflectance.surfaces import BANDS
 from seaice_ops.labels.result import Labels
-from seaice_ops.ledger.operations import insert_new, now, recorded, unlabelled_scenes
-from seaice_ops.ledger.session import begin
+from seaice_ops.ledger.operations import insert_new, now, unlabelled_scenes
+from seaice_ops.ledger.runs import recorded
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import LabelSet, Scene, SceneState
 from seaice_ops.pixels.imagery import read_true_colour, strips
 from seaice_ops.pixels.land import land
@@ -68,14 +69,15 @@ class Outcome:
 Executor = Callable[[Settings, Method, list[Scene]], Iterable[Outcome]]
 
 
-def run(settings: Settings, request: LabelRequest, execute: Executor | None = None) -> Summary:
+def run(settings: Settings, request: LabelRequest, execute: Executor | None = None, *, caller: str = "") -> Summary:
     """Label what is missing. Each scene is committed as soon as its labels are stored.
 
     A scene that cannot be read is marked failed with its reason and the others go on. Raises `ConfigError` for an
     unknown method or scene, `TransientError` where the store or the ledger does not answer.
     """
     method = known_method(request.method or settings.labels.method)
-    with recorded(settings, "label") as summary:
+    with recorded(settings, "label", caller) as stage:
+        summary = stage.summary
         scenes = _pending(settings, method, request, summary)
         shares: Counter[str] = Counter()
         for outcome in (execute or in_process)(settings, method, scenes) if scenes else ():
@@ -88,7 +90,7 @@ def run(settings: Settings, request: LabelRequest, execute: Executor | None = No
 
 def in_process(settings: Settings, method: Method, scenes: list[Scene]) -> Iterator[Outcome]:
     """Label the scenes here, one after the other."""
-    store = open_store(settings)
+    store = open_store(settings.store)
     return (try_scene(settings, store, scene, method) for scene in scenes)
 
 
@@ -183,7 +185,7 @@ def _labels(settings: Settings, store: ObjectStore, scene: Scene, method: Method
 
 def _pending(settings: Settings, method: Method, request: LabelRequest, summary: Summary) -> list[Scene]:
     """The scenes to label; those asked for that cannot be labelled or are labelled already go into `summary`."""
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         missing = unlabelled_scenes(session, method, settings.labels.version(method))
         if request.scene_ids is None:
             return missing
@@ -200,7 +202,7 @@ def _pending(settings: Settings, method: Method, request: LabelRequest, summary:
 
 
 def _commit(settings: Settings, outcome: Outcome, summary: Summary) -> None:
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         if outcome.labels is not None:
             summary.done["labels"] += insert_new(session, outcome.labels)
         else:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,12 +10,8 @@ from sqlalchemy import Table, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-import seaice_ops
-from seaice_ops.errors import ConfigError, ExpectedSkip
-from seaice_ops.ledger.session import begin
-from seaice_ops.ledger.tables import Base, LabelSet, Map, Model, ModelAlias, Run, Scene, SceneState
-from seaice_ops.settings import Settings
-from seaice_ops.summary import Summary, timed
+from seaice_ops.errors import ConfigError
+from seaice_ops.ledger.tables import Base, LabelSet, Map, Model, ModelAlias, Scene, SceneState
 
 
 def now() -> datetime:
@@ -124,40 +118,3 @@ def newest_maps(session: Session, tile: str) -> dict[datetime, Map]:
     """The highest revision of the map at each window end of `tile`, by window end, oldest first."""
     rows = session.scalars(select(Map).where(Map.tile == tile).order_by(Map.window_end, Map.revision))
     return {row.window_end: row for row in rows}
-
-
-@contextmanager
-def recorded(settings: Settings, stage: str) -> Iterator[Summary]:
-    """Time a stage, yield its `Summary`, and keep it as a `run` row, with the error if one ends it.
-
-    An `ExpectedSkip` is no error: it is kept as what was skipped and why, and goes on to the caller.
-    """
-    started, problem = now(), None
-    with timed(stage) as summary:
-        try:
-            yield summary
-        except ExpectedSkip as reason:
-            summary.skipped[stage] = str(reason)
-            record(settings, summary, started, None)
-            raise
-        except BaseException as error:
-            problem = f"{type(error).__name__}: {error}"[:2048]
-            record(settings, summary, started, problem)
-            raise
-    record(settings, summary, started, None)
-
-
-def record(settings: Settings, summary: Summary, started: datetime, problem: str | None) -> None:
-    """Keep one run of one stage."""
-    with begin(settings) as session:
-        session.add(
-            Run(
-                stage=summary.stage,
-                caller=os.environ.get("SEAICE_CALLER", ""),
-                version=seaice_ops.__version__,
-                started_at=started,
-                seconds=(now() - started).total_seconds(),
-                summary=summary.to_dict(),
-                error=problem,
-            )
-        )

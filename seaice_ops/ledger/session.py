@@ -1,4 +1,4 @@
-"""Opening the ledger and its transactions."""
+"""The ledger as a database: its transactions, its schema, and errors that say what to do."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -49,24 +50,24 @@ def _sqlite_connect(connection: Any, record: Any) -> None:
     cursor.close()
 
 
-def _url(settings: Settings) -> URL:
+def _url(url: str) -> URL:
     try:
-        return make_url(settings.ledger)
+        return make_url(url)
     except (ArgumentError, ValueError):
         raise ConfigError(
-            f"SEAICE_LEDGER_URL {redact(settings.ledger)!r} is not a database URL such as "
+            f"SEAICE_LEDGER_URL {redact(url)!r} is not a database URL such as "
             "postgresql+psycopg://user:password@host/seaice"
         ) from None
 
 
-def _sqlite_file(settings: Settings) -> Path | None:
+def _sqlite_file(url: str) -> Path | None:
     """The ledger's file, or None for another database."""
-    url = _url(settings)
-    return Path(url.database or "") if url.get_backend_name() == "sqlite" else None
+    parts = _url(url)
+    return Path(parts.database or "") if parts.get_backend_name() == "sqlite" else None
 
 
-def _require_file(settings: Settings) -> None:
-    file = _sqlite_file(settings)
+def _require_file(url: str) -> None:
+    file = _sqlite_file(url)
     if file and not file.is_file():  # connecting would create an empty one
         raise ConfigError(f"there is no ledger at {file}; run `seaice init` (or set SEAICE_HOME)")
 
@@ -76,21 +77,6 @@ def _config(url: str) -> Config:
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.attributes["engine"] = _engine(url)
     return config
-
-
-def migrate(settings: Settings) -> None:
-    """Create the ledger or bring it to this version's schema; safe to repeat and to run at the same time."""
-    file = _sqlite_file(settings)
-    if file:
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ConfigError(
-                f"cannot create {file.parent} for the ledger: {error.strerror}; set SEAICE_HOME to a place that can "
-                "be written"
-            ) from error
-    with _readable_errors(settings), _alone_in(file, _engine(settings.ledger)):
-        command.upgrade(_config(settings.ledger), "head")
 
 
 @contextmanager
@@ -126,49 +112,67 @@ def _locked(folder: Path) -> int:
     return descriptor
 
 
-def schema_revision(settings: Settings) -> tuple[str | None, str | None]:
-    """(revision of the database, revision of this code); equal when no migration is due.
+@dataclass(frozen=True)
+class Ledger:
+    """The ledger's database. Every method raises `TransientError` where it does not answer, and `ConfigError` where
+    its URL is wrong, its file is missing or unusable, or it has no tables."""
 
-    Raises like `begin`, and creates nothing.
-    """
-    _require_file(settings)
-    with _readable_errors(settings), _engine(settings.ledger).connect() as connection:
-        current = MigrationContext.configure(connection).get_current_revision()
-    return current, ScriptDirectory.from_config(_config(settings.ledger)).get_current_head()
+    url: str
+    """SQLAlchemy URL; it may hold a password, so it is never shown as it is (`settings.redact`)."""
+
+    @contextmanager
+    def begin(self) -> Iterator[Session]:
+        """One transaction: committed on leaving, rolled back by an error."""
+        _require_file(self.url)
+        with (
+            _readable_errors(self.url),
+            Session(_engine(self.url), expire_on_commit=False) as session,
+            session.begin(),
+        ):
+            yield session
+
+    @contextmanager
+    def alone(self) -> Iterator[Session]:
+        """`begin`, one such transaction at a time: for decisions that depend on which rows are not there yet."""
+        with self.begin() as session:
+            if session.get_bind().dialect.name == "postgresql":  # SQLite has one writer at a time anyway
+                session.execute(text("SELECT pg_advisory_xact_lock(72177322)"))
+            yield session
+
+    def migrate(self) -> None:
+        """Create the tables or bring them to this version's schema; safe to repeat and to run at the same time."""
+        file = _sqlite_file(self.url)
+        if file:
+            try:
+                file.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise ConfigError(
+                    f"cannot create {file.parent} for the ledger: {error.strerror}; set SEAICE_HOME to a place that "
+                    "can be written"
+                ) from error
+        with _readable_errors(self.url), _alone_in(file, _engine(self.url)):
+            command.upgrade(_config(self.url), "head")
+
+    def schema_revision(self) -> tuple[str | None, str | None]:
+        """(revision of the database, revision of this code); equal when no migration is due. Creates nothing."""
+        _require_file(self.url)
+        with _readable_errors(self.url), _engine(self.url).connect() as connection:
+            current = MigrationContext.configure(connection).get_current_revision()
+        return current, ScriptDirectory.from_config(_config(self.url)).get_current_head()
+
+
+def open_ledger(settings: Settings) -> Ledger:
+    """The ledger that `settings.ledger` names."""
+    return Ledger(settings.ledger)
 
 
 @contextmanager
-def begin(settings: Settings) -> Iterator[Session]:
-    """One transaction: committed on leaving, rolled back by an error.
-
-    Raises `TransientError` where the database does not answer, and `ConfigError` where its URL is wrong, its file is
-    missing or unusable, or it has no tables.
-    """
-    _require_file(settings)
-    with (
-        _readable_errors(settings),
-        Session(_engine(settings.ledger), expire_on_commit=False) as session,
-        session.begin(),
-    ):
-        yield session
-
-
-@contextmanager
-def alone(settings: Settings) -> Iterator[Session]:
-    """`begin`, one such transaction at a time: for decisions that depend on which rows are not there yet."""
-    with begin(settings) as session:
-        if session.get_bind().dialect.name == "postgresql":  # SQLite has one writer at a time anyway
-            session.execute(text("SELECT pg_advisory_xact_lock(72177322)"))
-        yield session
-
-
-@contextmanager
-def _readable_errors(settings: Settings) -> Iterator[None]:
+def _readable_errors(url: str) -> Iterator[None]:
     try:
         yield
     except (DBAPIError, sqlite3.Error) as error:
         cause = error.orig if isinstance(error, DBAPIError) else error
-        where, what = redact(settings.ledger), str(cause).strip()
+        where, what = redact(url), str(cause).strip()
         if _no_table(cause):
             raise ConfigError(f"the ledger {where} has no tables; run `seaice init`") from None
         if _wrong_file(cause):

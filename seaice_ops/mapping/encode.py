@@ -14,8 +14,9 @@ from pydantic import BaseModel, ConfigDict
 
 from seaice_ops.classes.legend import CLASSES, SLUGS
 from seaice_ops.errors import ObjectMissing, PublishConflict
-from seaice_ops.ledger.operations import insert_new, now, recorded
-from seaice_ops.ledger.session import begin
+from seaice_ops.ledger.operations import insert_new, now
+from seaice_ops.ledger.runs import recorded
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Probabilities, Scene
 from seaice_ops.mapping.due.survey import Survey, chosen_tiles, survey
 from seaice_ops.pixels.imagery import read_scaled
@@ -39,13 +40,14 @@ class EncodeRequest(BaseModel):
     tiles: tuple[str, ...] | None = None
 
 
-def run(settings: Settings, request: EncodeRequest) -> Summary:
+def run(settings: Settings, request: EncodeRequest, *, caller: str = "") -> Summary:
     """Encode by the champion what due maps need; `Summary.items` are the scenes encoded by this run.
 
     A scene that cannot be read is recorded as failed and the others go on; a window that holds it waits. Raises
     `ExpectedSkip` where there is no champion yet.
     """
-    with recorded(settings, "encode") as summary:
+    with recorded(settings, "encode", caller) as stage:
+        summary = stage.summary
         for tile in chosen_tiles(settings, request.tiles):
             _encode_tile(settings, survey(settings, tile), summary)
     return summary
@@ -61,7 +63,7 @@ def _encode_tile(settings: Settings, tile: Survey, summary: Summary) -> None:
         return
     from seaice_ops.models import registry  # imports torch: only where there is something to encode
 
-    store, loaded = open_store(settings), registry.load(settings, tile.champion.id)
+    store, loaded = open_store(settings.store), registry.load(settings, tile.champion.id)
     for number, scene in enumerate(missing, 1):
         log.info("%s: encoding %s (%d of %d)", tile.tile, scene.id, number, len(missing))
         try:
@@ -102,5 +104,5 @@ def _encode_scene(
         seconds=time.perf_counter() - start,
         created_at=now(),
     )
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         return insert_new(session, row)

@@ -15,8 +15,9 @@ import rasterio
 from pydantic import BaseModel, ConfigDict
 
 from seaice_ops.errors import CorruptProduct, ObjectMissing, PublishConflict
-from seaice_ops.ledger.operations import insert_new, now, recorded
-from seaice_ops.ledger.session import begin
+from seaice_ops.ledger.operations import insert_new, now
+from seaice_ops.ledger.runs import recorded
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Map
 from seaice_ops.mapping.due.plan import Due, method_of
 from seaice_ops.mapping.due.survey import Survey, chosen_tiles, survey
@@ -50,14 +51,15 @@ class MapRequest(BaseModel):
     tiles: tuple[str, ...] | None = None
 
 
-def run(settings: Settings, request: MapRequest) -> Summary:
+def run(settings: Settings, request: MapRequest, *, caller: str = "") -> Summary:
     """Issue every due map; `Summary.items` are the ids of the maps published by this run.
 
     A map that waits for an acquisition to be encoded is skipped with that reason; one whose pixels cannot be read
     or that conflicts with a published one is recorded as failed; the others go on. Raises `ExpectedSkip` where
     there is no champion yet.
     """
-    with recorded(settings, "map") as summary, rasterio.Env(GDAL_CACHEMAX=CACHE_MB):
+    with recorded(settings, "map", caller) as stage, rasterio.Env(GDAL_CACHEMAX=CACHE_MB):
+        summary = stage.summary
         for tile in chosen_tiles(settings, request.tiles):
             _publish_tile(settings, survey(settings, tile), summary)
     return summary
@@ -70,7 +72,7 @@ def _publish_tile(settings: Settings, tile: Survey, summary: Summary) -> None:
     ready = [due for due in tile.due if due.window and not _waits(tile, due, summary)]
     if not ready:
         return
-    store, old = open_store(settings), range(0)
+    store, old = open_store(settings.store), range(0)
     ashore = land(settings, store, tile.grid, tile.tile) if settings.labels.mask else None
     settings.work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="map-", dir=settings.work) as folder, kept_sums(settings.work) as sums:
@@ -88,12 +90,12 @@ def _publish_tile(settings: Settings, tile: Survey, summary: Summary) -> None:
 
 def _withdraw(settings: Settings, dues: list[Due], summary: Summary) -> None:
     """Issue the revisions that withdraw maps of which no acquisition is left."""
-    store = open_store(settings)
+    store = open_store(settings.store)
     for due in dues:
-        with begin(settings) as session:
+        with open_ledger(settings).begin() as session:
             gone = withdrawal(session, due)
         row = publish_withdrawal(store, gone)
-        with begin(settings) as session:
+        with open_ledger(settings).begin() as session:
             new, there = insert_new(session, row), session.get(Map, row.id)
         if new:
             log.warning("the map %s is withdrawn by %s: %s", gone.last.id, row.id, gone.cause)
@@ -190,7 +192,7 @@ def _commit(settings: Settings, inputs: MapInputs, folder: str, details: dict[st
         statistics=details,
         created_at=now(),
     )
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         if insert_new(session, row):
             return "new"
         return "there" if session.get(Map, inputs.map_id) else "taken"

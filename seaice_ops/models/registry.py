@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from seaice_ops.errors import ConfigError, CorruptProduct
 from seaice_ops.ledger.operations import insert_new, model_by_alias, now
-from seaice_ops.ledger.session import begin
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Evaluation, Model, ModelAlias
 from seaice_ops.models.card import Card, Epoch, Manifest, Weights, canonical
 from seaice_ops.models.families.build import build
@@ -68,7 +68,7 @@ def register(settings: Settings, card: Card, weights: bytes, alias: str | None =
     Raises `CorruptProduct` where card and weights do not belong together.
     """
     open_weights(card, weights)
-    manifest, store = card.manifest, open_store(settings)
+    manifest, store = card.manifest, open_store(settings.store)
     row = Model(
         id=card.id,
         name=manifest.name,
@@ -78,7 +78,7 @@ def register(settings: Settings, card: Card, weights: bytes, alias: str | None =
         created_at=now(),
     )
     # The row is inserted first and committed last: it keeps a second writer from replacing objects of a known model.
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         if not insert_new(session, row):
             return False
         store.put(keys.model(card.id, WEIGHTS), weights)
@@ -95,26 +95,26 @@ def load(settings: Settings, model_id: str) -> LoadedModel:
     Raises `ConfigError` where it is unknown, `ObjectMissing`, and `CorruptProduct` where its weights were changed.
     """
     card = find(settings, model_id)
-    return LoadedModel(open_weights(card, open_store(settings).get(keys.model(card.id, WEIGHTS))), card)
+    return LoadedModel(open_weights(card, open_store(settings.store).get(keys.model(card.id, WEIGHTS))), card)
 
 
 def find(settings: Settings, model_id: str) -> Card:
     """The card of the model of that id or alias; raises `ConfigError` where it is unknown."""
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         row = _row(session, model_id)
     return Card.model_validate(row.card)
 
 
 def champion(settings: Settings) -> str | None:
     """The id of the model that makes the maps now, or None."""
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         row = model_by_alias(session, CHAMPION)
     return row.id if row else None
 
 
 def promote(settings: Settings, model_id: str, reason: str) -> bool:
     """Make a model (id or alias) champion and the present champion previous; False if it is champion already."""
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         row, present = _row(session, model_id), model_by_alias(session, CHAMPION)
         if present is not None and present.id == row.id:
             return False
@@ -130,7 +130,7 @@ def promote(settings: Settings, model_id: str, reason: str) -> bool:
 
 def rollback(settings: Settings) -> str:
     """Exchange champion and previous; returns the id of the champion now. Raises `ConfigError` without a previous."""
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         present, previous = model_by_alias(session, CHAMPION), model_by_alias(session, PREVIOUS)
         if present is None or previous is None:
             raise ConfigError("there is no previous champion to roll back to; promote a model instead")
@@ -142,7 +142,7 @@ def rollback(settings: Settings) -> str:
 
 def explain(settings: Settings, alias: str, model_id: str, reason: str) -> None:
     """Note at `alias` why its model is where it is, if it still means `model_id`."""
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         row = session.get(ModelAlias, alias)
         if row is not None and row.model_id == model_id and row.reason != reason[:1024]:
             _point(session, alias, model_id, reason)
@@ -164,13 +164,13 @@ _SCORES = TypeAdapter(list[_Score])
 def export_model(settings: Settings, model_id: str, folder: Path) -> Path:
     """Write the model of that id or alias into `folder` (made if absent): weights, card, evaluations."""
     card = find(settings, model_id)
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         rows = session.scalars(
             select(Evaluation).where(Evaluation.subject == card.id).order_by(Evaluation.dataset, Evaluation.against)
         )
         scores = [{"dataset": row.dataset, "against": row.against, "metrics": row.metrics} for row in rows]
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / WEIGHTS).write_bytes(open_store(settings).get(keys.model(card.id, WEIGHTS)))
+    (folder / WEIGHTS).write_bytes(open_store(settings.store).get(keys.model(card.id, WEIGHTS)))
     (folder / EVALUATIONS).write_bytes(canonical(scores))
     (folder / CARD).write_bytes(card.to_bytes())
     return folder
@@ -191,7 +191,7 @@ def import_model(settings: Settings, folder: Path) -> str:
     except ValidationError as error:
         raise CorruptProduct(f"{folder} does not hold a valid model card: {error}") from error
     register(settings, card, weights, alias=None)
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         for score in scores:
             insert_new(session, Evaluation(subject=card.id, created_at=now(), **score.model_dump()))
     return card.id

@@ -171,10 +171,10 @@ def _home(settings: Settings) -> str:
 
 
 def _ledger(settings: Settings) -> str:
-    from seaice_ops.ledger.session import schema_revision
+    from seaice_ops.ledger.session import open_ledger
     from seaice_ops.settings import redact
 
-    current, head = schema_revision(settings)
+    current, head = open_ledger(settings).schema_revision()
     if current != head:
         raise _WrongError(f"the schema is at {current or 'nothing'}, this version of the package needs {head}")
     return f"{redact(settings.ledger)} has schema {current}"
@@ -184,7 +184,7 @@ def _store(settings: Settings) -> str:
     from seaice_ops.errors import PublishConflict
     from seaice_ops.storage.store import open_store
 
-    store, key = open_store(settings), f"doctor/{uuid.uuid4().hex}"
+    store, key = open_store(settings.store), f"doctor/{uuid.uuid4().hex}"
     try:
         store.put(key, b"one")
         if store.get(key) != b"one":

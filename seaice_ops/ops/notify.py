@@ -21,7 +21,7 @@ from sqlalchemy import select, update
 from seaice_ops.archive.limits import breaker
 from seaice_ops.errors import SeaIceError
 from seaice_ops.ledger.operations import now
-from seaice_ops.ledger.session import begin
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Breaker, Map, Scene, SceneState
 from seaice_ops.settings import Settings
 
@@ -64,7 +64,7 @@ def _outage_untold(settings: Settings) -> tuple[breaker.State, bool]:
     state = breaker.current(settings)
     is_open = state.opened_at is not None
     query = update(Breaker).where(Breaker.archive == settings.archive.kind, Breaker.told != is_open)
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         changed: Any = session.execute(query.values(told=is_open))
     return state, bool(changed.rowcount)
 
@@ -90,7 +90,7 @@ def late_maps(settings: Settings, at: datetime) -> list[LateMap]:
 
     A scene waits from the moment it became ready until a map's window ends at or after its sensing time.
     """
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         newest: dict[str, datetime] = {}
         for tile, end in session.execute(select(Map.tile, Map.window_end)):
             newest[tile] = max(end, newest.get(tile, end))

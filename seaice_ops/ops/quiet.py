@@ -13,8 +13,9 @@ from itertools import takewhile
 
 from sqlalchemy import func, select
 
-from seaice_ops.ledger.operations import now, recorded
-from seaice_ops.ledger.session import begin
+from seaice_ops.ledger.operations import now
+from seaice_ops.ledger.runs import recorded
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Run, Scene
 from seaice_ops.ops.notify import notify
 from seaice_ops.settings import Settings
@@ -39,9 +40,10 @@ class Quiet:
         return f"{self.title}: nothing new since {self.since:%Y-%m-%dT%H:%MZ}, and the sun is up there"
 
 
-def tell_quiet(settings: Settings, tell: Callable[..., None] = notify) -> list[Quiet]:
+def tell_quiet(settings: Settings, tell: Callable[..., None] = notify, *, caller: str = "") -> list[Quiet]:
     """Tell, in one notification, of the regions whose empty week ended since this was last asked; returns them."""
-    with recorded(settings, _STAGE) as summary:
+    with recorded(settings, _STAGE, caller) as stage:
+        summary = stage.summary
         at = now()
         asked = _asked(settings, at)
         found = [region for region in _regions(settings, at) if asked < region.since + LONG <= at]
@@ -77,11 +79,11 @@ def season_began(tiles: Iterable[str], at: datetime) -> datetime | None:
 
 
 def _newest(settings: Settings, tiles: Iterable[str]) -> datetime | None:
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         return session.scalar(select(func.max(Scene.published_at)).where(Scene.tile.in_(list(tiles))))
 
 
 def _asked(settings: Settings, at: datetime) -> datetime:
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         last = session.scalar(select(func.max(Run.started_at)).where(Run.stage == _STAGE))
     return last or at - LONG

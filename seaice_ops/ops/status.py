@@ -17,7 +17,7 @@ from seaice_ops.archive.limits import breaker
 from seaice_ops.archive.limits.quota import usage
 from seaice_ops.errors import ArchiveUnavailable, QuotaExceeded
 from seaice_ops.ledger.operations import now
-from seaice_ops.ledger.session import begin
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Evaluation, LabelSet, Map, Model, ModelAlias, Run, Scene, SceneState
 from seaice_ops.ledger.watermarks import watermarks
 from seaice_ops.ops.notify import late_maps
@@ -44,7 +44,7 @@ def collect(settings: Settings) -> dict[str, Any]:
     """
     late = [each.sentence() for each in late_maps(settings, now())]
     archive = _archive(settings)
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         scores = _scores(session)
         return {
             "version": seaice_ops.__version__,
@@ -91,7 +91,7 @@ def _archive(settings: Settings) -> dict[str, Any]:
 
 
 def _searched_until(settings: Settings) -> str | None:
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         marks = watermarks(session, settings.archive.kind, settings.tiles)
     return _iso(min(marks.values())) if marks and len(marks) == len(settings.tiles) else None
 
@@ -231,7 +231,7 @@ def _runs(session: Session) -> dict[str, Any]:
 
 def newest_run(settings: Settings) -> datetime | None:
     """When the newest run of any stage began."""
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         return session.scalar(select(func.max(Run.started_at)))
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from seaice_ops.errors import ConfigError
 from seaice_ops.ledger.operations import get_scene, ready_scenes
-from seaice_ops.ledger.session import begin
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import LabelSet, Scene
 from seaice_ops.pixels.imagery import read_true_colour
 from seaice_ops.pixels.reference import read_conditions, read_reference, reference_file
@@ -72,7 +72,7 @@ def subjects(
     Raises `ConfigError` for a scene that the ledger does not know.
     """
     versions = {method: settings.labels.version(method) for method in methods}
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         for scene_id in scene_ids or ():
             get_scene(session, scene_id)
         scenes = [scene for scene in ready_scenes(session, tiles) if scene_ids is None or scene.id in scene_ids]

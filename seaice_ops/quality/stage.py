@@ -12,8 +12,9 @@ from typing import Any
 from sqlalchemy import select
 
 from seaice_ops.errors import CorruptProduct, ExpectedSkip, ObjectMissing, writing
-from seaice_ops.ledger.operations import insert_new, now, recorded
-from seaice_ops.ledger.session import begin
+from seaice_ops.ledger.operations import insert_new, now
+from seaice_ops.ledger.runs import recorded
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Evaluation, LabelSet, Scene, SceneState
 from seaice_ops.models.card import digest
 from seaice_ops.quality import flags
@@ -45,12 +46,14 @@ class QualityRequest:
     sheets: Path | None = None
 
 
-def run(settings: Settings, request: QualityRequest) -> Summary:
+def run(settings: Settings, request: QualityRequest, *, caller: str = "") -> Summary:
     """`assess`, for callers that want the counts only."""
-    return assess(settings, request)[1]
+    return assess(settings, request, caller=caller)[1]
 
 
-def assess(settings: Settings, request: QualityRequest, progress: Progress | None = None) -> tuple[Quality, Summary]:
+def assess(
+    settings: Settings, request: QualityRequest, progress: Progress | None = None, *, caller: str = ""
+) -> tuple[Quality, Summary]:
     """Judge the labels, keep the figures as evaluation rows (once for the same pixels), draw the sheets.
 
     `Summary.items`: the flagged scenes. A scene that cannot be read is in `failed` and the others go on. Raises
@@ -58,7 +61,8 @@ def assess(settings: Settings, request: QualityRequest, progress: Progress | Non
     written.
     """
     methods = chosen_methods(request.methods)
-    with recorded(settings, "label-quality") as summary:
+    with recorded(settings, "label-quality", caller) as stage:
+        summary = stage.summary
         chosen = subjects(settings, request.scene_ids, request.tiles, methods)
         if not chosen:
             raise ExpectedSkip("no ready scene has labels by these methods in force; `seaice label` makes them")
@@ -78,7 +82,7 @@ def assess(settings: Settings, request: QualityRequest, progress: Progress | Non
 
 
 def _one(settings: Settings, subject: Subject, folder: Path | None, summary: Summary) -> Judged:
-    picture = read(settings, open_store(settings), subject)
+    picture = read(settings, open_store(settings.store), subject)
     shares = {row.method: row.shares for row in subject.labels}
     judged = judge(picture, shares, _history(settings, subject), settings.labels.thin_max)
     if folder is not None:
@@ -109,7 +113,7 @@ def _history(settings: Settings, subject: Subject) -> History:
         .join(LabelSet, LabelSet.scene_id == Scene.id)
         .where(Scene.tile == scene.tile, Scene.id != scene.id, Scene.state == SceneState.READY)
     )
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         return {
             row.method: [
                 shares
@@ -138,7 +142,7 @@ def _keep(settings: Settings, found: Found, quality: Quality, summary: Summary) 
         flagged = {s: lines for s, j in found.items() if (lines := flags.text(_of(j[1].flags, method)))}
         told = {"scenes": len(labels), "flagged": flagged}
         rows.append(_row(name, PLAUSIBILITY, {"labels": labels, "flagged": flagged}, told))
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         for row in rows:
             (summary.done if insert_new(session, row) else summary.unchanged)["evaluations"] += 1
 

@@ -15,8 +15,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from seaice_ops.errors import CorruptPart, CorruptProduct, ExpectedSkip, TransientError, writing
-from seaice_ops.ledger.operations import fail_scene, get_scene, move_scene, recorded, scene_rank
-from seaice_ops.ledger.session import begin
+from seaice_ops.ledger.operations import fail_scene, get_scene, move_scene, scene_rank
+from seaice_ops.ledger.runs import recorded
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Scene, SceneState
 from seaice_ops.pixels.imagery import NODATA
 from seaice_ops.scenes.merged import open_merged
@@ -43,17 +44,18 @@ class DecodeRequest:
     scene_ids: tuple[str, ...]
 
 
-def run(settings: Settings, request: DecodeRequest) -> Summary:
+def run(settings: Settings, request: DecodeRequest, *, caller: str = "") -> Summary:
     """Write each fetched scene as a COG and make it ready; older ready versions of its acquisition are superseded.
 
     A scene that cannot be decoded fails with its reason and the others go on; one without a single valid pixel, or
     taken at night, is skipped with its reason (and failed in the ledger). Raises `TransientError` where a scene's
     fetched files are gone: it is `discovered` again, to be fetched anew. The same input gives the same bytes.
     """
-    with recorded(settings, "decode") as summary, rasterio.Env(GDAL_CACHEMAX=_CACHE_MB):
-        store = open_store(settings)
+    with recorded(settings, "decode", caller) as stage, rasterio.Env(GDAL_CACHEMAX=_CACHE_MB):
+        summary = stage.summary
+        store = open_store(settings.store)
         for scene_id in request.scene_ids:
-            with begin(settings) as session:
+            with open_ledger(settings).begin() as session:
                 scene = get_scene(session, scene_id)
             if scene.state is SceneState.FETCHED:
                 _decode(settings, store, scene, summary)
@@ -76,13 +78,13 @@ def _decode(settings: Settings, store: ObjectStore, scene: Scene, summary: Summa
         values = _write(store, scene, inbox, settings.labels.ceiling)
     except (CorruptProduct, ExpectedSkip) as error:
         part = error.part if isinstance(error, CorruptPart) else None
-        with begin(settings) as session:
+        with open_ledger(settings).begin() as session:
             failed = fail_scene(session, scene.id, str(error), part)
         if failed:
             (summary.skipped if isinstance(error, ExpectedSkip) else summary.failed)[scene.id] = str(error)
             log.warning("%s: %s", scene.id, error)
         return
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         outcome = _make_ready(session, scene, values)
     summary.done.update(outcome)
     if not outcome:
@@ -95,7 +97,7 @@ def _files_are_there(settings: Settings, scene: Scene, inbox: Path) -> bool:
     lost = [file["path"] for file in (scene.details or {})["files"] if not (inbox / file["path"]).is_file()]
     if not lost:
         return True
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         moved = move_scene(session, scene.id, (SceneState.FETCHED,), SceneState.DISCOVERED)
     if moved:
         raise TransientError(f"{inbox / lost[0]} was fetched and is gone; {scene.id} is to be fetched again")
@@ -183,7 +185,7 @@ def _sweep(settings: Settings) -> None:
     """Remove the inboxes of scenes that are decoded, failed or superseded, also those that a killed run left."""
     folders = {folder.name: folder for folder in settings.inbox("").glob("*")}
     waiting = (SceneState.DISCOVERED, SceneState.FETCHED)
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         query = select(Scene.id).where(Scene.id.in_(list(folders)), Scene.state.not_in(waiting))
         unneeded = list(session.scalars(query))
     for scene_id in unneeded:

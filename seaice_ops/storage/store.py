@@ -27,7 +27,6 @@ from obstore.exceptions import (
 from obstore.store import LocalStore, S3Store
 
 from seaice_ops.errors import ConfigError, ObjectMissing, PublishConflict, TransientError
-from seaice_ops.settings import Settings
 
 #: Names that mean the same to a folder, to S3, to GDAL and in a URL; no segment starts with a dot.
 _KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._=+-]*(/[A-Za-z0-9_][A-Za-z0-9._=+-]*)*")
@@ -167,13 +166,13 @@ class ObjectStore:
                 os.close(descriptor)
 
 
-def open_store(settings: Settings) -> ObjectStore:
-    """The store that `settings.store` names.
+def open_store(url: str) -> ObjectStore:
+    """The store at `url`: a folder, or ``s3://bucket/prefix``.
 
     S3 takes its endpoint and keys from `AWS_ENDPOINT_URL` (or `AWS_ENDPOINT_URL_S3`), `AWS_ACCESS_KEY_ID`,
     `AWS_SECRET_ACCESS_KEY` and `AWS_REGION`. Raises `ConfigError` where a folder cannot be written.
     """
-    url = settings.store.rstrip("/")
+    url = url.rstrip("/")
     if url.startswith("s3://"):
         endpoint = _s3_endpoint()
         options: dict[str, Any] = {"endpoint": endpoint, "virtual_hosted_style_request": False} if endpoint else {}

@@ -23,7 +23,7 @@ from sqlalchemy import select
 
 from seaice_ops.airflow import console
 from seaice_ops.ledger.operations import newest_maps, ready_scenes
-from seaice_ops.ledger.session import begin
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Map, Run, Scene, SceneState
 from seaice_ops.mapping.window import vote as window
 from seaice_ops.pixels.imagery import read_bands
@@ -108,7 +108,7 @@ def settings(home: Path) -> Iterator[Settings]:
 def test_every_acquisition_is_there_once_at_its_best_version(settings: Settings) -> None:
     planned = simulate.plan(SEASON.resolved(settings))
     wanted = {p.id for p in planned if p.kind not in ("older", "truncated")}
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         assert {scene.id for scene in ready_scenes(session)} == wanted
         states = {row.id: (row.state, row.reason) for row in session.scalars(select(Scene))}
     for product in planned:
@@ -121,7 +121,7 @@ def test_every_acquisition_is_there_once_at_its_best_version(settings: Settings)
 
 def test_one_map_an_acquisition_and_the_window_shifts_by_one(settings: Settings) -> None:
     for tile in settings.tiles:
-        with begin(settings) as session:
+        with open_ledger(settings).begin() as session:
             scenes = [scene.id for scene in ready_scenes(session, [tile])]
             maps = list(newest_maps(session, tile).values())
         n = settings.mapping.window
@@ -132,8 +132,8 @@ def test_one_map_an_acquisition_and_the_window_shifts_by_one(settings: Settings)
 
 
 def test_maps_equal_a_rebuild_from_nothing(settings: Settings) -> None:
-    store = open_store(settings)
-    with begin(settings) as session:
+    store = open_store(settings.store)
+    with open_ledger(settings).begin() as session:
         row = list(newest_maps(session, settings.tiles[0]).values())[-1]
         model_id = row.model_id
         scenes = {scene.id: scene for scene in ready_scenes(session, [row.tile])}
@@ -148,8 +148,8 @@ def test_maps_equal_a_rebuild_from_nothing(settings: Settings) -> None:
 
 
 def test_maps_are_valid_and_no_data_is_never_a_class(settings: Settings) -> None:
-    store = open_store(settings)
-    with begin(settings) as session:
+    store = open_store(settings.store)
+    with open_ledger(settings).begin() as session:
         rows = list(session.scalars(select(Map)))
         scenes = {scene.id: scene for scene in session.scalars(select(Scene))}  # early revisions hold superseded ones
     for row in rows:
@@ -171,16 +171,16 @@ def test_maps_are_valid_and_no_data_is_never_a_class(settings: Settings) -> None
 
 
 def test_a_second_demo_runs_everything_and_finds_nothing_new(settings: Settings, home: Path) -> None:
-    before = set(open_store(settings).list())
-    with begin(settings) as session:
+    before = set(open_store(settings.store).list())
+    with open_ledger(settings).begin() as session:
         last = max(session.scalars(select(Run.id)))
     run_demo(home)
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         runs = [(row.stage, row.summary["done"], row.summary["failed"]) for row in session.scalars(
             select(Run).where(Run.id > last))]  # fmt: skip
     assert {stage for stage, _, _ in runs} >= {"search", "train.snapshot"}
     assert [run for run in runs if any(run[1].values()) or run[2]] == []
-    assert set(open_store(settings).list()) == before
+    assert set(open_store(settings.store).list()) == before
 
 
 def test_the_console_shows_the_runs_and_its_page_needs_a_login(settings: Settings, home: Path) -> None:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -26,7 +25,7 @@ from seaice_ops.archive.fetch import FetchRequest
 from seaice_ops.archive.providers.folder import FolderArchive
 from seaice_ops.archive.search import SearchRequest
 from seaice_ops.errors import TransientError
-from seaice_ops.ledger.session import begin
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Scene
 from seaice_ops.pixels.imagery import BANDS, NODATA
 from seaice_ops.scenes import decode
@@ -167,13 +166,12 @@ class World:
         """A run in steps between which another may run; yields how many scenes it is to ingest."""
         self.runs += 1
         caller = f"run {self.runs}"
-        os.environ["SEAICE_CALLER"] = caller
-        items = search.run(self.settings, request).items
+        items = search.run(self.settings, request, caller=caller).items
         yield len(items)
         for scene_id in items:
-            fetch.run(self.settings, FetchRequest((scene_id,)))
+            fetch.run(self.settings, FetchRequest((scene_id,)), caller=caller)
             yield len(items)
-            decode.run(self.settings, DecodeRequest((scene_id,)))
+            decode.run(self.settings, DecodeRequest((scene_id,)), caller=caller)
             yield len(items)
 
     # ---- faults
@@ -231,10 +229,9 @@ def playing(world: World) -> Iterator[World]:
     with pytest.MonkeyPatch.context() as patch:
         for module in ("archive.search", "archive.fetch"):
             patch.setattr(f"seaice_ops.{module}.open_archive", lambda _: Flaky(world))
-        for module in ("archive.search", "archive.record", "ledger.operations", "ledger.watermarks"):
+        for module in ("archive.search", "archive.record", "ledger.operations", "ledger.runs", "ledger.watermarks"):
             patch.setattr(f"seaice_ops.{module}.now", lambda: world.clock)
         patch.setattr(ObjectStore, "put_file", put_file)
-        patch.setenv("SEAICE_CALLER", "")
         event.listen(Session, "after_commit", world.wrote)
         try:
             yield world
@@ -284,7 +281,7 @@ def pixels(parts: list[Version]) -> np.ndarray:
 
 
 def rows(settings: Settings) -> dict[str, Scene]:
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         return {scene.id: scene for scene in session.scalars(select(Scene))}
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import select
 
-from seaice_ops.ledger.session import begin
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Map, Model, ModelAlias, Probabilities, Scene, SceneState
 from seaice_ops.pixels import imagery
 from seaice_ops.pixels.imagery import RGB_BANDS
@@ -35,7 +35,7 @@ def shortened(settings: Settings, window: int) -> Settings:
 def crown(settings: Settings, model_id: str = CHAMPION) -> str:
     """Make `model_id` champion: rows only, no weights."""
     name, version = model_id.split("/")
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         session.add(Model(id=model_id, name=name, version=version, sha256="0" * 64, card={}, created_at=START))
         session.flush()
         session.merge(ModelAlias(alias="champion", model_id=model_id, reason="test", updated_at=START))
@@ -91,7 +91,7 @@ def encoded(settings: Settings, scene: Scene, values: np.ndarray, model_id: str 
     grid = Grid(scene.crs, tuple(scene.transform), scene.width, scene.height)  # type: ignore[arg-type]
     key = keys.probabilities(model_id, scene.tile, scene.id)
     data = cog_bytes(values, grid, nodata=None)
-    open_store(settings).put(key, data)
+    open_store(settings.store).put(key, data)
     row = Probabilities(
         scene_id=scene.id,
         model_id=model_id,
@@ -100,7 +100,7 @@ def encoded(settings: Settings, scene: Scene, values: np.ndarray, model_id: str 
         seconds=0.1,
         created_at=scene.sensed_at + timedelta(hours=3),
     )
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         session.add(row)
 
 
@@ -116,12 +116,12 @@ def season(
 
 
 def set_state(settings: Settings, scene_id: str, state: SceneState) -> None:
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         session.get_one(Scene, scene_id).state = state
 
 
 def scene_on(settings: Settings, number: float) -> Scene:
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         return session.scalars(
             select(Scene).where(Scene.sensed_at == day(number), Scene.state == SceneState.READY)
         ).one()
@@ -129,7 +129,7 @@ def scene_on(settings: Settings, number: float) -> Scene:
 
 def all_maps(settings: Settings) -> list[Map]:
     """Every map row, by window end and revision."""
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         return list(session.scalars(select(Map).order_by(Map.tile, Map.window_end, Map.revision)))
 
 

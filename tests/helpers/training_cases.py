@@ -11,7 +11,7 @@ import numpy as np
 import rasterio
 
 from seaice_ops.ledger.operations import now
-from seaice_ops.ledger.session import begin
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import LabelSet, Scene
 from seaice_ops.models.card import Architecture, Preprocessing, Recipe
 from seaice_ops.pixels import imagery
@@ -59,8 +59,8 @@ def add_labels(settings: Settings, scene: Scene, labels: np.ndarray) -> None:
     method = settings.labels.method
     version = settings.labels.version(method)
     key = keys.label_set(method, version, scene.tile, scene.id)
-    digest = open_store(settings).put(key, cog_bytes(labels[None], _grid(scene), nodata=255))
-    with begin(settings) as session:
+    digest = open_store(settings.store).put(key, cog_bytes(labels[None], _grid(scene), nodata=255))
+    with open_ledger(settings).begin() as session:
         session.add(
             LabelSet(
                 scene_id=scene.id,

@@ -26,7 +26,7 @@ import yaml
 from compose_spec import PyCompose
 
 from helpers import servers
-from seaice_ops.ledger.session import schema_revision
+from seaice_ops.ledger.session import open_ledger
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -321,7 +321,8 @@ def test_init_makes_databases_bucket_pools_and_login_and_can_be_repeated(
     with psycopg.connect(f"host={folder} user=airflow dbname=airflow") as connection:
         pools = dict(connection.execute("SELECT pool, slots FROM slot_pool").fetchall())
     assert pools["copernicus"] == 4 and pools["gpu"] == 1
-    current, head = schema_revision(servers.settings_for(tmp_path / "x", ledger=variables["SEAICE_LEDGER_URL"]))
+    there = servers.settings_for(tmp_path / "x", ledger=variables["SEAICE_LEDGER_URL"])
+    current, head = open_ledger(there).schema_revision()
     assert current == head is not None
     passwords = Path(variables["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"])
     assert json.loads(passwords.read_text()) == {"admin": env["AIRFLOW_ADMIN_PASSWORD"]}

@@ -15,7 +15,7 @@ from PIL import Image
 from seaice_ops.archive import fetch, search
 from seaice_ops.labels import stage as labels
 from seaice_ops.ledger.operations import newest_maps, ready_scenes
-from seaice_ops.ledger.session import begin, migrate
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import LabelSet
 from seaice_ops.mapping import encode, publish
 from seaice_ops.models import registry
@@ -34,7 +34,7 @@ COLOURS = {(255, 0, 0): 3, (0, 0, 255): 2, (0, 255, 0): 1}
 def settings_of(home: Path, **values: object) -> Settings:
     shared = {"regions": {"real": {"title": "Ross Sea", "tiles": ["01CCV"]}}, "labels": {"ceiling": 0.9}}
     settings = Settings.model_validate({"home": home, **shared, **values})
-    migrate(settings)
+    open_ledger(settings).migrate()
     return settings
 
 
@@ -72,8 +72,8 @@ def test_the_real_scene_becomes_a_map(tmp_path: Path, outside_data: Path, export
     assert encode.run(settings, encode.EncodeRequest()).done["probabilities"] == 1
     assert publish.run(settings, publish.MapRequest()).done["maps"] == 1
 
-    store = open_store(settings)
-    with begin(settings) as session:
+    store = open_store(settings.store)
+    with open_ledger(settings).begin() as session:
         (scene,) = ready_scenes(session)
         label_set = session.get_one(LabelSet, (scene.id, "colour", settings.labels.version("colour")))
         (row,) = newest_maps(session, "01CCV").values()

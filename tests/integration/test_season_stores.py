@@ -12,7 +12,7 @@ from sqlalchemy import select
 from seaice_ops.archive import fetch, search
 from seaice_ops.errors import PublishConflict
 from seaice_ops.labels import stage as labels
-from seaice_ops.ledger.session import begin, migrate
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Map, Scene
 from seaice_ops.mapping import encode, publish
 from seaice_ops.scenes import decode
@@ -55,14 +55,14 @@ def homes(tmp_path: Path, s3_url: str, postgres: Callable[[], str]) -> tuple[Set
     here = Settings.model_validate({**values, "home": tmp_path / "here"})
     there = Settings.model_validate({**values, "home": tmp_path / "there", "store": s3_url, "ledger": postgres()})
     for settings in (here, there):
-        migrate(settings)
+        open_ledger(settings).migrate()
     simulate.run(here, simulate.SimulateRequest(size=128, acquisitions=6))
     return here, there
 
 
 def published(settings: Settings) -> dict[str, bytes]:
     """All objects but those whose bytes say when they were made here (an item tells when its scenes came in)."""
-    store = open_store(settings)
+    store = open_store(settings.store)
     return {key: store.get(key) for key in store.list() if not key.endswith("item.json")}
 
 
@@ -75,15 +75,15 @@ def test_both_hold_the_same_season(homes: tuple[Settings, Settings]) -> None:
     ours, theirs = published(here), published(there)
     assert ours.keys() == theirs.keys()
     assert [key for key in ours if ours[key] != theirs[key]] == []
-    with begin(here) as a, begin(there) as b:
+    with open_ledger(here).begin() as a, open_ledger(there).begin() as b:
         rows = [{row.id: (row.scene_ids, row.model_id) for row in session.scalars(select(Map))} for session in (a, b)]
         states = [{row.id: row.state for row in session.scalars(select(Scene))} for session in (a, b)]
     assert rows[0] == rows[1] and rows[0]
     assert states[0] == states[1]
 
     # A committed map on S3 is never replaced.
-    store = open_store(there)
-    with begin(there) as session:
+    store = open_store(there.store)
+    with open_ledger(there).begin() as session:
         row = session.scalars(select(Map)).first()
         item = keys.map_item(row.folder)
     before = store.get(item)

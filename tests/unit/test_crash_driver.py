@@ -8,12 +8,12 @@ from helpers.crash import crash_everywhere
 
 OBJECT_THEN_ROW = """
 from seaice_ops.ledger.operations import insert_new, now
-from seaice_ops.ledger.session import begin
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import ModelAlias, Model
 from seaice_ops.storage.store import open_store
 
-open_store(settings).put("a", b"1")
-with begin(settings) as session:
+open_store(settings.store).put("a", b"1")
+with open_ledger(settings).begin() as session:
     insert_new(session, Model(id="m/1", name="m", version="1", sha256="0", card={}, created_at=now()))
 """
 
@@ -41,14 +41,14 @@ def test_notices_a_file_left_behind(settings):
 def test_notices_a_doubled_row(settings):
     snippet = """
     from seaice_ops.ledger.operations import now
-    from seaice_ops.ledger.session import begin
+    from seaice_ops.ledger.session import open_ledger
     from seaice_ops.ledger.tables import Model
     from seaice_ops.storage.store import open_store
     from uuid import uuid4
 
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         session.add(Model(id=str(uuid4()), name="m", version="1", sha256="0", card={}, created_at=now()))
-    open_store(settings).put("a", b"1")
+    open_store(settings.store).put("a", b"1")
     """
     with pytest.raises(AssertionError, match="ledger model"):
         crash_everywhere(settings, snippet)

@@ -17,7 +17,7 @@ from sqlalchemy import select
 from seaice_ops.errors import ArchiveUnavailable, CorruptProduct, QuotaExceeded, SeaIceError
 from seaice_ops.ledger import tables
 from seaice_ops.ledger.operations import insert_new, now
-from seaice_ops.ledger.session import begin
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.settings import OutageSettings, Settings
 
 
@@ -105,7 +105,7 @@ def _enter(settings: Settings) -> datetime | None:
 
 def current(settings: Settings) -> State:
     """The breaker of the archive in force."""
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         row = session.get(tables.Breaker, settings.archive.kind)
         return _state(row) if row else State()
 
@@ -174,7 +174,7 @@ def _change(settings: Settings, change: Callable[[State], State]) -> State:
     """Apply `change` to the row under its lock, write it only if it differs, and give what it is now."""
     archive = settings.archive.kind
     query = select(tables.Breaker).where(tables.Breaker.archive == archive).with_for_update()
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         row = session.scalar(query)
         if row is None:
             if change(State()) == State():

@@ -20,7 +20,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from seaice_ops.archive.limits import pacing
 from seaice_ops.errors import QuotaExceeded
 from seaice_ops.ledger.operations import now
-from seaice_ops.ledger.session import begin
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import TransferUsage
 from seaice_ops.settings import Settings
 
@@ -149,7 +149,7 @@ def _reserve(settings: Settings) -> int:
 def _rows(settings: Settings, archive: str, at: datetime) -> tuple[list[tuple[datetime, int]], int]:
     """(start of the hour, bytes) of the last 30 days and their requests, the pending ones of this home included."""
     query = select(TransferUsage.hour, TransferUsage.bytes, TransferUsage.requests)
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         found = session.execute(
             query.where(TransferUsage.archive == archive, TransferUsage.hour > at - WINDOW - HOUR)
         ).all()
@@ -259,7 +259,7 @@ def meter(settings: Settings) -> Meter:
 
 def add_usage(settings: Settings, archive: str, hour: datetime, n_bytes: int, requests: int) -> None:
     """Add to the hour's row in one statement: writers at the same time lose nothing."""
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
         row = dialect.insert(TransferUsage).values(archive=archive, hour=hour, bytes=n_bytes, requests=requests)
         more = {"bytes": TransferUsage.bytes + n_bytes, "requests": TransferUsage.requests + requests}

@@ -40,11 +40,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="spark_job.py", description="Label the ready scenes that have no labels.")
     parser.add_argument("--method", help="default: the configured method")
     parser.add_argument("--scenes", type=lambda text: tuple(text.split(",")), help="ids, separated by commas")
+    parser.add_argument("--caller", default="spark", help="who started it, for the ledger's run row")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("py4j").setLevel(logging.WARNING)
     try:
-        summary = run(Settings.load(), LabelRequest(options.method, options.scenes), on_spark)
+        summary = run(Settings.load(), LabelRequest(options.method, options.scenes), on_spark, caller=options.caller)
     except SeaIceError as error:
         log.error("%s: %s", type(error).__name__, error)
         return 1
@@ -91,7 +92,7 @@ def _task(settings: Settings, method: Method) -> Callable[[Scene], Outcome]:
     def label(scene: Scene) -> Outcome:
         on_one_core()
         received = Settings.model_validate_json(given)
-        outcome = try_scene(received, open_store(received), scene, method)
+        outcome = try_scene(received, open_store(received.store), scene, method)
         _keep_what_is_loaded()
         return outcome
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from seaice_ops.errors import ConfigError, ExpectedSkip
 from seaice_ops.ledger.operations import model_by_alias, newest_maps, ready_scenes
-from seaice_ops.ledger.session import begin
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Map, Model, Probabilities, Scene
 from seaice_ops.mapping.due.plan import Due, due_maps, method_of, one_grid
 from seaice_ops.pixels.imagery import RGB_BANDS
@@ -58,7 +58,7 @@ class Survey:
 def survey(settings: Settings, tile: str) -> Survey:
     """Look at `tile` in one transaction; raises `ExpectedSkip` where there is no champion."""
     n, method = settings.mapping.window, method_of(settings.labels.mask)
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         champion = model_by_alias(session, "champion")
         if champion is None:
             raise ExpectedSkip("no champion yet: maps follow when a first model is trained or imported and promoted")

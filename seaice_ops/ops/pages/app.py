@@ -16,7 +16,7 @@ from fastapi.responses import HTMLResponse
 
 from seaice_ops.classes.legend import CLASSES, COLOURS, LAND, NAMES, SLUGS
 from seaice_ops.errors import ObjectMissing, SeaIceError
-from seaice_ops.ledger.session import begin
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Map
 from seaice_ops.ops.status import age, collect
 from seaice_ops.settings import Settings
@@ -43,12 +43,12 @@ def create(load: Callable[[], Settings], guards: Sequence[Any]) -> FastAPI:
     @app.get("/maps/{map_id}/quicklook.png")
     def picture(map_id: MapId) -> Response:
         settings = load()
-        with begin(settings) as session:
+        with open_ledger(settings).begin() as session:
             row = session.get(Map, map_id)
         if row is None:
             raise HTTPException(404, "no such map")
         try:
-            png = open_store(settings).get(f"{row.folder}/quicklook.png")
+            png = open_store(settings.store).get(f"{row.folder}/quicklook.png")
         except ObjectMissing:
             raise HTTPException(404, "this map has no picture") from None
         headers = {"Cache-Control": "private, max-age=86400, immutable", "X-Content-Type-Options": "nosniff"}

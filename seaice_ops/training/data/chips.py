@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from seaice_ops.classes.legend import CLASSES
 from seaice_ops.errors import ConfigError, ExpectedSkip
-from seaice_ops.ledger.session import begin
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import LabelSet, Scene, SceneState
 from seaice_ops.models.card import Manifest
 from seaice_ops.pixels.imagery import read_scaled
@@ -64,7 +64,7 @@ def load(folder: Path) -> Chips:
 
 
 def _write(settings: Settings, manifest: Manifest, folder: Path) -> None:
-    store, chip = open_store(settings), manifest.recipe.chip
+    store, chip = open_store(settings.store), manifest.recipe.chip
     pairs = _pairs(settings, manifest)
     usable = [labelled_corners(_targets(store, labels), chip) for _, labels in pairs]
     chosen = thin(usable, manifest.recipe.max_chips)
@@ -93,7 +93,7 @@ def _write(settings: Settings, manifest: Manifest, folder: Path) -> None:
 
 def _pairs(settings: Settings, manifest: Manifest) -> list[tuple[Scene, LabelSet]]:
     method, version = manifest.labels.method, manifest.labels.version
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         pairs = [
             (session.get_one(Scene, scene), session.get_one(LabelSet, (scene, method, version)))
             for scene in manifest.train

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from seaice_ops.errors import ExpectedSkip
 from seaice_ops.ledger.operations import model_by_alias
-from seaice_ops.ledger.session import begin
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import LabelSet, Scene, SceneState
 from seaice_ops.models.card import Architecture, Card, Labels, Manifest, Preprocessing, Recipe
 from seaice_ops.settings import Settings
@@ -58,7 +58,7 @@ def _preprocessing(settings: Settings) -> Preprocessing:
 
 def _check_worthwhile(settings: Settings, manifest: Manifest) -> None:
     """Raise `ExpectedSkip` where the champion was made the same way from nearly the same scenes."""
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         row = model_by_alias(session, "champion")
     if row is None or row.id == manifest.model_id:  # the very same: not due, but already done
         return
@@ -88,5 +88,5 @@ def _labelled(settings: Settings, labels: Labels) -> dict[str, date]:
         .where(Scene.state == SceneState.READY, LabelSet.method == labels.method, LabelSet.version == labels.version)
         .order_by(Scene.id)
     )
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         return {scene: sensed.date() for scene, sensed, bands in session.execute(query) if wanted <= set(bands or ())}

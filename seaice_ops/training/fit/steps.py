@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from seaice_ops.errors import ConfigError, ObjectMissing, writing
 from seaice_ops.ledger.operations import model_by_alias
-from seaice_ops.ledger.session import begin
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Model
 from seaice_ops.models import registry
 from seaice_ops.models.card import Card, Manifest, canonical
@@ -38,7 +38,9 @@ def snapshot(settings: Settings, summary: Summary) -> str:
     manifest = snapshots.take(settings)
     summary.items.append(manifest.model_id)
     if not _known(settings, manifest.model_id):
-        open_store(settings).put(keys.model(manifest.model_id, MANIFEST), canonical(manifest.model_dump(mode="json")))
+        open_store(settings.store).put(
+            keys.model(manifest.model_id, MANIFEST), canonical(manifest.model_dump(mode="json"))
+        )
     log.info("%s: %d scenes to learn from, %d held out", manifest.model_id, len(manifest.train), len(manifest.held_out))
     return manifest.model_id
 
@@ -83,7 +85,7 @@ def decide(settings: Settings, model_id: str, summary: Summary) -> None:
 
     So a repeated run does not promote again what a person has rolled back.
     """
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         waiting = model_by_alias(session, registry.CHALLENGER)
     if waiting is None or waiting.id != model_id:
         summary.unchanged["promotions"] += 1
@@ -118,13 +120,13 @@ def _champion(settings: Settings) -> Card | None:
 
 
 def _known(settings: Settings, model_id: str) -> bool:
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         return session.get(Model, model_id) is not None
 
 
 def _manifest(settings: Settings, model_id: str) -> Manifest:
     try:
-        manifest = Manifest.model_validate_json(open_store(settings).get(keys.model(model_id, MANIFEST)))
+        manifest = Manifest.model_validate_json(open_store(settings.store).get(keys.model(model_id, MANIFEST)))
     except (ObjectMissing, ValidationError) as error:
         raise ConfigError(f"there is no snapshot of {model_id}: {error}; take one first") from error
     if manifest.model_id != model_id:

@@ -17,7 +17,7 @@ from sqlalchemy import select
 from seaice_ops.classes.legend import CLASSES, NODATA
 from seaice_ops.classes.metrics import confusion, scores
 from seaice_ops.ledger.operations import insert_new, now
-from seaice_ops.ledger.session import begin
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Evaluation, LabelSet, Scene
 from seaice_ops.models.card import Labels, digest
 from seaice_ops.models.predict import classes, probabilities
@@ -56,21 +56,21 @@ def evaluate(settings: Settings, model_id: str, scenes: Sequence[str], labels: L
         Evaluation(subject=subject, dataset=dataset, against=against, metrics=scores(matrix), created_at=now())
         for (subject, against), matrix in tally.items()
     ]
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         return sum(insert_new(session, row) for row in rows)
 
 
 def stored(settings: Settings, subject: str, dataset: str) -> dict[str, dict[str, Any]]:
     """The scores of `subject` on `dataset` that the ledger has, by judge."""
     query = select(Evaluation).where(Evaluation.subject == subject, Evaluation.dataset == dataset)
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         return {row.against: row.metrics for row in session.scalars(query)}
 
 
 def _tally(settings: Settings, loaded: LoadedModel, scenes: Sequence[str], labels: Labels) -> Tally:
-    store, tally = open_store(settings), Tally()
+    store, tally = open_store(settings.store), Tally()
     for scene_id in scenes:
-        with begin(settings) as session:
+        with open_ledger(settings).begin() as session:
             scene = session.get_one(Scene, scene_id)
             label_set = session.get_one(LabelSet, (scene_id, labels.method, labels.version))
         bands, grid = read_raster(store, label_set.key)

@@ -13,7 +13,7 @@ from helpers.factories import BAND_IDS, make_product
 from seaice_ops.archive import fetch, search
 from seaice_ops.archive.fetch import FetchRequest
 from seaice_ops.archive.search import SearchRequest
-from seaice_ops.ledger.session import begin
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Scene
 from seaice_ops.scenes import decode
 from seaice_ops.scenes.decode import DecodeRequest
@@ -42,7 +42,7 @@ def ingest(settings: Settings) -> list[Summary]:
 
 def scenes(settings: Settings) -> dict[str, Scene]:
     """The ledger's scenes by id."""
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         return {scene.id: scene for scene in session.scalars(select(Scene))}
 
 

@@ -9,7 +9,7 @@ import pytest
 from helpers.racing import race
 from seaice_ops.archive.limits import breaker, quota
 from seaice_ops.errors import ArchiveUnavailable
-from seaice_ops.ledger.session import begin
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Breaker, TransferUsage
 from seaice_ops.settings import Settings
 
@@ -33,7 +33,7 @@ def attempt(settings_json: str, works: bool) -> str:
 
 
 def make_due(settings: Settings) -> None:
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         row = session.get(Breaker, "cdse")
         assert row is not None
         row.retry_at = datetime.now(UTC) - timedelta(seconds=1)
@@ -59,6 +59,6 @@ def add(settings_json: str, times: int) -> None:
 
 def test_counts_of_workers_add_up(service: Settings) -> None:
     assert race(add, [(service.model_dump_json(), 5)] * 3) == [None] * 3
-    with begin(service) as session:
+    with open_ledger(service).begin() as session:
         row = session.get(TransferUsage, ("cdse", HOUR))
     assert row is not None and (row.bytes, row.requests) == (15 * 10**12, 45)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from helpers.crash import _memory
 from helpers.histories import ACQUISITIONS, Version, World, fresh, pixels, playing, rows, scene_id, truth
 from helpers.servers import settings_for
-from seaice_ops.ledger.session import migrate
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import SceneState
 from seaice_ops.pixels.imagery import read_bands
 from seaice_ops.storage.store import open_store
@@ -26,7 +26,7 @@ from seaice_ops.storage.store import open_store
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty ledger's file."""
     home = settings_for(tmp_path_factory.mktemp("template"))
-    migrate(home)
+    open_ledger(home).migrate()
     return home.home / "ledger.sqlite"
 
 
@@ -85,7 +85,7 @@ def check(world: World) -> None:
     found, expected = rows(world.settings), truth(world)
     ready = {id_ for id_, scene in found.items() if scene.state is SceneState.READY}
     assert ready == {scene_id(parts) for parts in expected.values()}
-    store = open_store(world.settings)
+    store = open_store(world.settings.store)
     for parts in expected.values():
         scene = found[scene_id(parts)]
         assert scene.sha256 == hashlib.sha256(store.get(scene.key or "")).hexdigest()

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from helpers.crash import crash_everywhere, snapshot
 from helpers.factories import SENSED, band_path, make_plain, make_product, withdraw
-from seaice_ops.ledger.session import begin
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Scene
 
 INGEST = """
@@ -36,7 +36,7 @@ def run(settings) -> None:
 
 
 def states(settings) -> dict[str, str]:
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         return {scene.id: scene.state.value for scene in session.scalars(select(Scene))}
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from helpers.factories import SENSED, make_product
 from helpers.racing import race
 from seaice_ops.errors import TransientError
-from seaice_ops.ledger.session import begin
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Scene
 from seaice_ops.settings import Settings
 from seaice_ops.storage.store import open_store
@@ -56,7 +56,7 @@ def test_two_stations_found_at_the_same_moment_by_two_searches_are_merged(ledger
     whole = f"{names[1]}_with_{SENSED + timedelta(hours=1):%Y%m%dT%H%M%S}"
     assert (whole,) in found  # whichever came second saw both
     assert ingest(ledger) == 1
-    with begin(ledger) as session:
+    with open_ledger(ledger).begin() as session:
         states = {scene.id: scene.state.value for scene in session.scalars(select(Scene))}
     assert states == {**dict.fromkeys(names, "superseded"), whole: "ready"}
 
@@ -73,8 +73,8 @@ def test_each_acquisition_is_ready_exactly_once(ledger):
     # A worker that was told to try again may have made one scene ready before, which no answer then counts.
     counted = sum(answer for answer in [*answers, again] if isinstance(answer, int))
     assert counted == len(names) or (counted < len(names) and any(isinstance(a, TransientError) for a in answers))
-    with begin(ledger) as session:
+    with open_ledger(ledger).begin() as session:
         states = {scene.id: scene.state.value for scene in session.scalars(select(Scene))}
     assert states == dict.fromkeys(names, "ready") | dict.fromkeys(old, "superseded")
-    assert len(list(open_store(ledger).list("scenes"))) == len(names)
+    assert len(list(open_store(ledger.store).list("scenes"))) == len(names)
     assert not list(ledger.inbox("").glob("*"))

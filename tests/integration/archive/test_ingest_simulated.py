@@ -11,7 +11,7 @@ from sqlalchemy import select
 from seaice_ops.archive import fetch, search
 from seaice_ops.archive.fetch import FetchRequest
 from seaice_ops.archive.search import SearchRequest
-from seaice_ops.ledger.session import begin
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Scene
 from seaice_ops.pixels.imagery import BANDS, read_bands
 from seaice_ops.scenes import decode
@@ -35,7 +35,7 @@ def test_a_season_day_by_day(settings):
     for day in publication_days(request):
         end = datetime.combine(day, time(), UTC) + timedelta(days=1)
         ingest(settings, SearchRequest("published", end - timedelta(hours=72), end))
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         scenes = {scene.id: scene for scene in session.scalars(select(Scene))}
     assert set(scenes) == {product.id for product in planned}
     by_state: dict[str, list[Scene]] = {}
@@ -46,7 +46,7 @@ def test_a_season_day_by_day(settings):
     assert len({scene.identity for scene in by_state["ready"]}) == len(by_state["ready"])
     for scene in by_state["superseded"]:
         assert scenes[scene.superseded_by].baseline > scene.baseline
-    store = open_store(settings)
+    store = open_store(settings.store)
     for scene in by_state["ready"]:
         _, valid, grid = read_bands(store, scene, BANDS[:4])  # a B11 pixel at the swath's edge covers less than 20 m
         with rasterio.open(settings.archive_path / "truth" / f"{scene.id}.tif") as truth:

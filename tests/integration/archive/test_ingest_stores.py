@@ -8,21 +8,21 @@ import numpy as np
 from test_ingest_race import ingest
 
 from helpers.factories import make_product, numbers
-from seaice_ops.ledger.session import begin, migrate
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Scene
 from seaice_ops.pixels.imagery import BANDS, read_bands
 from seaice_ops.storage.store import open_store
 
 
 def test_ready_scene_on_both_stores(stored):
-    migrate(stored)
+    open_ledger(stored).migrate()
     stored.archive_path.mkdir(parents=True)
     bands = numbers(64)
     name = make_product(stored.archive_path, bands=bands)
     assert ingest(stored) == 1
-    with begin(stored) as session:
+    with open_ledger(stored).begin() as session:
         scene = session.get(Scene, name)
-    store = open_store(stored)
+    store = open_store(stored.store)
     assert list(store.list()) == [f"scenes/01CCV/2026/02/{name}.tif"]
     assert hashlib.sha256(store.get(scene.key)).hexdigest() == scene.sha256
     values, valid, _ = read_bands(store, scene, BANDS[:1])

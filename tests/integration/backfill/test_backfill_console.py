@@ -18,7 +18,7 @@ import yaml
 
 from seaice_ops.airflow import console, rest
 from seaice_ops.ledger.operations import ready_scenes
-from seaice_ops.ledger.session import begin, migrate
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.settings import Settings
 from seaice_ops.simulate import stage as simulate
 
@@ -44,7 +44,7 @@ def settings(home: Path) -> Iterator[Settings]:
         for name, value in {"HOME": str(home), "CONFIG": str(config), "RETRY_SECONDS": "6"}.items():
             patch.setenv(f"SEAICE_{name}", value)
         made = Settings.load()
-        migrate(made)
+        open_ledger(made).migrate()
         simulate.run(made, simulate.SimulateRequest(size=64, acquisitions=4))
         yield made
 
@@ -110,7 +110,7 @@ def wanted(settings: Settings, region: str, days: tuple[date, date]) -> set[str]
 
 
 def ready(settings: Settings) -> set[str]:
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         return {scene.id for scene in ready_scenes(session)}
 
 

@@ -20,7 +20,7 @@ def test_labels_survive_a_kill_at_every_write(settings, add_scene):
         )
         for day in (1, 2, 3)
     ]
-    open_store(settings).put(scenes[1].key, b"not a raster")
+    open_store(settings.store).put(scenes[1].key, b"not a raster")
     boundaries = crash_everywhere(
         settings,
         """

@@ -23,7 +23,7 @@ from seaice_ops.labels.methods import Method
 from seaice_ops.labels.spark.application import last_line
 from seaice_ops.labels.spark.package import APPLICATION, spark_conf, zip_package
 from seaice_ops.labels.stage import label_raster
-from seaice_ops.ledger.session import begin
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import LabelSet, Run, Scene, SceneState
 from seaice_ops.pixels import imagery
 from seaice_ops.settings import Settings
@@ -103,8 +103,8 @@ def submit(settings: Settings, tmp_path: Path) -> Iterator[Callable[..., Submiss
 
 
 def assert_all_labelled_as_in_process(settings: Settings, scenes: list[Scene], method: Method = METHOD) -> None:
-    store = open_store(settings)
-    with begin(settings) as session:
+    store = open_store(settings.store)
+    with open_ledger(settings).begin() as session:
         rows = {row.scene_id: row for row in session.scalars(select(LabelSet))}
     assert rows.keys() == {scene.id for scene in scenes}
     for scene in scenes:
@@ -115,11 +115,11 @@ def assert_all_labelled_as_in_process(settings: Settings, scenes: list[Scene], m
 
 def test_local_spark_labels_as_this_process_does_and_a_second_run_finds_nothing_new(settings, add_scenes, submit):
     scenes = add_scenes(5, 200)
-    open_store(settings).put(scenes[2].key, b"cut short")
+    open_store(settings.store).put(scenes[2].key, b"cut short")
     summary, _ = submit("local[*]", sys.executable).result()
     assert summary["done"] == {"labels": 4}
     assert summary["failed"].keys() == {scenes[2].id}
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         assert session.get_one(Scene, scenes[2].id).state == SceneState.FAILED
         assert session.scalars(select(Run)).one().summary == summary
     assert_all_labelled_as_in_process(settings, [scene for scene in scenes if scene is not scenes[2]])

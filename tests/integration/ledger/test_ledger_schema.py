@@ -22,24 +22,32 @@ from helpers.racing import race
 from helpers.servers import free_port, settings_for
 from seaice_ops.errors import ConfigError, TransientError
 from seaice_ops.ledger import session as ledger_session
-from seaice_ops.ledger.session import begin, migrate, schema_revision
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Base, Run
 from seaice_ops.settings import Settings
 
 TABLES = set(Base.metadata.tables)
 
 
+def _migrate(settings: Settings) -> None:
+    open_ledger(settings).migrate()
+
+
+def _schema_revision(settings: Settings) -> None:
+    open_ledger(settings).schema_revision()
+
+
 def _read(settings: Settings) -> None:
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         session.scalars(select(Run)).all()
 
 
 def test_migration_makes_every_table_and_can_be_repeated(empty_ledger: Settings) -> None:
-    migrate(empty_ledger)
-    current, head = schema_revision(empty_ledger)
+    open_ledger(empty_ledger).migrate()
+    current, head = open_ledger(empty_ledger).schema_revision()
     assert current == head is not None
-    migrate(empty_ledger)
-    assert schema_revision(empty_ledger) == (current, head)
+    open_ledger(empty_ledger).migrate()
+    assert open_ledger(empty_ledger).schema_revision() == (current, head)
     assert set(inspect(create_engine(empty_ledger.ledger)).get_table_names()) == TABLES | {"alembic_version"}
 
 
@@ -61,19 +69,19 @@ def test_downgrade_removes_everything_and_upgrade_brings_it_back(ledger: Setting
     config = ledger_session._config(ledger.ledger)
     command.downgrade(config, "base")
     assert set(inspect(create_engine(ledger.ledger)).get_table_names()) == {"alembic_version"}
-    assert schema_revision(ledger)[0] is None
-    migrate(ledger)
+    assert open_ledger(ledger).schema_revision()[0] is None
+    open_ledger(ledger).migrate()
     assert set(inspect(create_engine(ledger.ledger)).get_table_names()) == TABLES | {"alembic_version"}
 
 
 def _migrate(settings: Settings) -> tuple[str | None, str | None]:
-    migrate(settings)
-    return schema_revision(settings)
+    open_ledger(settings).migrate()
+    return open_ledger(settings).schema_revision()
 
 
 def test_workers_that_start_together_may_all_migrate(empty_ledger: Settings) -> None:
     revisions = race(_migrate, [(empty_ledger,)] * 4)
-    head = schema_revision(empty_ledger)[1]
+    head = open_ledger(empty_ledger).schema_revision()[1]
     assert revisions == [(head, head)] * 4
 
 
@@ -99,7 +107,7 @@ def test_a_folder_that_cannot_be_locked_is_a_configuration_error(tmp_path: Path,
 
     monkeypatch.setattr(fcntl, "flock", refused)
     with pytest.raises(ConfigError, match=r"cannot lock .* for the ledger: No locks available; set SEAICE_HOME"):
-        migrate(settings_for(tmp_path / "home"))
+        _migrate(settings_for(tmp_path / "home"))
 
 
 def test_ledger_without_tables_says_what_to_run(empty_ledger: Settings) -> None:
@@ -107,14 +115,14 @@ def test_ledger_without_tables_says_what_to_run(empty_ledger: Settings) -> None:
         file = Path(empty_ledger.ledger.removeprefix("sqlite:///"))
         file.parent.mkdir(parents=True)
         file.touch()
-    assert schema_revision(empty_ledger)[0] is None
+    assert open_ledger(empty_ledger).schema_revision()[0] is None
     with pytest.raises(ConfigError, match="no tables; run `seaice init`"):
         _read(empty_ledger)
 
 
 def test_missing_sqlite_file_is_named_and_not_created(tmp_path: Path) -> None:
     settings = settings_for(tmp_path / "home")
-    for use in (_read, schema_revision):
+    for use in (_read, _schema_revision):
         with pytest.raises(ConfigError, match=r"no ledger at .*ledger\.sqlite; run `seaice init`"):
             use(settings)
     assert not (tmp_path / "home").exists()
@@ -122,7 +130,7 @@ def test_missing_sqlite_file_is_named_and_not_created(tmp_path: Path) -> None:
 
 def test_file_that_is_no_database_is_a_configuration_error(tmp_path: Path) -> None:
     (tmp_path / "ledger.sqlite").write_bytes(b"these are not the pages of a database" * 100)
-    for use in (_read, schema_revision, migrate):
+    for use in (_read, _schema_revision, _migrate):
         with pytest.raises(ConfigError, match="file is not a database"):
             use(settings_for(tmp_path))
 
@@ -130,10 +138,10 @@ def test_file_that_is_no_database_is_a_configuration_error(tmp_path: Path) -> No
 def test_ledger_below_a_file_is_a_configuration_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match="cannot create"):
-        migrate(settings_for(tmp_path / "file" / "home"))
+        _migrate(settings_for(tmp_path / "file" / "home"))
 
 
-@pytest.mark.parametrize("use", [migrate, schema_revision, _read])
+@pytest.mark.parametrize("use", [_migrate, _schema_revision, _read])
 def test_unreachable_postgresql_is_transient_and_keeps_its_password(
     use: Callable[[Settings], object], tmp_path: Path
 ) -> None:
@@ -149,7 +157,7 @@ def test_unreachable_postgresql_is_transient_and_keeps_its_password(
     ["no url s3cr3t", "postgresql://u:s3cr3t@h:port/d", "oracle+nothing://u:s3cr3t@h/d", "nosuch://u:s3cr3t@h/d"],
 )
 def test_unusable_url_is_a_configuration_error(url: str, tmp_path: Path) -> None:
-    for use in (_read, migrate, schema_revision):
+    for use in (_read, _migrate, _schema_revision):
         with pytest.raises(ConfigError, match="SEAICE_LEDGER_URL") as caught:
             use(settings_for(tmp_path, ledger=url))
         assert "u:s3cr3t" not in str(caught.value)

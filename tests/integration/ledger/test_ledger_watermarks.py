@@ -9,7 +9,7 @@ from sqlalchemy import create_engine, text
 
 from helpers.racing import race
 from seaice_ops.ledger import session as ledger_session
-from seaice_ops.ledger.session import begin, migrate, schema_revision
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Scene
 from seaice_ops.ledger.watermarks import advance_watermarks, watermarks
 from seaice_ops.settings import Settings
@@ -34,9 +34,9 @@ def test_ledger_of_the_first_version_is_brought_up_with_its_rows(empty_ledger: S
     engine = create_engine(empty_ledger.ledger)
     with engine.begin() as connection:
         connection.execute(text(OLD_ROW))
-    migrate(empty_ledger)
-    assert schema_revision(empty_ledger)[0] == schema_revision(empty_ledger)[1] != "0001"
-    with begin(empty_ledger) as session:
+    open_ledger(empty_ledger).migrate()
+    assert open_ledger(empty_ledger).schema_revision()[0] == open_ledger(empty_ledger).schema_revision()[1] != "0001"
+    with open_ledger(empty_ledger).begin() as session:
         scene = session.get_one(Scene, "one")
         assert (scene.sensed_at, scene.details, scene.claimed_by) == (NOON, {"kind": "product"}, None)
         assert watermarks(session, "cdse", ["01CCV"]) == {}
@@ -46,13 +46,13 @@ def test_ledger_of_the_first_version_is_brought_up_with_its_rows(empty_ledger: S
 
 
 def test_watermark_moves_forward_only_and_for_each_tile_alone(ledger: Settings) -> None:
-    with begin(ledger) as session:
+    with open_ledger(ledger).begin() as session:
         advance_watermarks(session, "cdse", ["01CCV", "60CWS"], NOON)
-    with begin(ledger) as session:
+    with open_ledger(ledger).begin() as session:
         advance_watermarks(session, "cdse", ["01CCV"], NOON + HOUR)
         advance_watermarks(session, "cdse", ["60CWS"], NOON - HOUR)
         advance_watermarks(session, "dhus", ["60CWS"], NOON - HOUR)
-    with begin(ledger) as session:
+    with open_ledger(ledger).begin() as session:
         expected = {"01CCV": NOON + HOUR, "60CWS": NOON}
         assert watermarks(session, "cdse", ["01CCV", "60CWS", "33XWJ"]) == expected
         assert watermarks(session, "dhus", ["01CCV", "60CWS"]) == {"60CWS": NOON - HOUR}
@@ -61,12 +61,12 @@ def test_watermark_moves_forward_only_and_for_each_tile_alone(ledger: Settings) 
 def _work(settings: Settings, worker: int) -> None:
     """Twenty times: push the watermarks of two tiles, in the worker's own order."""
     for step in range(20):
-        with begin(settings) as session:
+        with open_ledger(settings).begin() as session:
             tiles = ["01CCV", "60CWS"] if worker % 2 else ["60CWS", "01CCV"]
             advance_watermarks(session, "cdse", tiles, NOON + ((step * 7 + worker) % 20) * HOUR)
 
 
 def test_workers_at_the_same_moment_lose_nothing(ledger: Settings) -> None:
     assert race(_work, [(ledger, worker) for worker in range(1, 5)]) == [None] * 4
-    with begin(ledger) as session:
+    with open_ledger(ledger).begin() as session:
         assert set(watermarks(session, "cdse", ["01CCV", "60CWS"]).values()) == {NOON + 19 * HOUR}

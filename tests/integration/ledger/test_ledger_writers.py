@@ -19,8 +19,9 @@ from sqlalchemy.orm import Session
 
 from helpers.racing import race
 from seaice_ops.errors import TransientError
-from seaice_ops.ledger.operations import insert_new, move_scene, recorded
-from seaice_ops.ledger.session import begin
+from seaice_ops.ledger.operations import insert_new, move_scene
+from seaice_ops.ledger.runs import recorded
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import LabelSet, Model, Run, Scene, SceneState
 from seaice_ops.settings import Settings
 
@@ -66,7 +67,7 @@ def _insert_overlapping(settings: Settings, writer: int, count: int) -> list[str
     for number in numbers:
         row = a_scene(number)
         row.href = f"writer {writer}"
-        with begin(settings) as session:
+        with open_ledger(settings).begin() as session:
             if insert_new(session, row):
                 new.append(row.id)
     return new
@@ -76,7 +77,7 @@ def test_every_row_is_inserted_by_exactly_one_of_four_writers(ledger: Settings) 
     inserted = race(_insert_overlapping, [(ledger, writer, 60) for writer in range(4)])
     ids = sorted(i for ids in inserted for i in ids)
     assert ids == sorted({f"S2B_MSIL1C_{n:05d}" for n in range(60)})
-    with begin(ledger) as session:
+    with open_ledger(ledger).begin() as session:
         rows = {row.id: row.href for row in session.scalars(select(Scene))}
     assert rows == {i: f"writer {writer}" for writer, ids in enumerate(inserted) for i in ids}
 
@@ -87,7 +88,7 @@ def _make_ready(settings: Settings, writer: int, identities: int) -> list[int]:
     for identity in range(identities):
         number = 1000 * (writer + 1) + identity
         try:
-            with begin(settings) as session:
+            with open_ledger(settings).begin() as session:
                 insert_new(session, a_scene(number, identity))
                 session.execute(
                     update(Scene).where(Scene.id == f"S2B_MSIL1C_{number:05d}").values(state=SceneState.READY)
@@ -101,7 +102,7 @@ def _make_ready(settings: Settings, writer: int, identities: int) -> list[int]:
 def test_one_version_of_an_acquisition_is_ready_whoever_comes_first(ledger: Settings) -> None:
     won = race(_make_ready, [(ledger, writer, 30) for writer in range(4)])
     assert sorted(i for mine in won for i in mine) == list(range(30))
-    with begin(ledger) as session:
+    with open_ledger(ledger).begin() as session:
         ready = session.scalars(select(Scene.identity).where(Scene.state == SceneState.READY)).all()
     assert len(ready) == len(set(ready)) == 30
 
@@ -110,17 +111,17 @@ def _claim(settings: Settings, count: int) -> list[bool]:
     """Try to bring every scene from discovered to fetched; which of them this process brought there."""
     won = []
     for number in range(count):
-        with begin(settings) as session:
+        with open_ledger(settings).begin() as session:
             won.append(move_scene(session, f"S2B_MSIL1C_{number:05d}", [SceneState.DISCOVERED], SceneState.FETCHED))
     return won
 
 
 def test_one_worker_moves_a_scene_and_the_others_learn_it(ledger: Settings) -> None:
-    with begin(ledger) as session:
+    with open_ledger(ledger).begin() as session:
         session.add_all([a_scene(number) for number in range(40)])
     answers = race(_claim, [(ledger, 40)] * 4)
     assert [sum(column) for column in zip(*answers, strict=True)] == [1] * 40
-    with begin(ledger) as session:
+    with open_ledger(ledger).begin() as session:
         assert set(session.scalars(select(Scene.state))) == {SceneState.FETCHED}
         assert not move_scene(session, "no such scene", [SceneState.FETCHED], SceneState.READY)
 
@@ -129,7 +130,7 @@ def _swap(settings: Settings, writer: int, rounds: int) -> int:
     """Supersede the ready version by this writer's, `rounds` times, as decode does: both rows in one transaction."""
     mine = f"S2B_MSIL1C_{1000 * (writer + 1):05d}"
     for _ in range(rounds):
-        with begin(settings) as session:
+        with open_ledger(settings).begin() as session:
             session.execute(text("SELECT id FROM scene ORDER BY id" + _for_update(session))).all()
             session.execute(
                 update(Scene)
@@ -147,11 +148,11 @@ def _for_update(session: Session) -> str:
 
 
 def test_state_transitions_of_concurrent_writers_are_serial(ledger: Settings) -> None:
-    with begin(ledger) as session:
+    with open_ledger(ledger).begin() as session:
         for writer in range(4):
             insert_new(session, a_scene(1000 * (writer + 1), identity=0))
     assert race(_swap, [(ledger, writer, 25) for writer in range(4)]) == [25] * 4
-    with begin(ledger) as session:
+    with open_ledger(ledger).begin() as session:
         rows = session.scalars(select(Scene)).all()
     assert [row.attempts for row in rows] == [25] * 4
     assert sorted(row.state for row in rows) == [SceneState.READY] + [SceneState.SUPERSEDED] * 3
@@ -159,17 +160,17 @@ def test_state_transitions_of_concurrent_writers_are_serial(ledger: Settings) ->
 
 def test_transactions_that_lock_each_other_are_transient(postgres, tmp_path) -> None:
     from helpers.servers import settings_for
-    from seaice_ops.ledger.session import migrate
+    from seaice_ops.ledger.session import open_ledger
 
     settings = settings_for(tmp_path, ledger=postgres())
-    migrate(settings)
-    with begin(settings) as session:
+    open_ledger(settings).migrate()
+    with open_ledger(settings).begin() as session:
         session.add_all([a_scene(0), a_scene(1)])
     both, answers = threading.Barrier(2), []
 
     def update_in_order(numbers: tuple[int, int]) -> None:
         try:
-            with begin(settings) as session:
+            with open_ledger(settings).begin() as session:
                 for number in numbers:
                     session.execute(update(Scene).where(Scene.id == f"S2B_MSIL1C_{number:05d}").values(attempts=number))
                     if number == numbers[0]:
@@ -190,17 +191,17 @@ def test_transactions_that_lock_each_other_are_transient(postgres, tmp_path) -> 
 def test_insert_new_keeps_the_first_row_and_fills_defaults(ledger: Settings) -> None:
     first, second = a_scene(1), a_scene(1)
     second.href = "second"
-    with begin(ledger) as session:
+    with open_ledger(ledger).begin() as session:
         assert insert_new(session, first) is True
         assert insert_new(session, second) is False
-    with begin(ledger) as session:
+    with open_ledger(ledger).begin() as session:
         row = session.get_one(Scene, first.id)
         assert (row.href, row.attempts, row.baseline) == ("memory", 0, "")
         assert session.scalar(select(func.count()).where(Scene.details.is_(None))) == 1  # NULL, not JSON null
 
 
 def test_insert_new_also_yields_to_the_ready_version(ledger: Settings) -> None:
-    with begin(ledger) as session:
+    with open_ledger(ledger).begin() as session:
         assert insert_new(session, a_scene(1, identity=7, state=SceneState.READY))
         assert not insert_new(session, a_scene(2, identity=7, state=SceneState.READY))
         assert insert_new(session, a_scene(3, identity=7, state=SceneState.SUPERSEDED))
@@ -208,15 +209,15 @@ def test_insert_new_also_yields_to_the_ready_version(ledger: Settings) -> None:
 
 
 def test_labels_of_an_unknown_scene_are_refused(ledger: Settings) -> None:
-    with pytest.raises(IntegrityError), begin(ledger) as session:
+    with pytest.raises(IntegrityError), open_ledger(ledger).begin() as session:
         insert_new(session, a_label(404))
 
 
 def test_an_error_rolls_the_whole_transaction_back(ledger: Settings) -> None:
-    with pytest.raises(RuntimeError, match="half way"), begin(ledger) as session:
+    with pytest.raises(RuntimeError, match="half way"), open_ledger(ledger).begin() as session:
         insert_new(session, a_scene(1))
         raise RuntimeError("half way")
-    with begin(ledger) as session:
+    with open_ledger(ledger).begin() as session:
         assert session.scalars(select(Scene)).all() == []
 
 
@@ -224,7 +225,7 @@ def test_an_error_rolls_the_whole_transaction_back(ledger: Settings) -> None:
 def test_naive_datetimes_are_refused(ledger: Settings, column: str) -> None:
     row = a_scene(1)
     setattr(row, column, datetime(2026, 2, 1))
-    with pytest.raises(StatementError, match="naive datetime"), begin(ledger) as session:
+    with pytest.raises(StatementError, match="naive datetime"), open_ledger(ledger).begin() as session:
         session.add(row)
 
 
@@ -232,9 +233,9 @@ def test_datetimes_come_back_aware_in_utc(ledger: Settings) -> None:
     auckland = timezone(timedelta(hours=13))
     row = a_scene(1)
     row.sensed_at = datetime(2026, 2, 2, 1, 30, 15, 250_000, tzinfo=auckland)
-    with begin(ledger) as session:
+    with open_ledger(ledger).begin() as session:
         session.add(row)
-    with begin(ledger) as session:
+    with open_ledger(ledger).begin() as session:
         seen = session.scalar(select(Scene.sensed_at))
         assert session.scalar(select(func.count()).where(Scene.sensed_at == row.sensed_at)) == 1
     assert seen == datetime(2026, 2, 1, 12, 30, 15, 250_000, tzinfo=UTC) and seen.utcoffset() == timedelta(0)
@@ -243,10 +244,10 @@ def test_datetimes_come_back_aware_in_utc(ledger: Settings) -> None:
 def test_json_and_enums_come_back_as_they_went(ledger: Settings) -> None:
     card = {"width": 8, "metrics": {"macro_f1": 0.91, "list": [1, None, "ä"]}, "nothing": None}
     model = Model(id="unet/1", name="unet", version="1", sha256="0" * 64, card=card, created_at=NOON)
-    with begin(ledger) as session:
+    with open_ledger(ledger).begin() as session:
         assert insert_new(session, model)
         insert_new(session, a_scene(1, state=SceneState.WITHDRAWN))
-    with begin(ledger) as session:
+    with open_ledger(ledger).begin() as session:
         assert session.get_one(Model, "unet/1").card == card
         assert session.scalar(select(Scene.state)) is SceneState.WITHDRAWN
 
@@ -256,7 +257,7 @@ def test_recorded_keeps_the_summary_and_the_error(ledger: Settings) -> None:
         summary.done["labels"] = 3
     with pytest.raises(TransientError), recorded(ledger, "fetch"):
         raise TransientError("the archive does not answer; " + "x" * 5000)
-    with begin(ledger) as session:
+    with open_ledger(ledger).begin() as session:
         good, bad = session.scalars(select(Run).order_by(Run.id)).all()
     assert good.stage == "label" and good.summary["done"] == {"labels": 3} and good.error is None
     assert bad.error is not None and bad.error.startswith("TransientError: the archive") and len(bad.error) == 2048
@@ -264,7 +265,7 @@ def test_recorded_keeps_the_summary_and_the_error(ledger: Settings) -> None:
 
 KILLED = """
 import sys, time
-from seaice_ops.ledger.session import begin
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.operations import insert_new
 from seaice_ops.settings import Settings
 sys.path.insert(0, sys.argv[2])
@@ -291,7 +292,7 @@ def test_a_writer_killed_before_commit_leaves_nothing_and_blocks_nobody(ledger: 
         writer.send_signal(signal.SIGKILL)
         writer.wait(30)
     start = time.monotonic()
-    with begin(ledger) as session:
+    with open_ledger(ledger).begin() as session:
         assert session.scalars(select(Scene)).all() == []
         assert insert_new(session, a_scene(0))
     assert time.monotonic() - start < 20

@@ -14,7 +14,7 @@ from helpers.crash import crash_everywhere
 from helpers.mapped import all_maps, day, reflectance, scene_on, shortened, tiny_champion
 from helpers.racing import race
 from seaice_ops.errors import ConfigError, ExpectedSkip
-from seaice_ops.ledger.session import begin
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Probabilities, Scene, SceneState
 from seaice_ops.mapping import encode, publish
 from seaice_ops.mapping.encode import EncodeRequest
@@ -33,7 +33,7 @@ def three(settings: Settings) -> Settings:
 
 
 def rows(settings: Settings) -> list[Probabilities]:
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         return list(session.scalars(select(Probabilities).order_by(Probabilities.model_id, Probabilities.scene_id)))
 
 
@@ -53,12 +53,12 @@ def test_probabilities_are_the_networks_and_nothing_where_nothing_was_seen(
     summary = encode.run(three, EncodeRequest())
     assert summary.done == {"probabilities": 1} and summary.items == [scene.id] and summary.bytes_out > 0
     row = rows(three)[0]
-    values, grid = read_raster(open_store(three), row.key)
+    values, grid = read_raster(open_store(three.store), row.key)
     assert cog_validate(str(Path(three.store) / row.key))[:2] == (True, [])
     assert values.dtype == np.uint8 and values.shape == (3, 60, 90)
     assert grid.crs == scene.crs and list(grid.transform) == scene.transform
     np.testing.assert_array_equal(values.any(axis=0), (bands != NODATA).all(axis=0))
-    rgb, valid, _ = read_true_colour(open_store(three), scene, 0.3558)
+    rgb, valid, _ = read_true_colour(open_store(three.store), scene, 0.3558)
     expected = predict.probabilities(registry.load(three, model_id), rgb, valid)
     np.testing.assert_array_equal(values, expected)
 
@@ -68,13 +68,13 @@ def test_each_acquisition_is_encoded_once_per_model(three: Settings, add_scene: 
     for number in range(4):
         add_scene(reflectance(seed=number), sensed_at=day(number))
     assert encode.run(three, EncodeRequest()).done == {"probabilities": 4}
-    before = {row.key: open_store(three).get(row.key) for row in rows(three)}
+    before = {row.key: open_store(three.store).get(row.key) for row in rows(three)}
     again = encode.run(three, EncodeRequest())
     assert again.nothing_new and again.unchanged["probabilities"] == 4
     publish.run(three, MapRequest())
     add_scene(reflectance(seed=9), sensed_at=day(4))
     assert encode.run(three, EncodeRequest()).done == {"probabilities": 1}
-    assert all(open_store(three).get(key) == data for key, data in before.items())
+    assert all(open_store(three.store).get(key) == data for key, data in before.items())
 
 
 def test_a_new_champion_encodes_the_newest_window_only(three: Settings, add_scene: AddScene) -> None:
@@ -136,7 +136,7 @@ def test_maps_of_acquisitions_that_a_new_champion_cannot_see_stand(three: Settin
     again = publish.run(three, MapRequest())
     assert again.done == {} and before.keys() | {scene.id for scene in plain} == again.skipped.keys()
     assert {row.id: row.scene_ids for row in all_maps(three)} == before
-    with begin(three) as session:
+    with open_ledger(three).begin() as session:
         session.get_one(Scene, plain[0].id).state = SceneState.WITHDRAWN
     assert publish.run(three, MapRequest()).done == {"withdrawals": 2}
 
@@ -165,9 +165,9 @@ def test_the_first_answer_stands_where_two_processors_differ(
     tiny_champion(three)
     add_scene(reflectance())
     encode.run(three, EncodeRequest())
-    row, store = rows(three)[0], open_store(three)
+    row, store = rows(three)[0], open_store(three.store)
     theirs = store.get(row.key)
-    with begin(three) as session:
+    with open_ledger(three).begin() as session:
         session.delete(session.get_one(Probabilities, (row.scene_id, row.model_id)))
     real = predict.probabilities
     monkeypatch.setattr(predict, "probabilities", lambda *a: real(*a) ^ 1)

@@ -33,7 +33,7 @@ from helpers.mapped import scene_on as ready_on
 from helpers.racing import race
 from seaice_ops.classes.legend import COLOURS
 from seaice_ops.errors import ConfigError, ExpectedSkip
-from seaice_ops.ledger.session import begin
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Map, Probabilities, Scene, SceneState
 from seaice_ops.mapping.publish import FILES, MapRequest, run
 from seaice_ops.mapping.window.vote import LAYERS, maps, without
@@ -52,7 +52,7 @@ def three(settings: Settings) -> Settings:
 
 
 def pixels(settings: Settings, row: Map) -> np.ndarray:
-    store = open_store(settings)
+    store = open_store(settings.store)
     return np.concatenate([read_raster(store, f"{row.folder}/{layer}.tif")[0] for layer in LAYERS])
 
 
@@ -92,15 +92,15 @@ def test_a_day_at_a_time_gives_the_bytes_of_a_whole_season(
     set_aside = [ready_on(three, d).id for d in sorted(made)]
     for scene_id in set_aside:
         set_state(three, scene_id, SceneState.FETCHED)
-    with begin(three) as session:
+    with open_ledger(three).begin() as session:
         for row in session.query(Map):
             session.delete(row)
-    for key in open_store(three).list("probabilities"):
-        open_store(daily).put(key, open_store(three).get(key))
+    for key in open_store(three.store).list("probabilities"):
+        open_store(daily.store).put(key, open_store(three.store).get(key))
     for scene_id in set_aside:
         set_state(three, scene_id, SceneState.READY)
         assert run(daily, MapRequest()).done == {"maps": 1}
-    whole, parts = open_store(three), open_store(daily)
+    whole, parts = open_store(three.store), open_store(daily.store)
     assert list(whole.list("maps")) == list(parts.list("maps")) != []
     assert all(whole.get(key) == parts.get(key) for key in whole.list("maps"))
 
@@ -108,10 +108,10 @@ def test_a_day_at_a_time_gives_the_bytes_of_a_whole_season(
 def test_a_repeated_run_reports_nothing_new(three: Settings, add_scene: AddScene) -> None:
     season(three, add_scene, [0, 1, 2])
     run(three, MapRequest())
-    before = {key: open_store(three).get(key) for key in open_store(three).list()}
+    before = {key: open_store(three.store).get(key) for key in open_store(three.store).list()}
     again = run(three, MapRequest(tiles=("01CCV",)))
     assert again.nothing_new and again.unchanged["maps"] == 3 and not again.items and not again.skipped
-    assert {key: open_store(three).get(key) for key in open_store(three).list()} == before
+    assert {key: open_store(three.store).get(key) for key in open_store(three.store).list()} == before
     assert not list(three.work.iterdir())
 
 
@@ -143,7 +143,7 @@ def test_a_late_arrival_reissues_exactly_the_windows_that_hold_it(three: Setting
     made = season(three, add_scene, [0, 1, 2, 3, 4, 5])
     run(three, MapRequest())
     first = {row.window_end: row for row in all_maps(three)}
-    items = {row.id: open_store(three).get(f"{row.folder}/item.json") for row in first.values()}
+    items = {row.id: open_store(three.store).get(f"{row.folder}/item.json") for row in first.values()}
     made |= season(three, add_scene, [2.5])
     assert run(three, MapRequest()).done == {"maps": 3}
     once = [(d, 1) for d in (0, 1, 2)]
@@ -155,7 +155,7 @@ def test_a_late_arrival_reissues_exactly_the_windows_that_hold_it(three: Setting
             link = item.get_single_link("predecessor-version")
             assert row.supersedes == old.id and link and link.get_absolute_href()
             assert pystac.Item.from_file(str(link.get_absolute_href())).id == old.id
-            assert open_store(three).get(f"{old.folder}/item.json") == items[old.id], "a superseded map stays"
+            assert open_store(three.store).get(f"{old.folder}/item.json") == items[old.id], "a superseded map stays"
     np.testing.assert_array_equal(pixels(three, all_maps(three)[-2]), rebuilt(made, [2.5, 3, 4], 4))
 
 
@@ -184,7 +184,7 @@ def test_a_withdrawn_scene_is_in_no_newest_map(three: Settings, add_scene: AddSc
     ids = [ready_on(three, number).id for number in range(4)]
     for scene_id in ids:
         set_state(three, scene_id, SceneState.WITHDRAWN)
-    before = {key: open_store(three).get(key) for key in open_store(three).list()}
+    before = {key: open_store(three.store).get(key) for key in open_store(three.store).list()}
     summary = run(three, MapRequest())
     assert summary.done == {"withdrawals": 5} and run(three, MapRequest()).nothing_new
     last = {row.window_end: row for row in all_maps(three)}
@@ -198,7 +198,7 @@ def test_a_withdrawn_scene_is_in_no_newest_map(three: Settings, add_scene: AddSc
     assert item.properties["seaice:withdrawn"] == row.statistics["withdrawn"]
     link = item.get_single_link("predecessor-version")
     assert link and pystac.Item.from_file(str(link.get_absolute_href())).id == newest[day(4)].id
-    assert all(open_store(three).get(key) == data for key, data in before.items()), "what was published stays"
+    assert all(open_store(three.store).get(key) == data for key, data in before.items()), "what was published stays"
     set_state(three, ids[2], SceneState.READY)
     assert run(three, MapRequest()).done == {"maps": 3}
     assert {row.window_end: row for row in all_maps(three)}[day(4)].scene_ids == [ids[2]]
@@ -231,7 +231,7 @@ def test_a_window_that_waits_does_not_hold_up_the_others(three: Settings, add_sc
 @pytest.mark.parametrize("damage", ["directory", "pixels"])
 def test_unreadable_probabilities_fail_their_maps_alone(three: Settings, add_scene: AddScene, damage: str) -> None:
     made = season(three, add_scene, [0, 1, 2, 3, 4, 5, 6])
-    with begin(three) as session:
+    with open_ledger(three).begin() as session:
         row = session.get_one(Probabilities, (ready_on(three, 2).id, CHAMPION))
     path = Path(three.store) / row.key
     data = path.read_bytes()
@@ -260,7 +260,7 @@ def test_a_tile_without_valid_pixels_is_mapped_as_not_observed(three: Settings, 
     row = all_maps(three)[0]
     assert {tuple(p) for p in pixels(three, row).reshape(4, -1).T} == {(255, 0, 255, 255)}
     assert row.statistics["valid_share"] == 0 and row.statistics["shares"]["open_water"] is None
-    json.loads(open_store(three).get(f"{row.folder}/item.json"))
+    json.loads(open_store(three.store).get(f"{row.folder}/item.json"))
 
 
 def masked(settings: Settings, name: str, land: np.ndarray) -> Settings:
@@ -300,7 +300,7 @@ def test_a_land_mask_that_is_not_there_is_a_mistake_and_nothing_is_published(
     labels = three.labels.model_copy(update={"mask": "nowhere/{tile}.tif"})
     with pytest.raises(ConfigError, match=r"nowhere/01CCV\.tif"):
         run(three.model_copy(update={"labels": labels}), MapRequest())
-    assert all_maps(three) == [] and not list(open_store(three).list("maps"))
+    assert all_maps(three) == [] and not list(open_store(three.store).list("maps"))
 
 
 def test_no_champion_is_an_expected_skip(settings: Settings, add_scene: AddScene) -> None:
@@ -320,7 +320,7 @@ def test_two_publishers_at_once_make_one_item_and_one_row(three: Settings, add_s
     assert [a for a in answers if isinstance(a, BaseException)] == []
     assert sum(a["done"].get("maps", 0) for a in answers) == 4 and not any(a["failed"] for a in answers)
     assert revisions(three) == [(0, 1), (1, 1), (2, 1), (3, 1)]
-    items = [key for key in open_store(three).list("maps") if key.endswith("item.json")]
+    items = [key for key in open_store(three.store).list("maps") if key.endswith("item.json")]
     assert sorted(items) == sorted(f"{row.folder}/item.json" for row in all_maps(three))
 
 
@@ -346,14 +346,14 @@ def test_a_rival_with_other_inputs_leaves_nothing_behind(
             statistics={},
             created_at=day(0),
         )
-        with begin(settings) as session:
+        with open_ledger(settings).begin() as session:
             session.add(rival)
         return commit(settings, inputs, folder, details)
 
     monkeypatch.setattr(publish, "_commit", late)
     summary = run(three, MapRequest())
     assert summary.nothing_new and "another run published revision 1" in next(iter(summary.skipped.values()))
-    assert list(open_store(three).list("maps")) == []
+    assert list(open_store(three.store).list("maps")) == []
     monkeypatch.undo()
     assert run(three, MapRequest()).done == {"maps": 1}
     assert [(row.revision, row.supersedes) for row in all_maps(three)] == [(1, None), (2, "rival")]
@@ -362,13 +362,13 @@ def test_a_rival_with_other_inputs_leaves_nothing_behind(
 def test_a_published_item_is_never_replaced(three: Settings, add_scene: AddScene) -> None:
     season(three, add_scene, [0])
     run(three, MapRequest())
-    row, store = all_maps(three)[0], open_store(three)
-    with begin(three) as session:
+    row, store = all_maps(three)[0], open_store(three.store)
+    with open_ledger(three).begin() as session:
         session.delete(session.get_one(Map, row.id))
     before = {key: store.get(key) for key in store.list("maps")}
     assert run(three, MapRequest()).done == {"maps": 1}, "the same bytes were there: only the row was missing"
     assert {key: store.get(key) for key in store.list("maps")} == before
-    with begin(three) as session:
+    with open_ledger(three).begin() as session:
         session.delete(session.get_one(Map, row.id))
     store.put(f"{row.folder}/item.json", b"{}")
     store.put(f"{row.folder}/class.tif", b"theirs")
@@ -410,4 +410,6 @@ def test_publishing_on_s3(s3_url: str, three: Settings, add_scene: AddScene) -> 
     assert run(remote, MapRequest()).nothing_new
     row = all_maps(remote)[0]
     np.testing.assert_array_equal(pixels(remote, row), rebuilt({0: made}, [0], 0))
-    assert sorted(open_store(remote).list("maps")) == sorted(f"{row.folder}/{name}" for name in (*FILES, "item.json"))
+    assert sorted(open_store(remote.store).list("maps")) == sorted(
+        f"{row.folder}/{name}" for name in (*FILES, "item.json")
+    )

@@ -14,7 +14,7 @@ import pytest
 from helpers.ledger_rows import a_run
 from helpers.servers import free_port, settings_for
 from seaice_ops.ledger.operations import now
-from seaice_ops.ledger.session import begin, migrate
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ops import doctor
 from seaice_ops.ops.doctor import Check, check
 from seaice_ops.settings import Settings
@@ -27,7 +27,7 @@ VENV = Path(doctor.sys.executable).parent
 def well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setenv("PATH", f"{VENV}:{os.environ['PATH']}")
     settings = settings_for(tmp_path / "home")
-    migrate(settings)
+    open_ledger(settings).migrate()
     settings.archive_path.mkdir()
     return settings
 
@@ -163,7 +163,7 @@ def test_full_disk(well: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_clock_behind_the_ledger(well: Settings) -> None:
     assert look("clock", well).ok
-    with begin(well) as session:
+    with open_ledger(well).begin() as session:
         run = a_run("label")
         run.started_at = now() + timedelta(hours=1)
         session.add(run)

@@ -18,7 +18,7 @@ from fastapi.testclient import TestClient
 from helpers.ledger_rows import a_map, a_model, a_run, a_scene, a_score, an_alias
 from helpers.servers import settings_for
 from seaice_ops.ledger.operations import now
-from seaice_ops.ledger.session import begin, migrate
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Base, SceneState
 from seaice_ops.ops.pages.app import create
 from seaice_ops.settings import Settings
@@ -31,21 +31,21 @@ PNG = png_bytes(np.full((8, 8, 4), 200, np.uint8))
 
 def keep(settings: Settings, *rows: Base) -> None:
     for row in rows:
-        with begin(settings) as session:
+        with open_ledger(settings).begin() as session:
             session.add(row)
 
 
 @pytest.fixture
 def shown(stored: Settings) -> Settings:
     """A season with one mapped tile, its picture in the store (folder or S3), and one tile without a map."""
-    migrate(stored)
+    open_ledger(stored).migrate()
     newest = a_map(3, revision=2)
     failed = a_scene(4, state=SceneState.FAILED, reason="B04.jp2 is <b>truncated</b>", updated_at=now())
     keep(stored, a_model(), an_alias("champion"), a_score("unet/0123abcd", "truth", 0.912), a_map(2), newest, failed)
     keep(
         stored, a_scene(3), a_scene(1, "60CWS"), a_run("map", 1, done={"maps": 2}), a_run("train", 2, error="rank & 1")
     )
-    open_store(stored).put(f"{newest.folder}/quicklook.png", PNG)
+    open_store(stored.store).put(f"{newest.folder}/quicklook.png", PNG)
     return stored
 
 
@@ -154,7 +154,7 @@ def test_a_map_whose_picture_is_gone_is_not_found(client: TestClient) -> None:
 
 
 def test_a_picture_is_found_only_through_the_ledger(client: TestClient, shown: Settings) -> None:
-    open_store(shown).put("maps/loose/quicklook.png", PNG)
+    open_store(shown.store).put("maps/loose/quicklook.png", PNG)
     assert client.get("/maps/loose/quicklook.png").status_code == 404
 
 
@@ -179,7 +179,7 @@ def test_every_route_is_guarded(shown: Settings) -> None:
 
 def test_an_old_map_shows_its_age_in_days_and_a_young_one_in_hours(settings: Settings) -> None:
     keep(settings, a_model(), a_map(1), a_map(1, "60CWS"))
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         for row in session.query(type(a_map(1))):
             row.window_end = now() - timedelta(hours=5 if row.tile == "01CCV" else 80, minutes=1)
     with TestClient(create(lambda: settings, guards=[])) as client:

@@ -36,7 +36,7 @@ def at(found: np.ndarray, longitude: float, latitude: float) -> bool:
 
 
 def test_a_tile_is_drawn_once_and_kept_for_all(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = open_store(settings)
+    store = open_store(settings.store)
     before = psutil.Process().memory_info().rss
     drawn = coastline(store, ROSS, "ross")
     assert drawn.dtype == bool and drawn.shape == (220, 240)
@@ -67,7 +67,7 @@ def test_a_process_that_ends_early_is_told_and_leaves_nothing(
     (shadow / "__init__.py").touch()
     (shadow / "coastline.py").write_text(program)
     monkeypatch.setattr(module.sys, "path", [str(shadow.parent), *sys.path])
-    store = open_store(settings)
+    store = open_store(settings.store)
     with pytest.raises(TransientError, match=r"the coastline of ross .* was not drawn"):
         coastline(store, ROSS, "ross")
     assert not list(store.list())

@@ -41,7 +41,7 @@ STEPS = st.lists(
 @profile(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
 def test_the_store_behaves_like_a_dictionary(stored: Settings, steps: list[tuple[str, str, bytes]]) -> None:
-    store, model = open_store(stored), dict[str, bytes]()
+    store, model = open_store(stored.store), dict[str, bytes]()
     for key in list(store.list()):
         store.delete(key)
     for verb, key, data in steps:
@@ -66,7 +66,7 @@ def test_the_store_behaves_like_a_dictionary(stored: Settings, steps: list[tuple
 
 
 def test_a_file_of_any_size_is_put_whole_and_replaces(stored: Settings, tmp_path: Path) -> None:
-    store, path = open_store(stored), tmp_path / "pixels"
+    store, path = open_store(stored.store), tmp_path / "pixels"
     for size in (0, 10, 17_000_003):  # the last one travels in several parts
         data = np.random.default_rng(size).bytes(size)
         path.write_bytes(data)
@@ -79,7 +79,7 @@ def test_a_file_of_any_size_is_put_whole_and_replaces(stored: Settings, tmp_path
 
 
 def test_an_absent_object_is_missing_and_named(stored: Settings) -> None:
-    store = open_store(stored)
+    store = open_store(stored.store)
     for use in (store.get, lambda key: read_raster(store, key)):
         with pytest.raises(ObjectMissing, match=r"scenes/01CCV/none\.tif does not exist"):
             use("scenes/01CCV/none.tif")
@@ -108,7 +108,7 @@ def test_an_absent_object_is_missing_and_named(stored: Settings) -> None:
     ],
 )
 def test_a_key_that_is_none_is_refused_by_every_verb(stored: Settings, key: str) -> None:
-    store = open_store(stored)
+    store = open_store(stored.store)
     verbs = (store.get, store.exists, store.delete, store.gdal_path)
     for use in (*verbs, lambda k: store.put(k, b"1"), lambda k: store.create(k, b"1"), lambda k: read_raster(store, k)):
         with pytest.raises(ConfigError, match="cannot name an object"):
@@ -122,7 +122,7 @@ RACES = 20
 
 def _create(settings: Settings, writer: int) -> list[tuple[str, str]]:
     """Create RACES items that every writer makes alike and RACES that each makes differently; what came of each."""
-    store = open_store(settings)
+    store = open_store(settings.store)
     answers = []
     for number in range(RACES):
         for kind, data in (("alike", b"same" * 1000), ("own", f"writer {writer}".encode() * 500)):
@@ -140,13 +140,13 @@ def test_of_eight_creators_of_one_object_one_wins(stored: Settings) -> None:
         alike, own = ([a[2 * number + offset] for a in answers] for offset in (0, 1))
         assert sorted(alike) == [("alike", "was there")] * 7 + [("alike", "written")]
         assert sorted(own) == [("own", "refused")] * 7 + [("own", "written")]
-        kept = open_store(stored).get(f"maps/own-{number}/item.json")
+        kept = open_store(stored.store).get(f"maps/own-{number}/item.json")
         assert kept == f"writer {own.index(('own', 'written'))}".encode() * 500
 
 
 def _replace(settings: Settings, fill: int) -> set[int]:
     """Replace and read one object many times; the distinct bytes ever seen in one read."""
-    store, mixed = open_store(settings), set()
+    store, mixed = open_store(settings.store), set()
     for _ in range(15):
         store.put("work.bin", bytes([fill]) * 300_000)
         seen = store.get("work.bin")
@@ -166,7 +166,7 @@ def a_raster(size: int = 1536) -> tuple[np.ndarray, Grid]:
 
 def test_a_cog_is_opened_by_its_key_and_read_by_windows(stored: Settings) -> None:
     values, grid = a_raster(1100)
-    store = open_store(stored)
+    store = open_store(stored.store)
     store.put("scenes/01CCV/s.tif", cog_bytes(values, grid, nodata=-32768, names=("B04", "B03", "B02")))
     with open_raster(store, "scenes/01CCV/s.tif") as dataset:
         assert dataset.descriptions == ("B04", "B03", "B02") and dataset.nodata == -32768
@@ -178,7 +178,7 @@ def test_a_cog_is_opened_by_its_key_and_read_by_windows(stored: Settings) -> Non
 
 
 def test_a_replaced_raster_is_read_anew(stored: Settings) -> None:
-    store = open_store(stored)
+    store = open_store(stored.store)
     for fill in (1, 2, 3):
         values, grid = np.full((1, 64, 64), fill, np.uint8), Grid("EPSG:3031", (10, 0, 0, 0, -10, 0), 64, 64)
         store.put("probabilities/m/01CCV/s.tif", cog_bytes(values, grid, nodata=None))
@@ -279,8 +279,8 @@ def test_a_killed_writer_leaves_no_partial_object_in_sight(tmp_path: Path) -> No
         finally:
             writer.kill()
             writer.wait(30)
-        assert_whole(open_store(settings))
-    assert open_store(settings).put("scenes/0.tif", b"again")
+        assert_whole(open_store(settings.store))
+    assert open_store(settings.store).put("scenes/0.tif", b"again")
 
 
 def assert_whole(store: ObjectStore) -> None:

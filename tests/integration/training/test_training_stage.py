@@ -11,7 +11,7 @@ from sqlalchemy import select
 from helpers.crash import crash_everywhere
 from helpers.training_cases import add_labelled, small
 from seaice_ops.errors import ConfigError, ExpectedSkip
-from seaice_ops.ledger.session import begin
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Evaluation, Model, ModelAlias, Run, Scene
 from seaice_ops.models import registry
 from seaice_ops.models.predict import probabilities
@@ -44,7 +44,7 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def aliases(settings: Settings) -> dict[str, str]:
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         return {row.alias: row.model_id for row in session.scalars(select(ModelAlias))}
 
 
@@ -54,7 +54,7 @@ def test_two_ranks_from_scenes_to_champion(season: Settings) -> None:
     (model_id,) = summary.items
     assert summary.done == {"models": 1, "evaluations": 3, "promotions": 1}
     assert aliases(settings) == {"champion": model_id}
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         rows = {(row.subject, row.against): row.metrics for row in session.scalars(select(Evaluation))}
     labels = f"labels:colour-{settings.labels.version('colour')}"
     assert set(rows) == {(model_id, "truth"), (model_id, "auto-labels"), (labels, "truth")}
@@ -87,7 +87,7 @@ def test_the_steps_as_tasks(season: Settings, in_process: None) -> None:
     assert stage.snapshot(season) == model_id
     for step in (stage.train, stage.evaluate, stage.promote):
         assert step(season, model_id).nothing_new
-    with begin(season) as session:
+    with open_ledger(season).begin() as session:
         assert {run.stage for run in session.scalars(select(Run))} >= {"train.snapshot", "train.fit", "train.promote"}
 
 
@@ -98,7 +98,7 @@ def test_too_little_to_learn_from(settings: Settings, add_scene: Callable[..., S
         add_labelled(small(settings), add_scene, 0 + _, size=32)
     with pytest.raises(ExpectedSkip, match="training waits for 3"):
         stage.run(small(settings), TrainRequest())
-    assert list(open_store(settings).list("models")) == []
+    assert list(open_store(settings.store).list("models")) == []
 
 
 def test_more_ranks_than_chips(season: Settings) -> None:
@@ -118,7 +118,7 @@ def test_a_challenger_is_judged_on_scenes_that_neither_learnt_from(
     common = steps.fair_scenes(challenger, champion)
     assert set(common) < set(challenger.held_out) and not set(common) & set(champion.train)
     assert aliases(season) == {"champion": second, "previous": first}
-    with begin(season) as session:
+    with open_ledger(season).begin() as session:
         reason = session.get_one(ModelAlias, "champion").reason
     assert "against truth" in reason
 
@@ -134,7 +134,7 @@ def test_refused_and_left_alone(
         assert summary.skipped == {summary.items[0]: "refused: too weak"} and not summary.done["promotions"]
         assert stage.run(season, TrainRequest()).nothing_new
     assert aliases(season) == {"champion": first, "challenger": summary.items[0]}
-    with begin(season) as session:
+    with open_ledger(season).begin() as session:
         assert session.get_one(ModelAlias, "challenger").reason == "refused: too weak"
 
 
@@ -147,7 +147,7 @@ def test_few_new_scenes_are_not_worth_a_training(
     add_labelled(season, add_scene, 4)
     with pytest.raises(ExpectedSkip, match=f"1 scene labelled since the champion {first} was trained"):
         stage.run(patient, TrainRequest())
-    with begin(season) as session:
+    with open_ledger(season).begin() as session:
         newest = session.scalars(select(Run).order_by(Run.id.desc())).first()
     assert newest is not None and newest.error is None and "1 scene labelled" in newest.summary["skipped"]["train"]
     assert stage.run(small(patient, epochs=1), TrainRequest()).done["models"] == 1  # another recipe is always new
@@ -193,5 +193,5 @@ def test_killed_at_every_write_it_ends_in_the_same_bytes(settings: Settings, add
         """,
     )
     assert boundaries >= 10
-    with begin(season) as session:
+    with open_ledger(season).begin() as session:
         assert session.scalars(select(Model)).all() == []

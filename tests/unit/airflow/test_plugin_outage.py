@@ -37,7 +37,7 @@ def task(plugin: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Ca
     monkeypatch.setattr(plugin.Settings, "load", classmethod(lambda cls: service))
 
     def make(kind: str, body: Callable[[], Any]) -> Any:
-        def asks(settings: Settings) -> Any:
+        def asks(settings: Settings, caller: str) -> Any:
             with breaker.guarded(settings):
                 return body()
 

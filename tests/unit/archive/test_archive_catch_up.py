@@ -21,7 +21,7 @@ from seaice_ops.archive.providers.folder import FolderArchive
 from seaice_ops.archive.search import SearchRequest
 from seaice_ops.errors import ConfigError, TransientError
 from seaice_ops.ledger.operations import now
-from seaice_ops.ledger.session import begin
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Scene, SceneState
 from seaice_ops.ledger.watermarks import WITHDRAWN, watermarks
 
@@ -42,12 +42,12 @@ def daily(settings, end=T0, start=None, tiles=None):
 
 
 def marks(settings) -> dict[str, datetime]:
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         return watermarks(session, "folder", [*TILES, WITHDRAWN])
 
 
 def states(settings) -> dict[str, str]:
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         return {scene.id: scene.state.value for scene in session.scalars(select(Scene))}
 
 
@@ -164,12 +164,12 @@ def test_withdrawn_product_is_remembered_and_its_next_best_version_takes_over(se
     old = make_product(archive, bands=BANDS, baseline="0509", published=T0 - 2 * HOUR)
     new = make_product(archive, bands=BANDS, baseline="0511", published=T0 - HOUR)
     assert daily(settings).items == [new]
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         session.get_one(Scene, new).state = SceneState.READY
     withdraw(archive, new, T0 + HOUR, "Obsolete")
     summary = daily(settings, T0 + DAY)
     assert (summary.items, summary.done["withdrawn"]) == ([old], 1)
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         scene = session.get_one(Scene, new)
     assert (scene.state, scene.reason) == (SceneState.WITHDRAWN, "Obsolete")
     again = daily(settings, T0 + DAY)

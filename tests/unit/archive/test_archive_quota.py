@@ -19,7 +19,7 @@ from sqlalchemy import select
 from helpers.racing import race
 from seaice_ops.archive.limits import pacing, quota
 from seaice_ops.errors import QuotaExceeded
-from seaice_ops.ledger.session import begin
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import TransferUsage
 from seaice_ops.settings import ArchiveSettings, Settings
 
@@ -132,7 +132,7 @@ def with_quota(settings: Settings, **values: int) -> Settings:
 
 
 def kept(settings: Settings) -> dict[datetime, tuple[int, int]]:
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         return {row.hour: (row.bytes, row.requests) for row in session.scalars(select(TransferUsage))}
 
 

@@ -14,7 +14,7 @@ from seaice_ops.archive.fetch import FetchRequest
 from seaice_ops.archive.search import SearchRequest
 from seaice_ops.errors import ConfigError
 from seaice_ops.ledger.operations import now
-from seaice_ops.ledger.session import begin
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Scene, SceneState
 from seaice_ops.settings import Settings
 
@@ -39,7 +39,7 @@ def get(settings, *ids):
 
 
 def scenes(settings) -> dict[str, Scene]:
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         return {scene.id: scene for scene in session.scalars(select(Scene))}
 
 
@@ -48,7 +48,7 @@ def states(settings):
 
 
 def set_state(settings, scene_id, state, **values):
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         scene = session.get(Scene, scene_id)
         scene.state = state
         for name, value in values.items():
@@ -122,7 +122,7 @@ def test_abandoned_scenes_of_the_same_tiles_are_offered_whatever_the_interval(se
     for state in (SceneState.DISCOVERED, SceneState.FETCHED):
         set_state(settings, name, state)
         for hours, offered in ((0, []), (2, [name])):  # at first the run that found it is at work on it
-            with begin(settings) as session:
+            with open_ledger(settings).begin() as session:
                 scene = session.get_one(Scene, name)
                 scene.updated_at, scene.claimed_by = now() - timedelta(hours=hours), "another run"
             assert look(settings, "sensed", *later, ("01CCV",)).items == offered

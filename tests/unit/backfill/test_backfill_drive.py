@@ -20,7 +20,7 @@ from seaice_ops.backfill.estimate import DAY, Estimate
 from seaice_ops.backfill.season import REDO, BackfillRequest
 from seaice_ops.errors import ArchiveUnavailable, ConfigError
 from seaice_ops.ledger.operations import now
-from seaice_ops.ledger.session import begin
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Scene, SceneState
 from seaice_ops.settings import Settings
 
@@ -73,11 +73,11 @@ def wanted(kinds: list[str | None], redo: str) -> list[date]:
 @pytest.fixture(scope="module")
 def quiet(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Settings of a ledger without scenes."""
-    from seaice_ops.ledger.session import migrate
+    from seaice_ops.ledger.session import open_ledger
 
     home = tmp_path_factory.mktemp("home")
     made = Settings.model_validate({"home": home, "regions": {"test": {"title": "Test", "tiles": ["01CCV"]}}})
-    migrate(made)
+    open_ledger(made).migrate()
     return made
 
 
@@ -165,7 +165,7 @@ def a_scene(day: date, state: SceneState) -> Scene:
 
 
 def test_a_day_whose_scenes_were_put_off_runs_again_but_not_for_ever(settings: Settings) -> None:
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         session.add(a_scene(FIRST + DAY, SceneState.DISCOVERED))
         session.add(a_scene(FIRST, SceneState.READY))
     airflow = FakeAirflow()

@@ -26,11 +26,9 @@ def ingest(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Any:
     config.write_text(json.dumps({"regions": {"test": {"title": "Test", "tiles": list(settings.tiles)}}}))
     monkeypatch.setenv("SEAICE_CONFIG", str(config))
     monkeypatch.setenv("SEAICE_HOME", str(settings.home))
-    monkeypatch.delenv("SEAICE_CALLER", raising=False)
     settings.archive_path.mkdir(parents=True)
 
     def run(*arguments: str) -> tuple[int, str]:
-        monkeypatch.delenv("SEAICE_CALLER", raising=False)
         result = CliRunner().invoke(app, ["ingest", *arguments])
         return result.exit_code, result.stdout
 

@@ -76,7 +76,7 @@ layouts = st.fixed_dictionaries(
 
 @pytest.mark.parametrize("method", METHODS)
 def test_labels_are_the_same_bytes(settings: Settings, add_scene: Callable[..., Scene], method: Method):
-    scene, store = add_scene(ice()), open_store(settings)
+    scene, store = add_scene(ice()), open_store(settings.store)
     expected, _ = label_raster(settings, store, scene, method)
 
     @given(layouts, st.integers(1, ROWS + 1), st.integers(1, ROWS * COLUMNS + 1), st.integers(1, 4))

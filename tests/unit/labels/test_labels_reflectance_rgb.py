@@ -109,7 +109,7 @@ def test_a_picture_s_stretch_changes_no_class(stretch: float):
 def test_a_scene_with_true_colour_only_gets_three_bands_too(settings, add_scene):
     values = np.kron(np.array([[150, 1200], [3300, 3000]]), np.ones((40, 40))).astype(np.int16)
     scene = add_scene(np.repeat(values[None], 3, axis=0), bands=RGB_BANDS)
-    data, shares = label_raster(settings, open_store(settings), scene, "reflectance")
+    data, shares = label_raster(settings, open_store(settings.store), scene, "reflectance")
     with rasterio.MemoryFile(data) as file, file.open() as dataset:
         assert dataset.descriptions == ("class", "confidence", "reasons")
         assert dataset.nodata == legend.NODATA
@@ -129,7 +129,7 @@ def test_a_scene_of_five_bands_gets_three_bands(settings, add_scene):
     values[:, :, :30] = np.array([950, 600, 380, 190, 60])[:, None, None]
     values[:, :5] = -32768
     scene = add_scene(values)
-    data, shares = label_raster(settings, open_store(settings), scene, "reflectance")
+    data, shares = label_raster(settings, open_store(settings.store), scene, "reflectance")
     with rasterio.MemoryFile(data) as file, file.open() as dataset:
         assert dataset.descriptions == ("class", "confidence", "reasons")
         codes, confidence, why = dataset.read()

@@ -18,7 +18,7 @@ from seaice_ops.classes import legend
 from seaice_ops.errors import ConfigError, TransientError
 from seaice_ops.labels.methods import label_pixels, pixel_metres
 from seaice_ops.labels.stage import LabelRequest, class_shares, label_raster, run
-from seaice_ops.ledger.session import begin
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import LabelSet, Run, Scene, SceneState
 from seaice_ops.pixels import imagery
 from seaice_ops.pixels.imagery import NODATA, true_colour
@@ -38,12 +38,12 @@ def patches(bands: int = 5, size: int = 600, seed: int = 1) -> np.ndarray:
 
 
 def label_sets(settings: Settings) -> list[LabelSet]:
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         return list(session.scalars(select(LabelSet).order_by(LabelSet.scene_id, LabelSet.method)))
 
 
 def state(settings: Settings, scene_id: str) -> tuple[str, str | None]:
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         scene = session.get_one(Scene, scene_id)
         return scene.state, scene.reason
 
@@ -54,7 +54,7 @@ def test_labels_are_stored_with_legend_tags_and_shares(settings, add_scene):
     summary = run(settings, LabelRequest())
     assert (summary.done, summary.items, summary.failed) == ({"labels": 1}, [scene.id], {})
     row = label_sets(settings)[0]
-    store = open_store(settings)
+    store = open_store(settings.store)
     assert hashlib.sha256(store.get(row.key)).hexdigest() == row.sha256
     assert summary.bytes_out == len(store.get(row.key))
     with open_raster(store, row.key) as dataset:
@@ -77,10 +77,10 @@ def test_labels_are_stored_with_legend_tags_and_shares(settings, add_scene):
 def test_a_repeated_run_reports_nothing_new(settings, add_scene):
     add_scene(patches())
     run(settings, LabelRequest())
-    before = open_store(settings).list(), label_sets(settings)[0].created_at
+    before = open_store(settings.store).list(), label_sets(settings)[0].created_at
     again = run(settings, LabelRequest())
     assert again.nothing_new
-    assert list(open_store(settings).list()) == list(before[0])
+    assert list(open_store(settings.store).list()) == list(before[0])
     assert label_sets(settings)[0].created_at == before[1]
 
 
@@ -101,7 +101,7 @@ def test_a_plain_true_colour_scene_is_labelled_too(settings, add_scene):
 
 
 def test_the_same_scene_gives_the_same_bytes(settings, add_scene):
-    scene, store = add_scene(patches()), open_store(settings)
+    scene, store = add_scene(patches()), open_store(settings.store)
     for method in ("colour", "iqrah2024"):
         assert label_raster(settings, store, scene, method) == label_raster(settings, store, scene, method)
 
@@ -109,11 +109,11 @@ def test_the_same_scene_gives_the_same_bytes(settings, add_scene):
 @given(rows=st.integers(17, 299), columns=st.integers(17, 299), method=st.sampled_from(["colour", "iqrah2024"]))
 @hypothesis_settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_labels_do_not_depend_on_how_the_scene_was_read(settings, add_scene, rows, columns, method):
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         scene = session.scalar(select(Scene))
     scene = scene or add_scene(patches(bands=3, size=300), bands=imagery.RGB_BANDS)
     whole = np.empty((300, 300, 3), np.uint8)
-    with open_raster(open_store(settings), scene.key) as dataset:
+    with open_raster(open_store(settings.store), scene.key) as dataset:
         for top in range(0, 300, rows):
             for left in range(0, 300, columns):
                 window = Window(left, top, min(columns, 300 - left), min(rows, 300 - top))
@@ -122,7 +122,7 @@ def test_labels_do_not_depend_on_how_the_scene_was_read(settings, add_scene, row
         valid = dataset.read(1) != NODATA
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(imagery, "_ROWS", rows)
-        direct, observed, grid = imagery.read_true_colour(open_store(settings), scene, settings.labels.ceiling)
+        direct, observed, grid = imagery.read_true_colour(open_store(settings.store), scene, settings.labels.ceiling)
     whole[~valid] = 0
     assert np.array_equal(observed, valid)
     assert np.array_equal(direct, whole)
@@ -134,7 +134,7 @@ def test_labels_do_not_depend_on_how_the_scene_was_read(settings, add_scene, row
 
 def test_a_broken_scene_is_marked_failed_and_the_others_go_on(settings, add_scene):
     good, cut, gone = (add_scene(patches(seed=i), sensed_at=DAY + timedelta(days=i)) for i in range(3))
-    store = open_store(settings)
+    store = open_store(settings.store)
     store.put(cut.key, store.get(cut.key)[:1500])
     store.delete(gone.key)
     summary = run(settings, LabelRequest())
@@ -160,7 +160,7 @@ def test_a_whole_object_that_cannot_be_read_is_tried_again_later(settings, add_s
     with pytest.raises(TransientError, match="timed out"):
         run(settings, LabelRequest())
     assert state(settings, scene.id) == (SceneState.READY, None)
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         assert "TransientError" in session.scalars(select(Run)).one().error
 
 
@@ -172,7 +172,7 @@ def test_a_scene_without_observed_pixels_is_all_no_data(settings, add_scene):
 
 def test_scenes_can_be_named(settings, add_scene):
     first, second, third = (add_scene(patches(seed=i), sensed_at=DAY + timedelta(days=i)) for i in range(3))
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         session.get_one(Scene, third.id).state = SceneState.SUPERSEDED
     assert run(settings, LabelRequest(scene_ids=(second.id, third.id))).skipped == {third.id: "the scene is superseded"}
     summary = run(settings, LabelRequest(scene_ids=(first.id, second.id)))

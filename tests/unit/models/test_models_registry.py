@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from seaice_ops.errors import ConfigError, CorruptProduct
 from seaice_ops.ledger.operations import insert_new, now
-from seaice_ops.ledger.session import begin
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Evaluation, Model, ModelAlias
 from seaice_ops.models import registry
 from seaice_ops.models.card import Architecture, Card, Epoch, Labels, Manifest, Preprocessing, Recipe
@@ -50,7 +50,7 @@ def register(settings: Settings, seed: int = 1) -> str:
 
 
 def aliases(settings: Settings) -> dict[str, str]:
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         return {row.alias: row.model_id for row in session.scalars(select(ModelAlias))}
 
 
@@ -119,25 +119,25 @@ def test_explain_notes_only_what_still_holds(settings: Settings) -> None:
     registry.explain(settings, "challenger", model_id, "refused: x")
     registry.explain(settings, "challenger", "another", "never")
     registry.explain(settings, "champion", model_id, "never")
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         assert [row.reason for row in session.scalars(select(ModelAlias))] == ["refused: x"]
 
 
 def test_export_and_import_between_homes(settings: Settings, tmp_path: Path) -> None:
-    from seaice_ops.ledger.session import migrate
+    from seaice_ops.ledger.session import open_ledger
 
     model_id = register(settings)
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         row = Evaluation(subject=model_id, dataset="d", against="truth", metrics={"macro_f1": 0.9}, created_at=now())
         insert_new(session, row)
     registry.promote(settings, model_id, "first")
     folder = registry.export_model(settings, "champion", tmp_path / "model")
     elsewhere = Settings.model_validate({"home": tmp_path / "else", "regions": settings.model_dump()["regions"]})
-    migrate(elsewhere)
+    open_ledger(elsewhere).migrate()
     assert registry.import_model(elsewhere, folder) == model_id == registry.import_model(elsewhere, folder)
     assert aliases(elsewhere) == {}
     assert registry.load(elsewhere, model_id).card == registry.load(settings, model_id).card
-    with begin(elsewhere) as session:
+    with open_ledger(elsewhere).begin() as session:
         assert [(r.against, r.metrics["macro_f1"]) for r in session.scalars(select(Evaluation))] == [("truth", 0.9)]
     again = registry.export_model(elsewhere, model_id, tmp_path / "again")
     assert {p.name: p.read_bytes() for p in folder.iterdir()} == {p.name: p.read_bytes() for p in again.iterdir()}
@@ -197,22 +197,22 @@ FORGERIES = {
 def test_import_refuses(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forgery: str) -> None:
     monkeypatch.chdir(tmp_path)
     folder = registry.export_model(settings, register(settings), tmp_path / "model")
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         session.delete(session.get(ModelAlias, "challenger"))
         session.flush()
         session.delete(session.scalars(select(Model)).one())
-    before = sorted(open_store(settings).list())
+    before = sorted(open_store(settings.store).list())
     FORGERIES[forgery](folder)
     with pytest.raises(CorruptProduct):
         registry.import_model(settings, folder)
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         assert session.scalars(select(Model)).all() == []
-    assert sorted(open_store(settings).list()) == before
+    assert sorted(open_store(settings.store).list()) == before
     assert not (tmp_path / "bomb-went-off").exists()
 
 
 def test_weights_changed_in_the_store_are_noticed(settings: Settings) -> None:
     model_id = register(settings)
-    open_store(settings).put(keys.model(model_id, registry.WEIGHTS), _changed())
+    open_store(settings.store).put(keys.model(model_id, registry.WEIGHTS), _changed())
     with pytest.raises(CorruptProduct, match="SHA-256"):
         registry.load(settings, model_id)

@@ -17,7 +17,7 @@ from hypothesis import settings as profile
 from hypothesis import strategies as st
 
 from helpers.ledger_rows import FIRST, a_map, a_model, a_scene
-from seaice_ops.ledger.session import begin
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Map, Scene, SceneState
 from seaice_ops.ops import notify as module
 from seaice_ops.ops.notify import late_maps, notify, tell_late_maps
@@ -172,7 +172,7 @@ def test_mail_that_cannot_be_sent_does_not_harm_the_caller(
 
 
 def put(settings: Settings, *rows: Scene | Map) -> None:
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         session.add(a_model())
         session.flush()
         session.add_all(rows)
@@ -193,7 +193,7 @@ def test_other_states_and_other_tiles_make_nothing_late(settings: Settings) -> N
     put(settings, a_scene(0), a_map(0), a_scene(3, "59CMV"))
     others = [state for state in SceneState if state is not SceneState.READY]
     put_more = [a_scene(day, state=state) for day, state in enumerate(others, 1)]
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         session.add_all(put_more)
     assert late_maps(settings, FIRST + timedelta(days=300)) == []
 
@@ -205,7 +205,7 @@ def test_other_states_and_other_tiles_make_nothing_late(settings: Settings) -> N
     hours=st.integers(0, 400),
 )
 def test_late_maps_agree_with_the_definition(settings: Settings, scenes: set[int], maps: set[int], hours: int) -> None:
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         session.query(Map).delete()
         session.query(Scene).delete()
         session.merge(a_model())

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from helpers.ledger_rows import FIRST, a_scene
-from seaice_ops.ledger.session import begin
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ops import quiet
 from seaice_ops.settings import Settings
 
@@ -21,12 +21,12 @@ def told(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def ask(moment: datetime) -> list[str]:
         monkeypatch.setattr("seaice_ops.ops.quiet.now", lambda: moment)
-        monkeypatch.setattr("seaice_ops.ledger.operations.now", lambda: moment)
+        monkeypatch.setattr("seaice_ops.ledger.runs.now", lambda: moment)
         said: list[str] = []
         quiet.tell_quiet(settings, lambda _, subject, text, level: said.append(text))
         return said
 
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         session.add(a_scene(0))
     return ask
 
@@ -39,7 +39,7 @@ def test_an_empty_week_is_told_once_however_irregularly_it_is_asked(told: Any) -
 
 def test_a_new_scene_begins_a_new_week(told: Any, settings: Settings) -> None:
     assert told(FIRST + 6 * DAY) == []
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         session.add(a_scene(5))
     assert [told(FIRST + days * DAY) for days in (7, 11)] == [[], []]
     assert len(told(FIRST + 12 * DAY)) == 1

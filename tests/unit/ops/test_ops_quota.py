@@ -12,7 +12,7 @@ from rich.console import Console
 from seaice_ops.archive.limits import breaker, quota
 from seaice_ops.errors import ArchiveUnavailable
 from seaice_ops.ledger.operations import now
-from seaice_ops.ledger.session import begin
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.watermarks import advance_watermarks
 from seaice_ops.ops import notify
 from seaice_ops.ops.doctor import _ask, _outage, _quota
@@ -46,7 +46,7 @@ def text_of(settings: Settings) -> str:
 def test_status_and_page_show_what_is_used_and_what_is_wrong(service: Settings) -> None:
     use(service, 2, 250 * 10**9)
     fail(service)
-    with begin(service) as session:
+    with open_ledger(service).begin() as session:
         advance_watermarks(session, "cdse", service.tiles, now())
     status = collect(service)
     assert json.loads(json.dumps(status)) == status

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from helpers.ledger_rows import FIRST, a_label, a_map, a_model, a_run, a_scene, a_score, an_alias
 from seaice_ops.errors import ConfigError
-from seaice_ops.ledger.session import begin
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Base, SceneState
 from seaice_ops.ledger.watermarks import advance_watermarks
 from seaice_ops.ops.status import age, collect, newest_run, render
@@ -21,7 +21,7 @@ from seaice_ops.settings import Settings
 
 def keep(settings: Settings, *rows: Base) -> None:
     for row in rows:
-        with begin(settings) as session:
+        with open_ledger(settings).begin() as session:
             session.add(row)
 
 
@@ -62,7 +62,7 @@ def test_an_empty_ledger_is_described_as_such(settings: Settings) -> None:
 
 
 def test_an_outage_that_a_search_waits_out_is_one_error(settings: Settings) -> None:
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         session.add(a_run("encode", 0, error="TransientError: the disk is full"))
         session.add(a_run("search", 1, error="QuotaExceeded: used up"))
         for minute in range(2, 20):
@@ -117,7 +117,7 @@ def test_the_newest_map_is_the_last_revision_of_the_last_window(season: Settings
 def test_the_tile_that_is_furthest_behind_says_until_when_the_archive_was_searched(season: Settings) -> None:
     for tile, hours in (("01CCV", 3), ("60CWS", 2)):
         assert collect(season)["archive"]["searched_until"] is None
-        with begin(season) as session:
+        with open_ledger(season).begin() as session:
             advance_watermarks(session, "folder", [tile], FIRST + timedelta(hours=hours))
     assert collect(season)["archive"]["searched_until"] == "2026-02-01T22:15:29Z"
     assert "until 2026-02-01T22:15:29Z" in text_of(collect(season))

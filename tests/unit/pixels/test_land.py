@@ -56,7 +56,7 @@ def test_few_pixels_are_asked():
 def land_of(settings: Settings, mask: str, grid: Grid = GRID) -> np.ndarray:
     """What the mask says of a tile."""
     masked = settings.model_copy(update={"labels": settings.labels.model_copy(update={"mask": mask})})
-    return land(masked, open_store(masked), grid, "01CCV")
+    return land(masked, open_store(masked.store), grid, "01CCV")
 
 
 def test_a_raster_of_another_grid_is_land_where_it_is_not_zero(settings: Settings):
@@ -108,7 +108,7 @@ def test_land_takes_the_place_of_labels_and_of_nothing_else(settings, add_scene,
     values = np.full((5, 150, 200), 7000, np.int16)
     values[4] = 800
     values[:, :20, :20] = -32768
-    scene, store = add_scene(values), open_store(settings)
+    scene, store = add_scene(values), open_store(settings.store)
     plain, _ = label_raster(settings, store, scene, method)
     mask = np.zeros((150, 200), np.uint8)
     mask[:60, :50] = 1

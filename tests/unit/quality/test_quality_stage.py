@@ -18,7 +18,7 @@ from helpers.training_cases import add_truth
 from seaice_ops.cli import app
 from seaice_ops.errors import ConfigError, ExpectedSkip
 from seaice_ops.labels import stage as labels
-from seaice_ops.ledger.session import begin
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Evaluation, Scene
 from seaice_ops.quality.stage import QualityRequest, assess, run
 from seaice_ops.settings import Settings
@@ -57,7 +57,7 @@ def scenes(settings: Settings, add_scene: Callable[..., Scene]) -> list[Scene]:
 
 def rows(settings: Settings) -> dict[tuple[str, str], list[Evaluation]]:
     found: dict[tuple[str, str], list[Evaluation]] = {}
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         for row in session.scalars(select(Evaluation)):
             found.setdefault((row.subject, row.against), []).append(row)
     return found

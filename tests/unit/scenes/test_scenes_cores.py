@@ -12,7 +12,7 @@ import pytest
 from helpers.factories import make_product, numbers
 from seaice_ops.archive import fetch, search
 from seaice_ops.errors import CorruptProduct
-from seaice_ops.ledger.session import begin
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Scene
 from seaice_ops.scenes.sentinel2 import product as sentinel2
 from seaice_ops.scenes.source import Source
@@ -36,7 +36,7 @@ def opened(settings: Settings) -> Callable[[], Source]:
     name = make_product(settings.archive_path, bands=numbers(SIZE), entry=False)
     fetched = tuple(search.run(settings, search.SearchRequest("sensed", *EVER)).items)
     fetch.run(settings, fetch.FetchRequest(fetched))
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         scene = session.get_one(Scene, name)
     return lambda: sentinel2.open_product(scene, settings.inbox(name))
 

@@ -17,7 +17,7 @@ from seaice_ops.archive import fetch, search
 from seaice_ops.archive.fetch import FetchRequest
 from seaice_ops.archive.search import SearchRequest
 from seaice_ops.errors import ConfigError, CorruptProduct, TransientError
-from seaice_ops.ledger.session import begin
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Scene, SceneState
 from seaice_ops.pixels.imagery import BANDS, NODATA, read_bands
 from seaice_ops.scenes import decode
@@ -45,7 +45,7 @@ def ingest(settings):
 
 
 def scenes(settings) -> dict[str, Scene]:
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         return {scene.id: scene for scene in session.scalars(select(Scene))}
 
 
@@ -68,7 +68,7 @@ def test_every_pixel(settings, archive, baseline, offset):
     summary = ingest(settings)
     assert dict(summary.done) == {"scenes": 1}
     scene = scenes(settings)[name]
-    values, valid, grid = read_bands(open_store(settings), scene)
+    values, valid, grid = read_bands(open_store(settings.store), scene)
     truth = expected(bands, offset or 0)
     np.testing.assert_array_equal(values, truth)
     np.testing.assert_array_equal(valid, (truth != NODATA).all(axis=0))
@@ -82,7 +82,7 @@ def test_ready_row_and_object(settings, archive):
     name = make_product(archive, sun_zenith=71.25)
     summary = ingest(settings)
     scene = scenes(settings)[name]
-    data = open_store(settings).get(scene.key)
+    data = open_store(settings.store).get(scene.key)
     assert scene.key == f"scenes/01CCV/2026/02/{name}.tif"
     assert (scene.sha256, scene.bytes) == (hashlib.sha256(data).hexdigest(), len(data))
     assert summary.bytes_out == len(data)
@@ -114,7 +114,7 @@ def test_larger_than_a_block_and_a_strip(settings, archive):
     assert bands["B02"].shape == (edge, edge)
     name = make_product(archive, bands=bands)
     ingest(settings)
-    values, _, _ = read_bands(open_store(settings), scenes(settings)[name])
+    values, _, _ = read_bands(open_store(settings.store), scenes(settings)[name])
     np.testing.assert_array_equal(values, expected(bands, -1000))
 
 
@@ -123,7 +123,7 @@ def test_same_input_same_bytes(settings, archive):
     ids = fetched(settings)
     decode.run(settings, DecodeRequest(ids))
     first = scenes(settings)[name].sha256
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         session.get(Scene, name).state = SceneState.DISCOVERED
     fetch.run(settings, FetchRequest(ids))
     decode.run(settings, DecodeRequest(ids))
@@ -154,7 +154,7 @@ def test_older_version_decoded_late_does_not_replace_the_newer(settings, archive
     fetched(settings)
     new = make_product(archive, baseline="0511")
     search.run(settings, SearchRequest("sensed", *EVER))
-    with begin(settings) as session:  # as if the old one's decode had begun before that search
+    with open_ledger(settings).begin() as session:  # as if the old one's decode had begun before that search
         session.get(Scene, old).state = SceneState.FETCHED
         session.get(Scene, new).state = SceneState.READY
     assert dict(decode.run(settings, DecodeRequest((old,))).done) == {"superseded": 1}
@@ -175,7 +175,7 @@ def failure(settings, name: str) -> str:
     assert (rows[name].state, rows[name].reason, rows[name].attempts) == (SceneState.FAILED, reason, 1)
     assert rows[name].key is None
     assert not settings.inbox(name).exists()
-    assert not open_store(settings).exists(f"scenes/01CCV/2026/02/{name}.tif")
+    assert not open_store(settings.store).exists(f"scenes/01CCV/2026/02/{name}.tif")
     assert search.run(settings, SearchRequest("sensed", *EVER)).nothing_new
     return reason
 

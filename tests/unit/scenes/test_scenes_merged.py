@@ -17,7 +17,7 @@ from helpers.factories import SENSED, band_path, make_product, numbers, tile_xml
 from seaice_ops.archive import fetch, search
 from seaice_ops.archive.fetch import FetchRequest
 from seaice_ops.archive.search import SearchRequest
-from seaice_ops.ledger.session import begin
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Scene
 from seaice_ops.pixels.imagery import NODATA, read_bands
 from seaice_ops.scenes import decode
@@ -74,7 +74,7 @@ def ingest(settings):
 
 
 def scenes(settings) -> dict[str, Scene]:
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         return {scene.id: scene for scene in session.scalars(select(Scene))}
 
 
@@ -107,7 +107,7 @@ def test_every_pixel_is_the_newest_parts_where_it_has_one(settings, archive, mon
     assert dict(summary.done) == {"scenes": 1}
     assert states(settings) == {first: "superseded", second: "superseded", whole: "ready"}
     scene = scenes(settings)[whole]
-    values, valid, _ = read_bands(open_store(settings), scene)
+    values, valid, _ = read_bands(open_store(settings.store), scene)
     np.testing.assert_array_equal(values, reflectance([1, 0]))
     assert valid.all() and scene.valid_share == 1.0
     assert scene.sun_zenith == 62.0
@@ -129,11 +129,11 @@ def test_any_order_of_arrival_ends_in_the_same_bytes(settings, archive, order):
 
 def _together(settings, archive) -> str:
     """The hash of the merged scene made of all parts at once, in a home of its own."""
-    from seaice_ops.ledger.session import migrate
+    from seaice_ops.ledger.session import open_ledger
 
     other = settings.model_copy(update={"home": settings.home / "other", "ledger": "", "store": ""})
     other = type(settings).model_validate({**other.model_dump(), "archive": {"path": archive}})
-    migrate(other)
+    open_ledger(other).migrate()
     ingest(other)
     [scene] = [scene for scene in scenes(other).values() if scene.state.value == "ready"]
     return str(scene.sha256)

@@ -14,7 +14,7 @@ from helpers.factories import ORIGIN, make_plain, write_sidecar
 from seaice_ops.archive import fetch, search
 from seaice_ops.archive.fetch import FetchRequest
 from seaice_ops.archive.search import SearchRequest
-from seaice_ops.ledger.session import begin
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Scene, SceneState
 from seaice_ops.pixels.imagery import black_border, read_true_colour
 from seaice_ops.scenes import decode
@@ -38,14 +38,14 @@ def ingest(settings):
 
 
 def ready(settings, scene_id) -> Scene:
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         scene = session.get(Scene, scene_id)
     assert scene.state is SceneState.READY, scene.reason
     return scene
 
 
 def colours(settings, scene_id, ceiling=CEILING):
-    rgb, valid, _ = read_true_colour(open_store(settings), ready(settings, scene_id), ceiling)
+    rgb, valid, _ = read_true_colour(open_store(settings.store), ready(settings, scene_id), ceiling)
     return rgb, valid
 
 

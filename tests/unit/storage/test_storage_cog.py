@@ -83,7 +83,7 @@ def test_put_file_is_put(settings, tmp_path):
     data = np.random.default_rng(0).bytes(12_000_000)
     path = tmp_path / "large"
     path.write_bytes(data)
-    store = open_store(settings)
+    store = open_store(settings.store)
     assert store.put_file("scenes/large.tif", path) == hashlib.sha256(data).hexdigest()
     assert store.get("scenes/large.tif") == data
     assert store.put_file("scenes/large.tif", path) == store.put("scenes/large.tif", data)
@@ -102,6 +102,6 @@ def test_a_file_that_another_worker_removes_while_it_is_put_is_put(settings, tmp
         return digest
 
     monkeypatch.setattr(hashlib, "file_digest", removed_meanwhile)
-    store = open_store(settings)
+    store = open_store(settings.store)
     assert store.put_file("scenes/large.tif", path) == hashlib.sha256(data).hexdigest()
     assert store.get("scenes/large.tif") == data

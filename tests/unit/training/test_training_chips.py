@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from helpers.training_cases import DAY, add_labelled, add_labels, small
 from seaice_ops.errors import ConfigError, ExpectedSkip
-from seaice_ops.ledger.session import begin
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import LabelSet, Scene, SceneState
 from seaice_ops.pixels import imagery
 from seaice_ops.settings import Settings
@@ -69,12 +69,12 @@ def test_chips_are_the_scenes_pixels(
     settings = small(settings, chip=64, bands=bands)
     for day in range(3):
         add_labelled(settings, add_scene, day, size=160)
-    manifest, store = take(settings), open_store(settings)
+    manifest, store = take(settings), open_store(settings.store)
     cut = chips.build(settings, manifest, settings.work / "chips")
     assert len(cut) == len(cut.origins) == 2 * 9
     assert cut.counts == [int((cut.targets == i).sum()) for i in range(3)]
     for i, (scene_id, row, column) in enumerate(cut.origins):
-        with begin(settings) as session:
+        with open_ledger(settings).begin() as session:
             scene = session.get_one(Scene, scene_id)
             labels = session.query(LabelSet).filter_by(scene_id=scene_id).one()
         window = slice(row, row + 64), slice(column, column + 64)
@@ -130,7 +130,7 @@ def test_scenes_withdrawn_since_the_snapshot_are_not_learnt_from(
     settings = small(settings)
     rows = [add_labelled(settings, add_scene, day) for day in range(4)]
     manifest = take(settings)
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         session.get_one(Scene, rows[0].id).state = SceneState.WITHDRAWN
     assert rows[0].id in manifest.train
     with pytest.raises(ExpectedSkip, match=f"{rows[0].id} were withdrawn since the snapshot"):

@@ -66,10 +66,10 @@ def test_without_truth_only_the_labels_judge(case: tuple[Settings, str, tuple[st
 
 
 def test_a_reference_of_another_size_is_refused(case: tuple[Settings, str, tuple[str, ...]]) -> None:
-    from seaice_ops.ledger.session import begin
+    from seaice_ops.ledger.session import open_ledger
 
     settings, model_id, scenes = case
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         scene = session.get_one(Scene, scenes[0])
     add_truth(settings, scene, np.ones((10, 10), np.uint8))
     with pytest.raises(CorruptProduct, match=scenes[0]):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from helpers.training_cases import DAY, add_labelled, small
 from seaice_ops.errors import ExpectedSkip
-from seaice_ops.ledger.session import begin
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Scene, SceneState
 from seaice_ops.pixels.imagery import BANDS, RGB_BANDS
 from seaice_ops.settings import Settings
@@ -53,7 +53,7 @@ def test_all_tiles_of_a_day_go_together(settings: Settings, add_scene: Callable[
 def test_only_ready_scenes_with_these_labels(settings: Settings, add_scene: Callable[..., Scene]) -> None:
     settings = small(settings)
     rows = [add_labelled(settings, add_scene, day, size=32) for day in range(5)]
-    with begin(settings) as session:
+    with open_ledger(settings).begin() as session:
         session.get_one(Scene, rows[0].id).state = SceneState.SUPERSEDED
     manifest = take(settings)
     assert set(manifest.train) | set(manifest.held_out) == {row.id for row in rows[1:]}

@@ -1,0 +1,77 @@
+"""One run of one stage: what it works with, and its row in the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+
+import seaice_ops
+from seaice_ops.errors import ExpectedSkip
+from seaice_ops.ledger.operations import now
+from seaice_ops.ledger.session import Ledger, open_ledger
+from seaice_ops.ledger.tables import Run
+from seaice_ops.settings import Settings
+from seaice_ops.storage.store import ObjectStore, open_store
+from seaice_ops.summary import Summary, timed
+
+
+@dataclass(frozen=True)
+class StageRun:
+    """What one run of a stage works with. The stage's entry hands its parts only what they use of it."""
+
+    ledger: Ledger
+    """The ledger; each `begin` is one transaction."""
+    store_url: str
+    """Where objects are kept; opened as `store` by the first who needs it."""
+    work: Path
+    """Folder for files in progress."""
+    caller: str
+    """Who started the run: a task of an Airflow run, `cli`, or empty. A scene is claimed in this name."""
+    summary: Summary
+    """What the run did; kept in the ledger when it ends."""
+
+    @cached_property
+    def store(self) -> ObjectStore:
+        """The object store; raises `ConfigError` where it cannot be used."""
+        return open_store(self.store_url)
+
+
+@contextmanager
+def recorded(settings: Settings, stage: str, caller: str = "") -> Iterator[StageRun]:
+    """Open what a run of `stage` needs, time it, and keep its Summary as a `run` row, with the error if one ends it.
+
+    An `ExpectedSkip` is no error: it is kept as what was skipped and why, and goes on to the caller.
+    """
+    started = now()
+    with timed(stage) as summary:
+        run = StageRun(open_ledger(settings), settings.store, settings.work, caller[:256], summary)
+        try:
+            yield run
+        except ExpectedSkip as reason:
+            summary.skipped[stage] = str(reason)
+            record(run, started, None)
+            raise
+        except BaseException as error:
+            record(run, started, f"{type(error).__name__}: {error}"[:2048])
+            raise
+    record(run, started, None)
+
+
+def record(run: StageRun, started: datetime, problem: str | None) -> None:
+    """Keep one run of one stage."""
+    with run.ledger.begin() as session:
+        session.add(
+            Run(
+                stage=run.summary.stage,
+                caller=run.caller,
+                version=seaice_ops.__version__,
+                started_at=started,
+                seconds=(now() - started).total_seconds(),
+                summary=run.summary.to_dict(),
+                error=problem,
+            )
+        )
