@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime, timedelta
 
+import hmmlearn.hmm
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from seaice_ops.classes.legend import LAND, NODATA, THICK, THIN, WATER
+from seaice_ops.mapping.evidence import from_labels
 from seaice_ops.mapping.window.current import FAST_DAYS, MEMORY_DAYS, NEVER, ashore, current
 from seaice_ops.mapping.window.fast_ice import attached, candidates
 
@@ -126,3 +128,33 @@ def test_fast_ice_stays_thick_and_hangs_together_with_land() -> None:
     assert attached(found, land).tolist() == [[False, True, False, False]]
     assert not attached(found, np.zeros((1, 4), bool)).any()
     assert not candidates(evidence.__getitem__, at(*range(6)), range(6), (1, 4)).any()  # too short a time
+
+
+@given(st.lists(st.sampled_from([WATER, THIN, THICK, 0]), min_size=2, max_size=12))
+def test_on_fast_ice_it_is_the_forward_pass_of_a_hidden_markov_model(codes: list[int]) -> None:
+    seen = [code for code in codes if code]
+    if not seen or not codes[-1]:
+        return
+    even = {code: tuple(230 if code == k else 12 for k in (WATER, THIN, THICK)) if code else (0, 0, 0) for code in SURE}
+    evidence = np.array([even[code] for code in seen], np.uint8)[:, :, None, None]
+    layers = clock(evidence, at(*range(len(seen))), fast=True)
+    stay = math.exp(-1 / FAST_DAYS)
+    model = hmmlearn.hmm.CategoricalHMM(n_components=3, n_features=3)
+    model.startprob_ = np.full(3, 1 / 3)
+    model.transmat_ = stay * np.eye(3) + (1 - stay) / 3
+    likelihood = np.array([even[code] for code in (WATER, THIN, THICK)]) / 255 + 1 / 512
+    model.emissionprob_ = likelihood / likelihood.sum(axis=1, keepdims=True)
+    posterior = model.predict_proba(np.array(seen)[:, None] - 1)[-1]
+    assert layers[2] == int(100 * posterior.max() + 0.5) or abs(layers[2] - 100 * posterior.max()) < 0.51
+    if np.sort(posterior)[-1] - np.sort(posterior)[-2] > 1e-5:
+        assert layers[0] == int(posterior.argmax()) + 1
+
+
+def test_labels_become_probabilities_by_their_confidence() -> None:
+    classes = np.array([[WATER, THIN, THICK, 205, 255, LAND]], np.uint8)
+    p = from_labels(classes, np.array([[100, 60, 255, 90, 255, 255]], np.uint8))
+    assert p[:, 0, 0].tolist() == [255, 0, 0]
+    assert p[:, 0, 1].tolist() == [51, 153, 51]
+    assert p[:, 0, 2].tolist() == [25, 25, 204]
+    assert not p[:, 0, 3:].any()
+    assert (from_labels(classes)[:, 0, 2] == p[:, 0, 2]).all()
