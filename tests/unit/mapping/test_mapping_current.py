@@ -119,15 +119,13 @@ def test_land_is_land() -> None:
 
 
 def test_fast_ice_stays_thick_and_hangs_together_with_land() -> None:
-    days = at(*range(0, 18, 3))
-    codes = [[THICK, THICK, WATER, THICK], [THICK, THICK, WATER, THICK]] * 3
-    evidence = np.array([[SURE[c] for c in row] for row in codes], np.uint8).transpose(0, 2, 1)[:, :, None, :]
-    found = candidates(evidence.__getitem__, days, range(6), (1, 4))
-    assert found.tolist() == [[True, True, False, True]]
-    land = np.array([[True, False, False, False]])
-    assert attached(found, land).tolist() == [[False, True, False, False]]
-    assert not attached(found, np.zeros((1, 4), bool)).any()
-    assert not candidates(evidence.__getitem__, at(*range(6)), range(6), (1, 4)).any()  # too short a time
+    seen, thick = np.array([[10, 10, 10, 4, 10]], np.uint16), np.array([[10, 9, 8, 4, 10]], np.uint16)
+    found = candidates(seen, thick, timedelta(days=12))
+    assert found.tolist() == [[True, True, False, False, True]]
+    assert not candidates(seen, thick, timedelta(days=9)).any()
+    land = np.array([[True, False, False, False, False]])
+    assert attached(found, land).tolist() == [[False, True, False, False, False]]
+    assert not attached(found, np.zeros((1, 5), bool)).any()
 
 
 @given(st.lists(st.sampled_from([WATER, THIN, THICK, 0]), min_size=2, max_size=12))
