@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from seaice_ops.classes.legend import LAND, NODATA, THICK, THIN, WATER
 from seaice_ops.mapping.evidence import from_labels
 from seaice_ops.mapping.window.current import FAST_DAYS, MEMORY_DAYS, NEVER, ashore, current
-from seaice_ops.mapping.window.fast_ice import attached, candidates
+from seaice_ops.mapping.window.steady import NOT_STABLE, fast_ice, steady
+from seaice_ops.mapping.window.vote import PLANES, shift
 
 START = datetime(2026, 2, 1, tzinfo=UTC)
 SURE = {WATER: (230, 20, 5), THIN: (20, 215, 20), THICK: (5, 20, 230), 0: (0, 0, 0)}
@@ -118,14 +119,20 @@ def test_land_is_land() -> None:
     assert layers[:, 0, 0].tolist() == [LAND, NEVER, NODATA] and not layers[:, 0, 1].any()
 
 
-def test_fast_ice_stays_thick_and_hangs_together_with_land() -> None:
-    seen, thick = np.array([[10, 10, 10, 4, 10]], np.uint16), np.array([[10, 9, 8, 4, 10]], np.uint16)
-    found = candidates(seen, thick, timedelta(days=12))
-    assert found.tolist() == [[True, True, False, False, True]]
-    assert not candidates(seen, thick, timedelta(days=9)).any()
-    land = np.array([[True, False, False, False, False]])
-    assert attached(found, land).tolist() == [[False, True, False, False, False]]
-    assert not attached(found, np.zeros((1, 5), bool)).any()
+def test_what_is_steady_and_which_of_it_is_fast_ice() -> None:
+    rows = [[THICK] * 10, [THICK] * 9 + [WATER], [THICK] * 8 + [WATER] * 2, [WATER] * 10, [THIN] * 10, [THICK] * 4]
+    rows += [[0] * 10, [THICK] * 10]
+    evidence = np.array([[SURE[c] for c in [*row, *[0] * 10][:10]] for row in rows], np.uint8)
+    series = evidence.transpose(1, 2, 0)[:, :, None, :]
+    state = np.zeros((PLANES, 1, len(rows)), np.uint16)
+    shift(state, series.__getitem__, range(0), range(10))
+    kept = steady(state, timedelta(days=12))
+    assert kept.tolist() == [[THICK, THICK, NOT_STABLE, WATER, THIN, NOT_STABLE, NODATA, THICK]]
+    assert not (steady(state, timedelta(days=9)) == THICK).any()
+    shore = np.zeros((1, len(rows)), bool)
+    assert not fast_ice(kept, shore).any()
+    shore[0, 0] = True
+    assert fast_ice(kept, shore).tolist() == [[False, True, *[False] * 6]]
 
 
 @given(st.lists(st.sampled_from([WATER, THIN, THICK, 0]), min_size=2, max_size=12))
