@@ -22,7 +22,7 @@ def test_a_file_appears_whole_and_alone(tmp_path: Path) -> None:
     with files.replacing(path) as part:
         part.write_bytes(b"two")
         assert path.read_bytes() == b"one"
-    assert path.read_bytes() == b"two" and os.listdir(path.parent) == ["a.json"]
+    assert path.read_bytes() == b"two" and list(path.parent.iterdir()) == [path]
 
 
 def test_an_error_leaves_what_was_there(tmp_path: Path) -> None:
@@ -31,7 +31,7 @@ def test_an_error_leaves_what_was_there(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt), files.replacing(path) as part:
         part.write_bytes(b"half")
         raise KeyboardInterrupt
-    assert path.read_bytes() == b"old" and os.listdir(tmp_path) == ["a"]
+    assert path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]
 
 
 def test_a_killed_writer_leaves_what_was_there(tmp_path: Path) -> None:
