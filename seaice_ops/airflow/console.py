@@ -24,6 +24,7 @@ from typing import Any
 
 import psutil
 
+from seaice_ops import files
 from seaice_ops.errors import ConfigError, TransientError
 from seaice_ops.settings import Settings
 
@@ -110,7 +111,7 @@ def prepare(settings: Settings, env: dict[str, str]) -> None:
     (home / "logs").mkdir(exist_ok=True)
     passwords = home / "passwords.json"
     if not passwords.exists():
-        _write_private(passwords, json.dumps({"admin": secrets.token_urlsafe(12)}))
+        files.write(passwords, json.dumps({"admin": secrets.token_urlsafe(12)}).encode(), mode=0o600)
     airflow(env, "db", "migrate")
     with closing(sqlite3.connect(home / "airflow.db", timeout=90)) as database:
         database.execute("PRAGMA journal_mode=WAL")  # readers and the writer then do not lock each other out
@@ -139,9 +140,8 @@ def start(settings: Settings, config: Path, port: int = 0, *, detach: bool = Fal
     )
     passwords = json.loads((settings.home / "airflow" / "passwords.json").read_text())
     console = Console(f"http://127.0.0.1:{port}", "admin", passwords["admin"], process.pid, serves)
-    _write_private(
-        _state_file(settings), json.dumps({**console.__dict__, "started": psutil.Process(process.pid).create_time()})
-    )
+    state = {**console.__dict__, "started": psutil.Process(process.pid).create_time()}
+    files.write(_state_file(settings), json.dumps(state).encode(), mode=0o600)
     try:
         _wait_healthy(console, process)
     except BaseException:
@@ -310,18 +310,10 @@ def _secrets(settings: Settings) -> dict[str, str]:
 
     path = settings.home / "airflow" / "secrets.json"
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
         made = {"fernet": Fernet.generate_key().decode(), "api": secrets.token_hex(32), "jwt": secrets.token_hex(32)}
-        _write_private(path, json.dumps(made))
+        files.write(path, json.dumps(made).encode(), mode=0o600)
     found: dict[str, str] = json.loads(path.read_text())
     return found
-
-
-def _write_private(path: Path, text: str) -> None:
-    part = path.with_suffix(".part")
-    part.touch(mode=0o600)
-    part.write_text(text)
-    part.replace(path)
 
 
 def _free_ports(count: int) -> list[int]:

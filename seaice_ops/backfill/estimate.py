@@ -99,7 +99,8 @@ def estimate(
         progress(end)
     ready = _ready(settings, tiles, first, last)
     missing = [day for identity, day in wanted.items() if identity not in ready]
-    quota, (scene_bytes, scene_seconds, measured) = usage(settings), scene_cost(settings)
+    quota = usage(open_ledger(settings), settings.archive, settings.work)
+    scene_bytes, scene_seconds, measured = scene_cost(settings)
     return Estimate(
         region,
         first.isoformat(),

@@ -218,10 +218,13 @@ def _service(settings: Settings) -> str:
     from seaice_ops.archive.transport.credentials import credentials, variable
     from seaice_ops.ledger.operations import now
 
-    kind, known, tile = settings.archive.kind, credentials(settings), settings.tiles[0]
+    archive, tile = settings.archive, settings.tiles[0]
+    kind, known = archive.kind, credentials(archive.connection)
     what = [words for words, there in (("S3 keys", known.s3_keys()), ("an account", known.account())) if there]
     if not what and kind != "stac":
-        raise _WrongError(f"there are no credentials for {kind} in {variable(settings)} or SEAICE_ARCHIVE_...")
+        raise _WrongError(
+            f"there are no credentials for {kind} in {variable(archive.connection)} or SEAICE_ARCHIVE_..."
+        )
     found = open_archive(settings).search([tile], "published", now() - timedelta(days=1), now())
     return (
         f"{kind} answers: {len(found)} product(s) of tile {tile} published in the last day; credentials: "
@@ -233,8 +236,9 @@ def _quota(settings: Settings) -> str:
     """Whether there is room, and at this pace will be for a week."""
     from seaice_ops.archive.limits.quota import usage
     from seaice_ops.ledger.operations import now
+    from seaice_ops.ledger.session import open_ledger
 
-    found = usage(settings)
+    found = usage(open_ledger(settings), settings.archive, settings.work)
     if found is None:
         return f"a {settings.archive.kind} archive has none"
     if found.again or (found.exhausted_at and found.exhausted_at < now() + timedelta(days=7)):
@@ -247,7 +251,9 @@ def _outage(settings: Settings) -> str:
 
     if settings.archive.is_folder:
         return f"a {settings.archive.kind} archive has none"
-    state = breaker.current(settings)
+    from seaice_ops.ledger.session import open_ledger
+
+    state = breaker.current(open_ledger(settings), settings.archive.kind)
     if state.opened_at:
         raise _WrongError(breaker.sentence(settings.archive.kind, state))
     return f"none of {settings.archive.kind} is known" + (

@@ -61,7 +61,7 @@ def tell_outage(settings: Settings) -> None:
 
 def _outage_untold(settings: Settings) -> tuple[breaker.State, bool]:
     """The breaker, and whether the caller is the one to tell about it."""
-    state = breaker.current(settings)
+    state = breaker.current(open_ledger(settings), settings.archive.kind)
     is_open = state.opened_at is not None
     query = update(Breaker).where(Breaker.archive == settings.archive.kind, Breaker.told != is_open)
     with open_ledger(settings).begin() as session:

@@ -66,7 +66,8 @@ def _archive(settings: Settings) -> dict[str, Any]:
     """The archive in force: its quota of the last 30 days (None without a service) and its outage (None while it
     answers), each with a sentence for people; until when the daily runs have found all that was published of every
     tile (None where there is a tile that they never searched)."""
-    quota, state = usage(settings), breaker.current(settings)
+    ledger = open_ledger(settings)
+    quota, state = usage(ledger, settings.archive, settings.work), breaker.current(ledger, settings.archive.kind)
     found: dict[str, Any] = {"kind": settings.archive.kind, "quota": None, "outage": None}
     found["searched_until"] = _searched_until(settings)
     if quota:

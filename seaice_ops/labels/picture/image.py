@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import io
-import os
 import tempfile
 import warnings
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from PIL import Image
 from rasterio.crs import CRS
 from rasterio.errors import NotGeoreferencedWarning
 
+from seaice_ops import files
 from seaice_ops.classes import legend
 from seaice_ops.errors import ConfigError
 from seaice_ops.labels.methods import Method, known_method, label_pixels, pixel_metres
@@ -145,12 +144,7 @@ def _geotiff(codes: NDArray[np.uint8], picture: Picture, tags: dict[str, str]) -
 
 
 def _write(path: Path, data: bytes) -> None:
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        scratch.write_bytes(data)
-        scratch.replace(path)
+        files.write(path, data)
     except OSError as error:
-        with suppress(OSError):
-            scratch.unlink()
         raise ConfigError(f"cannot write {path}: {error.strerror}") from error

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
+from seaice_ops import files
 from seaice_ops.classes.legend import CLASSES
 from seaice_ops.errors import ConfigError, ExpectedSkip
 from seaice_ops.ledger.session import open_ledger
@@ -85,9 +86,8 @@ def _write(settings: Settings, manifest: Manifest, folder: Path) -> None:
     targets.flush()
     for name in ("pixels.npy", "targets.npy"):
         (folder / f"{name}.part").replace(folder / name)
-    commit = folder / "chips.json.part"
-    commit.write_text(json.dumps({"origins": origins, "counts": counts[: len(CLASSES)].tolist()}))
-    commit.replace(folder / "chips.json")
+    index = {"origins": origins, "counts": counts[: len(CLASSES)].tolist()}
+    files.write(folder / "chips.json", json.dumps(index).encode())
     log.info("cut %d chips of %d pixels from %d scenes", total, chip, len(pairs))
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from seaice_ops.archive.limits import breaker
 from seaice_ops.errors import ArchiveUnavailable, ConfigError, QuotaExceeded
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ops import notify
 from seaice_ops.settings import Settings
 
@@ -38,7 +39,7 @@ def task(plugin: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Ca
 
     def make(kind: str, body: Callable[[], Any]) -> Any:
         def asks(settings: Settings, caller: str) -> Any:
-            with breaker.guarded(settings):
+            with breaker.guarded(open_ledger(settings), settings.archive):
                 return body()
 
         return plugin.stage_task(getattr(plugin, kind)(asks))()

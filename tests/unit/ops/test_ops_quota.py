@@ -29,11 +29,14 @@ def service(settings: Settings) -> Settings:
 
 def use(settings: Settings, days_ago: int, n_bytes: int) -> None:
     hour = now().replace(minute=0, second=0, microsecond=0) - timedelta(days=days_ago)
-    quota.add_usage(settings, "cdse", hour, n_bytes, 7)
+    quota.add_usage(open_ledger(settings), "cdse", hour, n_bytes, 7)
 
 
 def fail(settings: Settings) -> None:
-    with pytest.raises(ArchiveUnavailable), breaker.guarded(settings):
+    with (
+        pytest.raises(ArchiveUnavailable),
+        breaker.guarded(open_ledger(settings), settings.archive),
+    ):
         raise TimeoutError
 
 
@@ -95,7 +98,7 @@ def test_an_outage_is_told_once_and_its_end_once(service: Settings, monkeypatch:
         fail(service)
         notify.tell_outage(service)
     assert told == ["error: the archive does not answer"]
-    with breaker.guarded(service):
+    with breaker.guarded(open_ledger(service), service.archive):
         pass
     notify.tell_outage(service)
     notify.tell_outage(service)
