@@ -37,14 +37,14 @@ def region(
         left_out = {tile.name: why for tile, why in found.left_out}
         sys.stdout.write(json.dumps({"tiles": found.names, "left_out": left_out, "unseen": found.unseen}) + "\n")
         return
-    table = Table("left out", "own zone", "because", box=None)
+    table = Table("left out", "because", box=None)
     for tile, why in found.left_out:
-        table.add_row(tile.name, f"{100 * tile.zone_share:.1f} %", why)
+        table.add_row(tile.name, why)
     if found.left_out:
         out.print(table)
     out.print(f"tiles: [{', '.join(found.names)}]", markup=False, highlight=False)
     words = f"{len(found.tiles)} tiles see the area, {len(found.left_out)} more touch it"
-    out.print(words + (f"; {100 * found.unseen:.1f} % of it lies beyond 80 S or 84 N" if found.unseen else ""))
+    out.print(words + (f"; no tile sees {100 * found.unseen:.1f} % of it" if found.unseen else ""))
 
 
 def _area(text: str) -> Any:

@@ -13,7 +13,7 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from seaice_ops.errors import CorruptProduct
-from seaice_ops.geo.regions import TILE
+from seaice_ops.sensors.sentinel2 import TILE_NAME
 
 #: Names that are safe as a file's and as a part of an object's key.
 PLAIN_NAME = r"^[A-Za-z0-9_][A-Za-z0-9._-]*$"
@@ -55,7 +55,7 @@ class Sidecar(BaseModel):
 
     kind: Literal["scene"]
     image: str = Field(pattern=PLAIN_NAME, description="file name of the image, in the same folder")
-    tile: str = Field(pattern=TILE.pattern, description="MGRS tile, for example 01CCV")
+    tile: str = Field(pattern=TILE_NAME.pattern, description="MGRS tile, for example 01CCV")
     sensed: Utc = Field(description="sensing start, ISO 8601 with its offset to UTC")
     platform: str = Field(pattern=r"^[A-Za-z0-9-]{1,16}$", description="for example S2A")
     crs: Annotated[str, AfterValidator(_crs)] = Field(description="EPSG:n or WKT of a projected system")
@@ -103,7 +103,7 @@ class MirrorSidecar(BaseModel):
     baseline: str
     sensed: Utc
     generated: Utc
-    tile: str = Field(pattern=TILE.pattern)
+    tile: str = Field(pattern=TILE_NAME.pattern)
     quantification: float = Field(gt=0)
     offsets: dict[str, float]
     grid: MirrorGrid | None = None
