@@ -18,23 +18,23 @@ from __future__ import annotations
 from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
 from airflow.sdk import DAG, task
 
-import seaice_airflow as seaice
+from seaice_ops.airflow import labels
+from seaice_ops.airflow.assets import LABELS, SCENES
+from seaice_ops.airflow.outcome import DEFAULT_ARGS
 
 with DAG(
     dag_id="seaice_autolabel",
-    schedule=[seaice.SCENES],
+    schedule=[SCENES],
     catchup=False,
     max_active_runs=1,
-    default_args=seaice.DEFAULT_ARGS,
+    default_args=DEFAULT_ARGS,
     doc_md=__doc__,
     tags=["sea-ice", "labels"],
 ):
-    due = task(seaice.labels_due, task_id="labels_due")()
+    due = task(labels.due, task_id="labels_due")()
     label = SparkSubmitOperator(
-        task_id="label", conn_id="spark_default", name="seaice_autolabel", **seaice.spark_application()
+        task_id="label", conn_id="spark_default", name="seaice_autolabel", **labels.application()
     )
-    announced = task(
-        seaice.announce_labels, task_id="announce_labels", outlets=[seaice.LABELS], trigger_rule="none_failed"
-    )()
+    announced = task(labels.announce, task_id="announce_labels", outlets=[LABELS], trigger_rule="none_failed")()
     # `announce_labels` runs beside a skipped `label` too: maps may be due although no label is.
     due >> label >> announced

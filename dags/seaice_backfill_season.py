@@ -24,8 +24,8 @@ from datetime import UTC, datetime
 
 from airflow.sdk import DAG, task
 
-import seaice_airflow as seaice
-import seaice_season as season
+from seaice_ops.airflow import season
+from seaice_ops.airflow.outcome import DEFAULT_ARGS, WAITING
 
 with DAG(
     dag_id=season.DAG_ID,
@@ -33,10 +33,10 @@ with DAG(
     start_date=datetime(2015, 7, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=16,
-    default_args=seaice.DEFAULT_ARGS,
+    default_args=DEFAULT_ARGS,
     params=season.form(),
     doc_md=__doc__,
     tags=["sea-ice", "ingest"],
 ):
-    found = task.sensor(season.estimate, task_id="estimate", **season.WAITING)()
+    found = task.sensor(season.estimate, task_id="estimate", **WAITING)()
     task.sensor(season.drive, task_id="drive", **season.LOOKING)(found)

@@ -33,7 +33,9 @@ from datetime import UTC, datetime
 
 from airflow.sdk import DAG, CronDataIntervalTimetable, task
 
-import seaice_airflow as seaice
+from seaice_ops.airflow import ingest
+from seaice_ops.airflow.assets import POOL_COPERNICUS, SCENES
+from seaice_ops.airflow.outcome import DEFAULT_ARGS, WAITING
 
 with DAG(
     dag_id="seaice_ingest",
@@ -41,20 +43,18 @@ with DAG(
     start_date=datetime(2015, 7, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=2,
-    default_args=seaice.DEFAULT_ARGS,
+    default_args=DEFAULT_ARGS,
     doc_md=__doc__,
     tags=["sea-ice", "ingest"],
 ):
-    scenes = task.sensor(seaice.search, task_id="search", **seaice.WAITING)()
+    scenes = task.sensor(ingest.search, task_id="search", **WAITING)()
     ingested = task(
-        seaice.ingest,
+        ingest.ingest,
         task_id="ingest",
-        pool=seaice.POOL_COPERNICUS,
+        pool=POOL_COPERNICUS,
         map_index_template="{{ task.op_kwargs['scene_id'] }}",
     ).expand(scene_id=scenes)
-    announced = task(
-        seaice.announce_scenes, task_id="announce_scenes", outlets=[seaice.SCENES], trigger_rule="all_done"
-    )()
+    announced = task(ingest.announce, task_id="announce_scenes", outlets=[SCENES], trigger_rule="all_done")()
     # `announce_scenes` runs even beside a failed scene; `close_ingest` does not, so that the run turns red.
-    closed = task(seaice.close_ingest, task_id="close_ingest", trigger_rule="none_failed")()
+    closed = task(ingest.close, task_id="close_ingest", trigger_rule="none_failed")()
     ingested >> [announced, closed]

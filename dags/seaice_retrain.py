@@ -23,8 +23,10 @@ from datetime import UTC, datetime
 
 from airflow.sdk import DAG, CronTriggerTimetable, task
 
-import seaice_airflow as seaice
 from horovod_operator import HorovodOperator
+from seaice_ops.airflow import training
+from seaice_ops.airflow.assets import MODEL, POOL_GPU, QUEUE_GPU
+from seaice_ops.airflow.outcome import DEFAULT_ARGS
 
 with DAG(
     dag_id="seaice_retrain",
@@ -32,12 +34,12 @@ with DAG(
     start_date=datetime(2015, 7, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
-    default_args=seaice.DEFAULT_ARGS,
+    default_args=DEFAULT_ARGS,
     doc_md=__doc__,
     tags=["sea-ice", "training"],
 ):
-    model_id = task(seaice.snapshot, task_id="snapshot")()
-    trained = HorovodOperator(task_id="train", model_id=model_id, pool=seaice.POOL_GPU, queue=seaice.QUEUE_GPU)
-    evaluated = task(seaice.evaluate, task_id="evaluate")(model_id)
-    promoted = task(seaice.promote, task_id="promote", outlets=[seaice.MODEL])(model_id)
+    model_id = task(training.snapshot, task_id="snapshot")()
+    trained = HorovodOperator(task_id="train", model_id=model_id, pool=POOL_GPU, queue=QUEUE_GPU)
+    evaluated = task(training.evaluate, task_id="evaluate")(model_id)
+    promoted = task(training.promote, task_id="promote", outlets=[MODEL])(model_id)
     trained >> evaluated >> promoted

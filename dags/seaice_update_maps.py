@@ -19,17 +19,19 @@ from __future__ import annotations
 
 from airflow.sdk import DAG, AssetAny, PartitionedAssetTimetable, task
 
-import seaice_airflow as seaice
+from seaice_ops.airflow import maps
+from seaice_ops.airflow.assets import LABELS, MAPS, MODEL
+from seaice_ops.airflow.outcome import DEFAULT_ARGS
 
 with DAG(
     dag_id="seaice_update_maps",
-    schedule=PartitionedAssetTimetable(assets=AssetAny(seaice.LABELS, seaice.MODEL)),
+    schedule=PartitionedAssetTimetable(assets=AssetAny(LABELS, MODEL)),
     catchup=False,
     max_active_runs=4,
-    default_args=seaice.DEFAULT_ARGS,
+    default_args=DEFAULT_ARGS,
     doc_md=__doc__,
     tags=["sea-ice", "maps"],
 ):
-    encoded = task(seaice.encode, task_id="encode")()
-    published = task(seaice.publish_maps, task_id="publish", outlets=[seaice.MAPS])()
+    encoded = task(maps.encode, task_id="encode")()
+    published = task(maps.publish, task_id="publish", outlets=[MAPS])()
     encoded >> published

@@ -1,7 +1,8 @@
 """The ops console on one machine: Airflow's processes over `SEAICE_HOME`, started, found and ended as one.
 
 A supervisor owns Airflow's processes and everything they start. It adopts orphans (sub-reaper), so that ending it ends
-them all, and it ends itself when the process that it serves is gone.
+them all, and it ends itself when the process that it serves is gone. The other processes start when the API answers:
+tasks speak to it from their first moment.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -29,8 +31,13 @@ from seaice_ops.errors import ConfigError, TransientError
 from seaice_ops.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
+API = ["api-server"]
+#: Logs are read from the folder that all processes share; Airflow's own log servers would listen on every interface.
+BEHIND_API = (["scheduler", "--skip-serve-logs"], ["dag-processor"], ["triggerer", "--skip-serve-logs"])
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+
+#: Hears in words what is being done.
+Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -48,7 +55,6 @@ def environment(settings: Settings, config: Path, port: int) -> dict[str, str]:
     """The environment of every Airflow process and of `airflow` commands on the same data."""
     home = settings.home / "airflow"
     secret = _secrets(settings)
-    logs = _free_ports(2)
     env = {
         "SEAICE_HOME": str(settings.home),
         "SEAICE_CONFIG": str(config.absolute()),
@@ -73,10 +79,10 @@ def environment(settings: Settings, config: Path, port: int) -> dict[str, str]:
         "AIRFLOW__API__SECRET_KEY": secret["api"],
         "AIRFLOW__API__WORKERS": "1",
         "AIRFLOW__API_AUTH__JWT_SECRET": secret["jwt"],
-        "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(logs[0]),
-        "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(logs[1]),
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60",
         "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "60",
+        # What a killed scheduler had queued is taken up after a minute, not after five.
+        "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "30",
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "60",
         "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "120",
         "AIRFLOW_CONN_SPARK_DEFAULT": json.dumps(
@@ -104,8 +110,9 @@ def airflow(env: dict[str, str], *arguments: str) -> str:
     return result.stdout
 
 
-def prepare(settings: Settings, env: dict[str, str]) -> None:
+def prepare(settings: Settings, env: dict[str, str], tell: Tell = lambda step: None) -> None:
     """Create Airflow's database and the pools; safe to repeat."""
+    tell("Airflow's database and pools")
     home = settings.home / "airflow"
     home.mkdir(parents=True, exist_ok=True)
     (home / "logs").mkdir(exist_ok=True)
@@ -118,8 +125,15 @@ def prepare(settings: Settings, env: dict[str, str]) -> None:
     airflow(env, "pools", "import", str(ROOT / "config" / "pools.json"))
 
 
-def start(settings: Settings, config: Path, port: int = 0, *, detach: bool = False) -> Console:
-    """Start Airflow over `settings.home`, wait until it is healthy, and say where it is.
+def start(
+    settings: Settings,
+    config: Path,
+    port: int = 0,
+    *,
+    detach: bool = False,
+    tell: Tell = lambda step: None,
+) -> Console:
+    """Start Airflow over `settings.home`, wait until it is healthy, and say where it is; `tell` hears each step.
 
     Not detached, it ends with the calling process, however that ends. Raises `ConfigError` when one runs already.
     """
@@ -127,7 +141,7 @@ def start(settings: Settings, config: Path, port: int = 0, *, detach: bool = Fal
         raise ConfigError(f"the console already runs at {found.url} (process {found.pid}); end it with `make down`")
     port = port or _free_ports(1)[0]
     env = environment(settings, config, port)
-    prepare(settings, env)
+    prepare(settings, env, tell)
     serves = 0 if detach else os.getpid()
     process = subprocess.Popen(
         [sys.executable, "-m", "seaice_ops.airflow.console", str(serves), str(settings.home / "airflow")],
@@ -143,7 +157,7 @@ def start(settings: Settings, config: Path, port: int = 0, *, detach: bool = Fal
     state = {**console.__dict__, "started": psutil.Process(process.pid).create_time()}
     files.write(_state_file(settings), json.dumps(state).encode(), mode=0o600)
     try:
-        _wait_healthy(console, process)
+        _wait_healthy(console, process, tell)
     except BaseException:
         stop(settings)
         raise
@@ -209,18 +223,12 @@ def supervise(serves: int, home: Path) -> int:
         signal.signal(number, lambda received, _: stopping.append(received))
     served_process = _find(serves)
     logs = home / "logs"
-    children = {}
-    for name in COMPONENTS:
-        with (logs / f"{name}.log").open("ab") as output:
-            children[name] = subprocess.Popen(
-                [sys.executable, "-m", "airflow", name],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
-    code = 0
+    children = {API[0]: _component(API, logs)}
+    waiting, code = list(BEHIND_API), 0
     while not stopping and (not serves or _is_alive(served_process)):
+        if waiting and _answers(os.environ["AIRFLOW__API__BASE_URL"]):
+            children |= {command[0]: _component(command, logs) for command in waiting}
+            waiting = []
         ended = [name for name, child in children.items() if child.poll() is not None]
         if ended:
             (logs / "console.log").write_text(f"ended by itself: {', '.join(ended)}\n")
@@ -230,6 +238,27 @@ def supervise(serves: int, home: Path) -> int:
         time.sleep(0.5)
     _end_descendants(psutil.Process())
     return code
+
+
+def _component(command: list[str], logs: Path) -> subprocess.Popen[bytes]:
+    """Start `airflow <command>` in a session of its own, with its output appended to a log of its name."""
+    with (logs / f"{command[0]}.log").open("ab") as output:
+        return subprocess.Popen(
+            [sys.executable, "-m", "airflow", *command],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+
+
+def _answers(url: str) -> bool:
+    """Whether the API server answers; what it says of the others does not matter."""
+    try:
+        with urllib.request.urlopen(f"{url}/api/v2/monitor/health", timeout=5) as answer:  # noqa: S310
+            return bool(answer.status == 200)
+    except (OSError, ValueError):
+        return False
 
 
 def _end_descendants(process: psutil.Process, patience: float = 12.0) -> None:
@@ -280,10 +309,10 @@ def _quietly(action: Callable[[], Any]) -> None:
         return
 
 
-def _wait_healthy(console: Console, process: subprocess.Popen[bytes], patience: float = 240.0) -> None:
+def _wait_healthy(console: Console, process: subprocess.Popen[bytes], tell: Tell, patience: float = 300.0) -> None:
     import httpx
 
-    deadline, last = time.monotonic() + patience, "no answer yet"
+    deadline, last = time.monotonic() + patience, "the API does not answer yet"
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise TransientError("Airflow ended while it started; see airflow/logs/*.log below SEAICE_HOME")
@@ -294,6 +323,7 @@ def _wait_healthy(console: Console, process: subprocess.Popen[bytes], patience: 
                 return
         except (httpx.HTTPError, ValueError, KeyError, TypeError):
             pass
+        tell(last)
         time.sleep(1)
     raise TransientError(
         f"Airflow was not healthy after {patience:.0f} s ({last}); see airflow/logs/*.log in SEAICE_HOME"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +16,6 @@ from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Scene, SceneState
 from seaice_ops.settings import Settings
 from seaice_ops.summary import Summary
-
-log = logging.getLogger(__name__)
 
 #: Runs that try to bring a scene's files before a service's wrong or missing ones are believed.
 TRIES = 3
@@ -67,7 +64,6 @@ def _fetch(settings: Settings, archive: Archive, scene: Scene, summary: Summary)
     except CorruptPart as error:
         if _set_aside(settings, scene, error):
             summary.failed[scene.id] = str(error)
-            log.warning("%s: %s", scene.id, error)
         return
     except TransientError:
         with open_ledger(settings).begin() as session:

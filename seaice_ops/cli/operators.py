@@ -99,8 +99,10 @@ def up(
     with readable_errors():
         found = console.running(settings)
         if found is None:
-            with err.status("starting Airflow (about half a minute)"):
-                found = console.start(settings, config_path(), port, detach=True)
+            with err.status("starting Airflow (about half a minute)") as line:
+                found = console.start(
+                    settings, config_path(), port, detach=True, tell=lambda at: line.update(f"starting Airflow: {at}")
+                )
     out.print(
         f"ops console: {found.url}\nlogin: {found.user} / {found.password}\nend it with: seaice down (or make down)",
         highlight=False,

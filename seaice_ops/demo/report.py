@@ -9,15 +9,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from seaice_ops.classes.legend import CLASSES, NODATA, SLUGS
 from seaice_ops.classes.metrics import confusion, scores
+from seaice_ops.errors import ExpectedSkip
 from seaice_ops.ledger.operations import model_by_alias, newest_maps
 from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Evaluation, LabelSet, Map, Model, Run, Scene, SceneState
+from seaice_ops.mapping.due.survey import survey
 from seaice_ops.pixels.reference import read_reference
 from seaice_ops.settings import Settings
 from seaice_ops.storage.rasters import read_raster
@@ -56,16 +59,28 @@ def show(settings: Settings, term: Console, *, truth_expected: bool, margin: flo
         if champion:
             term.print(_model(session, champion))
         term.print(_stages(session))
-    problems = [f"{tile} has no map" for tile, rows in maps.items() if not rows]
+    problems = [f"{tile} has no map: {why_no_map(settings, tile)}" for tile, rows in maps.items() if not rows]
     problems += [] if champion else ["there is no champion model"]
     problems += [problem for tile, found in agreements.items() if found for problem in too_bad(tile, found, margin)]
     if truth_expected:
         problems += [f"{tile} could not be compared with truth" for tile, found in agreements.items() if not found]
     for problem in problems:
-        term.print(f"[red]not good enough:[/] {problem}")
+        term.print(f"[red]not good enough:[/] {escape(problem)}")
     if not problems:
         term.print(f"[green]the loop is closed[/]: maps below {settings.store}/maps; see them with `make up`")
     return 1 if problems else 0
+
+
+def why_no_map(settings: Settings, tile: str) -> str:
+    """Why nothing was mapped of `tile`, in words, by what the ledger says now."""
+    try:
+        found = survey(settings, tile)
+    except ExpectedSkip as reason:
+        return str(reason)
+    if found.due:
+        return "its maps are due, but no run has published them; the log of the tasks has the reason"
+    reasons = Counter(found.skipped.values())
+    return "; ".join(f"{counted(n, 'scenes')}: {why}" for why, n in reasons.most_common()) or "no scene of it is ready"
 
 
 def agreement(settings: Settings, store: ObjectStore, session: Session, row: Map) -> Agreement | None:

@@ -130,12 +130,9 @@ def _post(variable: str, subject: str, text: str, level: str) -> None:
 
 
 def _mail(to: tuple[str, ...], subject: str, text: str) -> None:
-    from airflow.providers.smtp.hooks.smtp import SmtpHook
+    from seaice_ops.airflow.mail import send
 
-    with SmtpHook(smtp_conn_id="smtp_default") as hook:
-        hook.send_email_smtp(
-            to=list(to), subject=f"[sea ice] {subject}", html_content=f"<pre>{html.escape(text)}</pre>"
-        )
+    send(to, f"[sea ice] {subject}", f"<pre>{html.escape(text)}</pre>")
 
 
 def _quietly(channel: str, deliver: Callable[[], None]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -29,8 +28,6 @@ from seaice_ops.storage import keys
 from seaice_ops.storage.rasters import cog_writer
 from seaice_ops.storage.store import ObjectStore, open_store
 from seaice_ops.summary import Summary
-
-log = logging.getLogger(__name__)
 
 #: Sun zenith in degrees from which on a scene shows nothing.
 NIGHT = 90.0
@@ -82,7 +79,6 @@ def _decode(settings: Settings, store: ObjectStore, scene: Scene, summary: Summa
             failed = fail_scene(session, scene.id, str(error), part)
         if failed:
             (summary.skipped if isinstance(error, ExpectedSkip) else summary.failed)[scene.id] = str(error)
-            log.warning("%s: %s", scene.id, error)
         return
     with open_ledger(settings).begin() as session:
         outcome = _make_ready(session, scene, values)

@@ -225,18 +225,17 @@ def test_programs_of_our_images_are_in_the_environment(services: dict[str, Any])
     assert os.access(ROOT / "containers/init", os.X_OK)
 
 
-def test_queues_and_pools_are_those_of_the_dags(services: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(ROOT / "plugins"))
-    import seaice_airflow
+def test_queues_and_pools_are_those_of_the_dags(services: dict[str, Any]) -> None:
+    from seaice_ops.airflow import assets
 
     queues = {
         n: s["command"][s["command"].index("--queues") + 1]
         for n, s in services.items()
         if "--queues" in s.get("command", [])
     }
-    assert queues == {"worker": "default", "worker-gpu": seaice_airflow.QUEUE_GPU}
+    assert queues == {"worker": "default", "worker-gpu": assets.QUEUE_GPU}
     pools = json.loads((ROOT / "config/pools.json").read_text())
-    assert set(pools) == {seaice_airflow.POOL_COPERNICUS, seaice_airflow.POOL_GPU}
+    assert set(pools) == {assets.POOL_COPERNICUS, assets.POOL_GPU}
 
 
 def moved(command: list[str], replacements: dict[str, str]) -> list[str]:
