@@ -223,7 +223,7 @@ def announce_scenes(settings: Settings, **_: Any) -> str:
 
     Asked of the ledger, not of this run: an event that a crash lost, or a map run that failed, is made up for here.
     """
-    from seaice_ops.mapping.due.survey import tiles_due
+    from seaice_ops.mapping.due.tile_state import tiles_due
 
     waiting = len(waiting_for_labels(settings))
     try:
@@ -283,7 +283,7 @@ def waiting_for_labels(settings: Settings) -> list[str]:
 @stage_task
 def announce_labels(settings: Settings, *, outlet_events: Any, **_: Any) -> list[str]:
     """Emit the asset `labels`, one partition for each tile whose maps are due."""
-    from seaice_ops.mapping.due.survey import tiles_due
+    from seaice_ops.mapping.due.tile_state import tiles_due
 
     tiles = tiles_due(settings)
     if not tiles:
@@ -311,7 +311,7 @@ def publish_maps(settings: Settings, *, caller: str, dag_run: Any, outlet_events
     from seaice_ops.mapping import publish as stage
 
     tiles = tile_of(dag_run) or settings.tiles
-    summary = report(stage.run(settings, stage.MapRequest(tiles=tiles), caller=caller))
+    summary = report(stage.run(settings, stage.PublishRequest(tiles=tiles), caller=caller))
     outlet_events[MAPS].add_partitions(list(tiles))
     return summary.to_dict()
 
@@ -343,7 +343,7 @@ def evaluate(settings: Settings, model_id: str, *, caller: str, **_: Any) -> dic
 @stage_task
 def promote(settings: Settings, model_id: str, *, caller: str, outlet_events: Any, **_: Any) -> dict[str, Any]:
     """Let the gate decide; a promotion makes every active tile's maps due."""
-    from seaice_ops.mapping.due.survey import tiles_due
+    from seaice_ops.mapping.due.tile_state import tiles_due
     from seaice_ops.training import stage
 
     summary = report(stage.promote(settings, model_id, caller=caller))

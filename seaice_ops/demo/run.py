@@ -31,6 +31,7 @@ from seaice_ops.geo.regions import TILE
 from seaice_ops.ledger.operations import model_by_alias, unlabelled_scenes
 from seaice_ops.ledger.session import open_ledger
 from seaice_ops.settings import Settings
+from seaice_ops.storage.store import open_store
 
 DAY = timedelta(days=1)
 PATIENCE = 900.0
@@ -171,7 +172,7 @@ def _settle(settings: Settings, client: httpx.Client, started: datetime) -> None
 
 
 def _unfinished(settings: Settings) -> str:
-    from seaice_ops.mapping.due.survey import tiles_due
+    from seaice_ops.mapping.due.tile_state import tiles_due
 
     method = settings.labels.method
     with open_ledger(settings).begin() as session:
@@ -185,18 +186,19 @@ def _unfinished(settings: Settings) -> str:
 
 def _need_champion(settings: Settings, arguments: argparse.Namespace) -> None:
     """A folder of a few real scenes cannot train a model: import one, or train one on a simulated season first."""
-    from seaice_ops.models import registry
+    from seaice_ops.models import exchange, registry
 
-    with open_ledger(settings).begin() as session:
-        if model_by_alias(session, "champion"):
-            return
+    ledger, store = open_ledger(settings), open_store(settings.store)
+    if registry.champion(ledger):
+        return
     if arguments.model:
-        registry.promote(settings, registry.import_model(settings, arguments.model), "imported for the demo")
+        registry.promote(ledger, exchange.import_model(ledger, store, arguments.model), "imported for the demo")
         return
     with _step("no champion yet: training one on a simulated season (MODEL=<exported folder> imports one instead)"):
         trained = _pretrained(settings.home / "pretrain", arguments, settings.training.bands)
-        folder = registry.export_model(trained, "champion", trained.home / "export")
-        registry.promote(settings, registry.import_model(settings, folder), "trained on a simulated season")
+        theirs = open_ledger(trained), open_store(trained.store)
+        folder = exchange.export_model(*theirs, "champion", trained.home / "export")
+        registry.promote(ledger, exchange.import_model(ledger, store, folder), "trained on a simulated season")
 
 
 def _pretrained(home: Path, arguments: argparse.Namespace, bands: Sequence[str]) -> Settings:
