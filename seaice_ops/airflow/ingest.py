@@ -113,7 +113,7 @@ def announce() -> str:
     The ledger is asked, not this run: an event that a crash lost, or a map run that failed, is made up for here.
     """
     from seaice_ops.airflow.labels import waiting_for_labels
-    from seaice_ops.mapping.due.survey import tiles_due
+    from seaice_ops.mapping.due.tile_state import tiles_due
 
     with task_run() as run:
         waiting = waiting_for_labels(run.settings)

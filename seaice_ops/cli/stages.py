@@ -133,7 +133,7 @@ def publish(tile: Tiles = None, as_json: Json = False) -> None:
 
     with readable_errors(as_json):
         with busy("mapping"):
-            summary = stage.run(load_settings(), stage.MapRequest(tiles=as_tiles(tile)), caller="cli")
+            summary = stage.run(load_settings(), stage.PublishRequest(tiles=as_tiles(tile)), caller="cli")
         report(summary, as_json)
 
 

@@ -25,10 +25,10 @@ from seaice_ops.demo import report as demo_report
 from seaice_ops.demo.play import Season, midnight, play
 from seaice_ops.demo.progress import say, step, term
 from seaice_ops.errors import ConfigError, SeaIceError
-from seaice_ops.ledger.operations import model_by_alias
 from seaice_ops.ledger.session import open_ledger
 from seaice_ops.sensors.sentinel2 import TILE_NAME
 from seaice_ops.settings import Settings
+from seaice_ops.storage.store import open_store
 
 
 def simulated(settings: Settings, size: int, acquisitions: int, seed: int, advance_days: int) -> Season:
@@ -89,18 +89,19 @@ def main() -> int:
 
 def _need_champion(settings: Settings, arguments: argparse.Namespace) -> None:
     """A folder of a few real scenes cannot train a model: import one, or train one on a simulated season first."""
-    from seaice_ops.models import registry
+    from seaice_ops.models import exchange, registry
 
-    with open_ledger(settings).begin() as session:
-        if model_by_alias(session, "champion"):
-            return
+    ledger, store = open_ledger(settings), open_store(settings.store)
+    if registry.champion(ledger):
+        return
     if arguments.model:
-        registry.promote(settings, registry.import_model(settings, arguments.model), "imported for the demo")
+        registry.promote(ledger, exchange.import_model(ledger, store, arguments.model), "imported for the demo")
         return
     with step("no champion yet: training one on a simulated season (MODEL=<exported folder> imports one instead)"):
         trained = _pretrained(settings.home / "pretrain", arguments, settings.training.bands)
-        folder = registry.export_model(trained, "champion", trained.home / "export")
-        registry.promote(settings, registry.import_model(settings, folder), "trained on a simulated season")
+        theirs = open_ledger(trained), open_store(trained.store)
+        folder = exchange.export_model(*theirs, "champion", trained.home / "export")
+        registry.promote(ledger, exchange.import_model(ledger, store, folder), "trained on a simulated season")
 
 
 def _pretrained(home: Path, arguments: argparse.Namespace, bands: Sequence[str]) -> Settings:

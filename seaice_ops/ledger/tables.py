@@ -165,12 +165,17 @@ class Evaluation(Base):
 
 
 class Probabilities(Base):
-    """The class probabilities of one scene by one model."""
+    """The class probabilities of one scene by one model.
+
+    `scene_sha256` is the `Scene.sha256` of the pixels they were made from; where it is unknown (an older version wrote
+    the row) they count as made from the scene's present pixels.
+    """
 
     __tablename__ = "probabilities"
 
     scene_id: Mapped[str] = mapped_column(ForeignKey("scene.id"), primary_key=True)
     model_id: Mapped[str] = mapped_column(ForeignKey("model.id"), primary_key=True)
+    scene_sha256: Mapped[str | None] = mapped_column(String(64))
     key: Mapped[str] = mapped_column(String(512))
     sha256: Mapped[str] = mapped_column(String(64))
     seconds: Mapped[float]
@@ -178,7 +183,12 @@ class Probabilities(Base):
 
 
 class Map(Base):
-    """One revision of the map of one tile at one window end."""
+    """One revision of the map of one tile at one window end.
+
+    `scene_contents` are the `Scene.sha256` of the pixels that it was made from, in the order of `scene_ids`: None where
+    an older version wrote the row, which then counts as made from the present pixels; shorter where they are unknown,
+    which then count as other pixels.
+    """
 
     __tablename__ = "map"
 
@@ -189,6 +199,7 @@ class Map(Base):
     revision: Mapped[int]
     model_id: Mapped[str] = mapped_column(ForeignKey("model.id"))
     scene_ids: Mapped[list[str]]
+    scene_contents: Mapped[list[str] | None]
     supersedes: Mapped[str | None] = mapped_column(String(128))
     folder: Mapped[str] = mapped_column(String(512))
     statistics: Mapped[dict[str, Any]]

@@ -22,6 +22,7 @@ from rasterio.shutil import copy as rio_copy
 from rasterio.transform import Affine
 
 from seaice_ops.errors import ObjectMissing, TransientError
+from seaice_ops.storage.scratch import scratch_folder
 from seaice_ops.storage.store import ObjectStore
 
 BLOCK = 512
@@ -96,13 +97,13 @@ def cog_writer(
     }
     try:
         with rasterio.open(plain, "w", **profile) as target:
+            if colours:  # before the first pixel: what a TIFF's values mean cannot be changed after it
+                target.write_colormap(1, dict(colours))
             yield target
             for index, name in enumerate(names, 1):
                 target.set_band_description(index, name)
             if tags:
                 target.update_tags(**tags)
-            if colours:
-                target.write_colormap(1, dict(colours))
             # The COG driver would make its own from a compressed copy of the whole, in ten times the time.
             if factors := _overviews(grid):
                 target.build_overviews(factors, Resampling[resampling])
@@ -142,8 +143,8 @@ def cog_bytes(
     resampling: str = "nearest",
 ) -> bytes:
     """Encode `bands`, (rows, columns) each, as `cog_writer` does, in memory."""
-    with tempfile.TemporaryDirectory(prefix="seaice-cog-") as folder:
-        path = Path(folder) / "cog.tif"
+    with scratch_folder(Path(tempfile.gettempdir()), "seaice-cog-") as folder:
+        path = folder / "cog.tif"
         with cog_writer(
             path,
             grid,

@@ -48,21 +48,34 @@ _LAYERS = {
 
 @dataclass(frozen=True)
 class MapInputs:
-    """All that one map is made from. `scene_ids` and `checksums` (of their probabilities) are oldest first; `method` is
-    `plan.method_of` the land mask."""
+    """All that one map is made from; scenes are oldest first."""
 
     tile: str
+    """MGRS name."""
     window_start: datetime
+    """Sensing time of the oldest scene."""
     window_end: datetime
+    """The moment that the map shows."""
     n: int
+    """How many acquisitions a full window holds."""
     scene_ids: tuple[str, ...]
+    """The scenes in the window."""
+    contents: tuple[str, ...]
+    """SHA-256 of their pixels."""
     checksums: tuple[str, ...]
+    """SHA-256 of their probabilities."""
     model_id: str
+    """The model that encoded them."""
     method: str
+    """How the map is made: `plan.method_of` the land mask."""
     revision: int
+    """1 for the first map of this window end."""
     supersedes: str | None
+    """The id of the revision before."""
     complete_at: datetime
+    """When the last of the probabilities was written."""
     grid: Grid
+    """The tile's grid."""
 
     @property
     def map_id(self) -> str:

@@ -24,6 +24,9 @@ CODES = (*CLASSES, LAND, NODATA)
 #: Longest edge of a quick-look, pixels.
 QUICKLOOK = 1024
 
+#: The figures that `statistics` gives of a map.
+FIGURES = ("area_km2", "observed_km2", "land_km2", "shares", "valid_share", "median_age_days")
+
 Strips = Iterable[tuple[int, NDArray[np.uint8]]]
 
 
