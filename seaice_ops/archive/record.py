@@ -25,7 +25,8 @@ ABANDONED = timedelta(hours=1)
 TIMES = (datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC))
 
 _UNFINISHED = (SceneState.DISCOVERED, SceneState.FETCHED, SceneState.FAILED)
-_ID, _HREF = 128, 1024
+#: What the columns of a scene's row hold.
+_ID, _HREF, _REASON = 128, 1024, 2048
 
 
 def record(
@@ -59,15 +60,15 @@ def record(
 def believable(product: Product) -> Product:
     """`product`, or, where the ledger cannot hold it or its times cannot be true, the rest of it with the reason."""
     times = (product.sensed_at, product.generated_at, product.published_at)
-    wrong = [f"{moment:%Y-%m-%d}" for moment in times if not TIMES[0] <= moment < TIMES[1]]
+    wrong = [moment.isoformat() for moment in times if not TIMES[0] <= moment < TIMES[1]]
     id_, href = storable(product.id, _ID), storable(product.href, _HREF)
+    problem = product.problem and storable(product.problem, _REASON)
     if (id_, href, wrong) == (product.id, product.href, []):
-        return product
-    problem = f"its times cannot be true: {', '.join(wrong)}" if wrong else "its name or address cannot be stored"
-    seen = TIMES[0]
-    return replace(
-        Product(id_, product.kind, "", "", seen, 0, "", seen, seen, href), problem=product.problem or problem
-    )
+        return replace(product, problem=problem)
+    why = f"{href}: {', '.join(wrong)} cannot be true" if wrong else f"{href}: its name or address cannot be stored"
+    nowhen = TIMES[0]
+    rest = Product(id_, product.kind, "", "", nowhen, 0, "", nowhen, nowhen, href)
+    return replace(rest, problem=problem or storable(why, _REASON))
 
 
 def _known(
