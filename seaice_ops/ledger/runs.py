@@ -48,7 +48,7 @@ def recorded(settings: Settings, stage: str, caller: str = "") -> Iterator[Stage
     """
     started = now()
     with timed(stage) as summary:
-        run = StageRun(open_ledger(settings), settings.store, settings.work, caller[:256], summary)
+        run = StageRun(open_ledger(settings), settings.store, settings.work, caller, summary)
         try:
             yield run
         except ExpectedSkip as reason:
@@ -56,7 +56,7 @@ def recorded(settings: Settings, stage: str, caller: str = "") -> Iterator[Stage
             record(run, started, None)
             raise
         except BaseException as error:
-            record(run, started, f"{type(error).__name__}: {error}"[:2048])
+            record(run, started, f"{type(error).__name__}: {error}")
             raise
     record(run, started, None)
 

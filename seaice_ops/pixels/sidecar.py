@@ -20,7 +20,10 @@ PLAIN_NAME = r"^[A-Za-z0-9_][A-Za-z0-9._-]*$"
 
 
 def _utc(value: datetime) -> datetime:
-    return value.astimezone(UTC)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"{value} is outside the years 1 to 9999 in UTC") from None
 
 
 def _north_up(value: tuple[float, ...]) -> tuple[float, ...]:
