@@ -114,10 +114,7 @@ def flip(path: Path, at: float) -> None:
 
 
 DAMAGE: dict[str, Callable[[Path], object]] = {
-    **{
-        f"bit at {part}/{EVERY_BYTE}": lambda path, part=part: flip(path, part / EVERY_BYTE)
-        for part in range(EVERY_BYTE)
-    },
+    **{f"bit at {at} %": lambda path, at=at: flip(path, at / 100) for at in (0, 20, 40, 60, 80, 99)},
     "truncated": lambda path: path.write_bytes(path.read_bytes()[:-100]),
     "gone": lambda path: path.unlink(),
     "another": lambda path: path.write_bytes(max(path.parent.iterdir()).read_bytes()),
