@@ -96,6 +96,7 @@ def encoded(settings: Settings, scene: Scene, values: np.ndarray, model_id: str 
     row = Probabilities(
         scene_id=scene.id,
         model_id=model_id,
+        scene_sha256=scene.sha256,
         key=key,
         sha256=hashlib.sha256(data).hexdigest(),
         seconds=0.1,

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load, save
@@ -180,7 +181,22 @@ def _changed(**tensors: torch.Tensor) -> bytes:
     return save(build(Architecture(width=2)).state_dict() | tensors)
 
 
+def _metrics(**metrics: Any) -> Callable[[Path], None]:
+    def apply(folder: Path) -> None:
+        scores = [{"dataset": "d", "against": "truth", "metrics": {"pixels": 10, "accuracy": 0.5} | metrics}]
+        (folder / "evaluations.json").write_text(json.dumps(scores))
+
+    return apply
+
+
 FORGERIES = {
+    "a score is a text": _metrics(macro_f1="0.9 [red]"),
+    "a score is a list": _metrics(accuracy=[0.9]),
+    "a score above 1": _metrics(accuracy=1.5),
+    "a score is no number": _metrics(macro_f1=float("nan")),
+    "a class's score is a text": _metrics(classes={"open_water": {"f1": "high"}}),
+    "a count is a text": _metrics(confusion=[["many"]]),
+    "a figure that nobody knows": _metrics(pixles=3),
     "bit flipped": lambda folder: (folder / "weights.safetensors").write_bytes(made()[1][:-1] + b"\1"),
     "pickle": _weights(pickle.dumps(Bomb())),
     "torch file": _weights(b"PK\x03\x04" + bytes(64)),
@@ -216,6 +232,32 @@ def test_import_refuses(settings: Settings, tmp_path: Path, monkeypatch: pytest.
         assert session.scalars(select(Model)).all() == []
     assert sorted(open_store(settings.store).list()) == before
     assert not (tmp_path / "bomb-went-off").exists()
+
+
+def test_a_model_whose_bands_no_scene_has_is_refused(
+    settings: Settings, tmp_path: Path, add_scene: Callable[..., Any]
+) -> None:
+    wide, n = ("B02", "B03", "B04", "B08", "B11"), 5
+    other = Settings.model_validate({"home": tmp_path / "else", "regions": settings.model_dump()["regions"]})
+    open_ledger(other).migrate()
+    constants = Preprocessing(bands=wide, ceiling=0.3558, mean=(0.5,) * n, std=(0.25,) * n)
+    changed = {"architecture": Architecture(width=2, bands=n), "preprocessing": constants}
+    weights = weights_bytes(build(Architecture(width=2, bands=n)).state_dict())
+    card = describe(manifest().model_copy(update=changed), weights, ())
+    registry.register(*opened(other), card, weights)
+    folder = exchange.export_model(*opened(other), card.id, tmp_path / "model")
+    add_scene(np.zeros((3, 8, 8), np.int16), bands=("B04", "B03", "B02"))
+    with pytest.raises(ConfigError, match=r"no ready scene has them all \(the scenes have B04, B03, B02\)"):
+        exchange.import_model(*opened(settings), folder)
+    with open_ledger(settings).begin() as session:
+        assert session.scalars(select(Model)).all() == []
+    add_scene(np.zeros((5, 8, 8), np.int16), tile="60CWS")
+    assert exchange.import_model(*opened(settings), folder) == card.id
+
+
+def test_cards_of_older_versions_keep_their_ids() -> None:
+    """A manifest without contents has the id that it had before manifests held them."""
+    assert manifest().model_id == "unet-2/8b7c135f4342"
 
 
 def test_weights_changed_in_the_store_are_noticed(settings: Settings) -> None:
