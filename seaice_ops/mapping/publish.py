@@ -73,7 +73,7 @@ def _publish_tile(settings: Settings, tile: Survey, summary: Summary) -> None:
     if not ready:
         return
     store, old = open_store(settings.store), range(0)
-    ashore = land(settings, store, tile.grid, tile.tile) if settings.labels.mask else None
+    ashore = land(settings.labels.mask, settings.home, store, tile.grid, tile.tile) if settings.labels.mask else None
     settings.work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="map-", dir=settings.work) as folder, kept_sums(settings.work) as sums:
         kept = sums if len(ready) > 1 else None

@@ -263,9 +263,10 @@ def _land_mask(settings: Settings) -> str:
         return "nothing is masked: land and ice shelf are labelled and mapped as ice"
     if settings.labels.mask == COASTLINE:
         return f"the coastline of roaring-landmask {edition()}"
-    missing = [tile for tile in settings.tiles if not mask_file(settings, tile).is_file()]
+    files = {tile: mask_file(settings.labels.mask, settings.home, tile) for tile in settings.tiles}
+    missing = [tile for tile, path in files.items() if not path.is_file()]
     if missing:
-        raise _WrongError(f"there is no file for {', '.join(missing)}, such as {mask_file(settings, missing[0])}")
+        raise _WrongError(f"there is no file for {', '.join(missing)}, such as {files[missing[0]]}")
     return f"a file for each of {len(settings.tiles)} tile(s)"
 
 
