@@ -145,6 +145,13 @@ def _horovod() -> str:
     return f"{version} with Gloo{' and NCCL' if horovod.torch.nccl_built() else ''}"
 
 
+def _projections() -> str:
+    from seaice_ops.geo.projections import require_projections
+
+    require_projections()
+    return "can be looked up"
+
+
 def _rasters() -> str:
     import numpy as np
     import rasterio
@@ -320,6 +327,7 @@ _ENVIRONMENT: tuple[tuple[str, str, Callable[[], str]], ...] = (
     ("Spark", f"uninstall pyspark-client, {_SETUP}, and put .venv/bin on PATH", _spark),
     ("torch", _SETUP, _torch),
     ("Horovod", f"{_SETUP}: it compiles Horovod for the installed torch", _horovod),
+    ("projections", "unset PROJ_DATA, PROJ_LIB and GDAL_DATA where seaice runs, workers included", _projections),
     ("rasters", f"{_SETUP}; a GDAL of the system must not take the place of rasterio's own", _rasters),
 )
 
