@@ -59,7 +59,7 @@ def label_image(
     text = [
         f"{target}: labels of {source} by {done.method}",
         *lines,
-        f"pixel size {done.pixel_m:g} m ({done.pixel_from}); no data: {done.nodata_from}",
+        f"pixel size {done.pixel_m:.4g} m ({done.pixel_from}); no data: {done.nodata_from}",
         *([f"{done.preview}: preview"] if done.preview else []),
     ]
     say(as_json, asdict(done) | {"preview": str(done.preview) if done.preview else None}, "\n".join(text))

@@ -21,7 +21,7 @@ def require_projections() -> None:
     try:
         rasterio.crs.CRS.from_epsg(32701).to_wkt()
         pyproj.CRS.from_epsg(32701)
-    except (rasterio.errors.RasterioError, pyproj.exceptions.ProjError) as error:
+    except (rasterio.errors.CRSError, pyproj.exceptions.ProjError) as error:
         raise ConfigError(f"no projection can be looked up: {_advice()} ({error})") from error
 
 

@@ -23,7 +23,8 @@ from rasterio.errors import RasterioError
 
 from seaice_ops.classes import legend
 from seaice_ops.errors import ConfigError, CorruptProduct, ObjectMissing, TransientError
-from seaice_ops.labels.methods import Method, known_method, labels_of_picture, pixel_metres
+from seaice_ops.geo.grid import pixel_metres
+from seaice_ops.labels.methods import Method, known_method, labels_of_picture
 from seaice_ops.labels.reflectance.label import from_strips
 from seaice_ops.labels.reflectance.surfaces import BANDS
 from seaice_ops.labels.result import Labels
@@ -142,7 +143,7 @@ def _label_raster(
 ) -> tuple[bytes, dict[str, float]]:
     labels, grid = _labels(settings, store, scene, method)
     if settings.labels.mask:
-        labels = labels.without(land(settings, store, grid, scene.tile))
+        labels = labels.without(land(settings.labels.mask, settings.home, store, grid, scene.tile))
     tags = {
         "method": method,
         "version": settings.labels.version(method),

@@ -56,7 +56,8 @@ def run(settings: Settings, request: PublishRequest, *, caller: str = "") -> Sum
     """
     n, method = settings.mapping.window, method_of(settings.labels.mask)
     with recorded(settings, "publish", caller) as stage, rasterio.Env(GDAL_CACHEMAX=CACHE_MB):
-        on_land = partial(land, settings, stage.store) if settings.labels.mask else None
+        mask, home = settings.labels.mask, settings.home
+        on_land = partial(land, mask, home, stage.store) if mask else None
         with writing(stage.work):
             stage.work.mkdir(parents=True, exist_ok=True)
         with scratch_folder(stage.work, "map-") as folder:

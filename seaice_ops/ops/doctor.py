@@ -145,6 +145,13 @@ def _horovod() -> str:
     return f"{version} with Gloo{' and NCCL' if horovod.torch.nccl_built() else ''}"
 
 
+def _projections() -> str:
+    from seaice_ops.geo.projections import require_projections
+
+    require_projections()
+    return "can be looked up"
+
+
 def _rasters() -> str:
     import numpy as np
     import rasterio
@@ -269,9 +276,10 @@ def _land_mask(settings: Settings) -> str:
         return "nothing is masked: land and ice shelf are labelled and mapped as ice"
     if settings.labels.mask == COASTLINE:
         return f"the coastline of roaring-landmask {edition()}"
-    missing = [tile for tile in settings.tiles if not mask_file(settings, tile).is_file()]
+    files = {tile: mask_file(settings.labels.mask, settings.home, tile) for tile in settings.tiles}
+    missing = [tile for tile, path in files.items() if not path.is_file()]
     if missing:
-        raise _WrongError(f"there is no file for {', '.join(missing)}, such as {mask_file(settings, missing[0])}")
+        raise _WrongError(f"there is no file for {', '.join(missing)}, such as {files[missing[0]]}")
     return f"a file for each of {len(settings.tiles)} tile(s)"
 
 
@@ -325,6 +333,7 @@ _ENVIRONMENT: tuple[tuple[str, str, Callable[[], str]], ...] = (
     ("Spark", f"uninstall pyspark-client, {_SETUP}, and put .venv/bin on PATH", _spark),
     ("torch", _SETUP, _torch),
     ("Horovod", f"{_SETUP}: it compiles Horovod for the installed torch", _horovod),
+    ("projections", "unset PROJ_DATA, PROJ_LIB and GDAL_DATA where seaice runs, workers included", _projections),
     ("rasters", f"{_SETUP}; a GDAL of the system must not take the place of rasterio's own", _rasters),
 )
 

@@ -13,6 +13,7 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from seaice_ops.errors import CorruptProduct
+from seaice_ops.geo.projections import require_projections
 from seaice_ops.sensors.sentinel2 import TILE_NAME
 
 #: Names that are safe as a file's and as a part of an object's key.
@@ -121,6 +122,7 @@ def read_sidecar(path: Path) -> Sidecar:
 
 def read_model(schema: type[Model], path: Path) -> Model:
     """The JSON file at `path` as `schema`; raises `CorruptProduct` naming the file and each wrong field."""
+    require_projections()  # else a sound file would be refused for its CRS
     try:
         return schema.model_validate_json(path.read_bytes())
     except ValidationError as error:

@@ -19,7 +19,8 @@ from rasterio.errors import NotGeoreferencedWarning
 from seaice_ops import files
 from seaice_ops.classes import legend
 from seaice_ops.errors import ConfigError
-from seaice_ops.labels.methods import Method, known_method, label_pixels, pixel_metres
+from seaice_ops.geo.grid import pixel_metres
+from seaice_ops.labels.methods import Method, known_method, label_pixels
 from seaice_ops.labels.picture.reading import Picture, read_picture
 from seaice_ops.labels.published.iqrah2024 import PUBLISHED_PIXEL_M
 from seaice_ops.labels.stage import class_shares

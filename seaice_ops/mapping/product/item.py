@@ -13,10 +13,10 @@ import rasterio
 
 import seaice_ops
 from seaice_ops.classes.legend import COLOURS, NAMES, NODATA, SLUGS
+from seaice_ops.geo.grid import Grid, pixel_metres
 from seaice_ops.mapping.product.footprint import outline
 from seaice_ops.mapping.product.layers import CODES, LAYER_NODATA
 from seaice_ops.pixels import coastline
-from seaice_ops.storage.rasters import Grid
 
 CAVEAT = (
     "The classes are optical brightness classes, not ice thickness: snow on young ice reads thick; melt ponds, "
@@ -121,7 +121,7 @@ def _properties(inputs: MapInputs, statistics: Mapping[str, Any]) -> dict[str, A
         "start_datetime": _utc(start),
         "end_datetime": _utc(end),
         "created": _utc(inputs.complete_at),
-        "gsd": inputs.grid.pixel_size,
+        "gsd": float(f"{pixel_metres(inputs.grid):.3g}"),
         "grid:code": f"MGRS-{inputs.tile}",
         "version": str(inputs.revision),
         "processing:software": software(),
