@@ -23,7 +23,7 @@ ENV PATH=/opt/seaice/.venv/bin:$PATH \
     AIRFLOW__CORE__PLUGINS_FOLDER=/opt/seaice/plugins \
     AIRFLOW__CORE__LOAD_EXAMPLES=False
 WORKDIR /opt/seaice
-ENTRYPOINT ["tini", "-g", "--"]
+ENTRYPOINT ["tini", "-g", "--", "/opt/seaice/containers/with-address"]
 
 FROM base AS packages
 COPY requirements/bootstrap.lock requirements/runtime.lock requirements/

@@ -1,16 +1,16 @@
 """
 # Auto-label new scenes
 
-**When.** Whenever `seaice_ingest` announces scenes; several announcements become one run.
+**When.** Whenever `seaice_ingest` announces scenes; several announcements become one run. A run by hand does the same.
 
-**What.** `labels_due` counts the scenes without labels of the configured method (`labels.method`, docs/labels.md) -> `label`
-is one Spark application for all of them, one Spark task a scene -> `announce_labels` wakes `seaice_update_maps`, one run a
-tile.
+**What.** `labels_due` counts the scenes without labels of the configured method (`labels.method`, docs/labels.md).
+-> `label` is one Spark application for all of them, with one Spark task a scene. -> `announce_labels` starts
+`seaice_update_maps`, one run a tile.
 
 | you see | it means | do |
 |---|---|---|
-| all pink (skipped) | every scene has its labels | nothing |
-| `label` red | Spark did not take or finish the application; its log ends with the reason | check the `spark_default` connection and the cluster, clear the task: scenes already labelled are not done again |
+| all pink (skipped) | every scene has its labels, every tile its maps | nothing |
+| `label` red | Spark did not start or finish the application; the end of its log has the reason | check the connection `spark_default` and the cluster, then clear the task: labelled scenes are not labelled again |
 """
 
 from __future__ import annotations

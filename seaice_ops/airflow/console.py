@@ -309,7 +309,7 @@ def _quietly(action: Callable[[], Any]) -> None:
         return
 
 
-def _wait_healthy(console: Console, process: subprocess.Popen[bytes], tell: Tell, patience: float = 300.0) -> None:
+def _wait_healthy(console: Console, process: subprocess.Popen[bytes], tell: Tell, patience: float = 600.0) -> None:
     import httpx
 
     deadline, last = time.monotonic() + patience, "the API does not answer yet"

@@ -109,6 +109,11 @@ def failed_tasks(client: httpx.Client, since: datetime) -> list[str]:
     return [f"{t['dag_id']}.{t['task_id']} ({t['dag_run_id']})" for t in found]
 
 
+def known_dags(client: httpx.Client) -> set[str]:
+    """Ids of the DAGs that Airflow has read; a new Airflow is healthy before it has read any."""
+    return {str(dag["dag_id"]) for dag in ask(client, "GET", "/dags", params={"limit": 100})["dags"]}
+
+
 def run_once(client: httpx.Client, dag_id: str, run_id: str, start: datetime, end: datetime) -> None:
     """Run `dag_id` for the data interval [start, end): a new run, or the existing one of that id again."""
     if send(client, "GET", f"/dags/{dag_id}/dagRuns/{run_id}").status_code == httpx.codes.NOT_FOUND:

@@ -25,6 +25,7 @@ from seaice_ops.ledger.session import open_ledger
 from seaice_ops.settings import Settings
 
 DAY = timedelta(days=1)
+DAGS = {"seaice_ingest", "seaice_autolabel", "seaice_retrain", "seaice_update_maps"}
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,8 @@ def play(settings: Settings, client: httpx.Client, season: Season, started: date
 
     Raises `SeaIceError` where a run fails, `TransientError` where nothing moves any more.
     """
+    with step("Airflow reads the DAGs") as tell:
+        watch(lambda: _unread(client), tell)
     with step(f"backfill {season.first} .. {season.last}: search, fetch, decode, label") as tell:
         for region in settings.regions:
             _backfill(settings, client, region, season, started, tell)
@@ -63,6 +66,11 @@ def play(settings: Settings, client: httpx.Client, season: Season, started: date
             rest.run_once(client, "seaice_ingest", run_id, midnight(day), midnight(day + DAY))
             _finish(client, "seaice_ingest", run_id, started, tell)
             _settle(settings, client, started, tell)
+
+
+def _unread(client: httpx.Client) -> Waiting | None:
+    missing = DAGS - rest.known_dags(client)
+    return Waiting(f"not read yet: {', '.join(sorted(missing))}") if missing else None
 
 
 def _backfill(

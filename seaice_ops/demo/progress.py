@@ -21,8 +21,8 @@ Tell = Callable[[str], None]
 
 #: Seconds that a step may say the same while something works, and while nothing does.
 BUSY, IDLE = 900.0, 90.0
-#: Seconds between two looks, and between two lines of a log.
-LOOK, LINE = 1.5, 20.0
+#: Seconds between two looks, between two lines of a log, and between two that say the same.
+LOOK, LINE, SAME = 1.5, 15.0, 60.0
 
 
 class Waiting(NamedTuple):
@@ -35,13 +35,13 @@ class Waiting(NamedTuple):
 @contextmanager
 def step(what: str) -> Iterator[Tell]:
     """Show a step while it runs and its seconds when it is done; yields what shows the words it is told."""
-    start = told = time.monotonic()
-    shown = ""
+    start = time.monotonic()
+    told, shown = start - SAME, ""
 
     def tell(words: str) -> None:
         nonlocal told, shown
         status.update(escape(f"{what}: {words}"))
-        if not term.is_terminal and words != shown and time.monotonic() - told >= LINE:
+        if not term.is_terminal and time.monotonic() - told >= (SAME if words == shown else LINE):
             told, shown = time.monotonic(), words
             say(f"  {words}")
 

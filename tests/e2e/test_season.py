@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -21,7 +21,8 @@ import rasterio
 from rio_cogeo import cog_validate
 from sqlalchemy import select
 
-from seaice_ops.airflow import console
+from seaice_ops.airflow import console, rest
+from seaice_ops.backfill import drive
 from seaice_ops.ledger.operations import newest_maps, ready_scenes
 from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Map, Run, Scene, SceneState
@@ -50,12 +51,27 @@ def shelf(settings: Settings, tile: str) -> np.ndarray:
         return np.asarray(dataset.read(1) != 0)
 
 
+def others_than_loopback(home: Path) -> list[str]:
+    """Addresses, other than the loopback interface's, on which processes of this home listen."""
+    ours = {process.pid for process in psutil.process_iter() if works_on(process, home)}
+    listening = [c for c in psutil.net_connections("inet") if c.status == psutil.CONN_LISTEN and c.pid in ours]
+    assert listening
+    return [f"{c.laddr.ip}:{c.laddr.port}" for c in listening if c.laddr.ip not in ("127.0.0.1", "::1")]
+
+
+def works_on(process: psutil.Process, home: Path) -> bool:
+    try:
+        return process.pid != os.getpid() and process.environ().get("SEAICE_HOME") == str(home)
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return False
+
+
 def left_behind(home: Path) -> list[str]:
     """Command lines of processes that work on this home."""
     found = []
     for process in psutil.process_iter():
         try:
-            if process.pid != os.getpid() and process.environ().get("SEAICE_HOME") == str(home):
+            if works_on(process, home):
                 found.append(" ".join(process.cmdline()))
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue
@@ -170,7 +186,24 @@ def test_maps_are_valid_and_no_data_is_never_a_class(settings: Settings) -> None
         assert land.any() and ((classes == 254) == land).all() and ((classes == 255) == ~(seen | land)).all()
 
 
+def interrupt_a_season(settings: Settings) -> None:
+    """Ask for two days by the form and end the console in the middle of their backfill."""
+    sensed = sorted(p.sensed.date() for p in simulate.plan(SEASON.resolved(settings)))
+    form = {"region": "ross_sea", "start": str(sensed[0]), "end": str(sensed[0] + timedelta(days=1)), "dry_run": False}
+    with console.served(settings, CONFIG) as served, rest.connect(served) as client:
+        deadline = time.monotonic() + 300
+        while "seaice_backfill_season" not in rest.known_dags(client):
+            assert time.monotonic() < deadline
+            time.sleep(1)
+        body = {"logical_date": None, "conf": {**form, "redo": "everything"}}
+        rest.ask(client, "POST", "/dags/seaice_backfill_season/dagRuns", json=body)
+        while not (drive.active_backfill(client) and rest.active_runs(client)):
+            assert time.monotonic() < deadline
+            time.sleep(0.5)
+
+
 def test_a_second_demo_runs_everything_and_finds_nothing_new(settings: Settings, home: Path) -> None:
+    interrupt_a_season(settings)
     before = set(open_store(settings.store).list())
     with open_ledger(settings).begin() as session:
         last = max(session.scalars(select(Run.id)))
@@ -197,6 +230,7 @@ def test_the_console_shows_the_runs_and_its_page_needs_a_login(settings: Setting
             picture = client.get(str(httpx.URL(f"{served.url}/seaice/").join(source)))
             assert picture.status_code == 200 and picture.content.startswith(b"\x89PNG")
             assert client.get("/api/v2/importErrors").json()["total_entries"] == 0
+            assert others_than_loopback(home) == []
             plugins = {plugin["name"] for plugin in client.get("/api/v2/plugins").json()["plugins"]}
     assert any("seaice" in name for name in plugins)
     assert left_behind(home) == []

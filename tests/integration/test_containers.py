@@ -277,6 +277,28 @@ def test_a_spark_cluster_starts_by_these_commands_and_is_healthy(services: dict[
     assert dead.returncode != 0
 
 
+NAMELESS = ["unshare", "--uts", "sh", "-c", 'hostname a-host-without-a-name; exec "$@"', "-"]
+
+
+def test_spark_starts_in_a_network_without_a_name_for_its_host() -> None:
+    """By the images' entry point; without it Spark ends before its first line of work."""
+    entry = json.loads(next(rest for word, rest in lineage("spark")[0].steps if word == "ENTRYPOINT"))
+    script = entry[-1].replace("/opt/seaice", str(ROOT))
+    here = {k: v for k, v in os.environ.items() if k != "SPARK_LOCAL_IP"} | {"PATH": f"{BIN}:{os.environ['PATH']}"}
+    work = ["python", "-c", "import pyspark; print(pyspark.SparkContext('local[1]').range(7).count())"]
+    answer = subprocess.run([*NAMELESS, script, *work], env=here, capture_output=True, text=True)
+    assert answer.stdout.strip() == "7", answer.stderr[-2000:]
+    assert "UnknownHostException" in subprocess.run([*NAMELESS, *work], env=here, capture_output=True, text=True).stderr
+
+
+def test_an_address_is_looked_for_only_where_the_name_has_none() -> None:
+    here = {k: v for k, v in os.environ.items() if k != "SPARK_LOCAL_IP"} | {"PATH": f"{BIN}:{os.environ['PATH']}"}
+    show = [str(ROOT / "containers/with-address"), "sh", "-c", "echo ${SPARK_LOCAL_IP:-none}"]
+    assert subprocess.run(show, env=here, capture_output=True, text=True).stdout == "none\n"
+    found = subprocess.run([*NAMELESS, *show], env=here, capture_output=True, text=True).stdout
+    assert re.fullmatch(r"(\d+\.){3}\d+\n", found), found
+
+
 def end(process: subprocess.Popen[bytes]) -> None:
     os.killpg(process.pid, 15)
     process.wait(20)
