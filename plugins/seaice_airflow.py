@@ -238,12 +238,12 @@ def announce_scenes(settings: Settings, **_: Any) -> str:
 
 @stage_task
 def close_ingest(settings: Settings, *, caller: str, **_: Any) -> None:
-    """Tell about maps that are late and regions that are quiet; the run is green only if every scene of it is."""
+    """Tell about maps that are late and inactive regions; the run is green only if every scene of it is."""
+    from seaice_ops.ops.inactive import tell_inactive
     from seaice_ops.ops.notify import notify, tell_late_maps
-    from seaice_ops.ops.quiet import tell_quiet
 
     tell_late_maps(settings, notify)
-    tell_quiet(settings, notify, caller=caller)
+    tell_inactive(settings, notify, caller=caller)
 
 
 @stage_task

@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "seaice_ops"
 
-FOUNDATION = {"__init__", "classes", "errors", "geo", "settings", "summary"}
+FOUNDATION = {"__init__", "classes", "configuration", "errors", "geo", "settings", "shipped", "summary"}
 STORES = {"ledger", "storage"}
 SHARED = {"models", "pixels"}
 STAGES = {"archive", "labels", "mapping", "quality", "scenes", "simulate", "training"}
