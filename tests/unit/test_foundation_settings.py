@@ -126,7 +126,7 @@ def test_words_that_yaml_1_1_reads_as_something_else_are_words(tmp_path: Path) -
 
 @given(
     st.dictionaries(
-        st.text("abcNOyes019._-", min_size=1), st.integers(-(10**12), 10**12) | st.booleans() | st.floats(-1e9, 1e9)
+        st.text("abcnoNOyY_", min_size=1), st.integers(-(10**12), 10**12) | st.booleans() | st.floats(-1e9, 1e9)
     )
 )
 def test_what_yaml_writes_is_read_back(data: dict[str, object]) -> None:
