@@ -29,8 +29,8 @@ import psutil
 from seaice_ops import files
 from seaice_ops.errors import ConfigError, TransientError
 from seaice_ops.settings import Settings
+from seaice_ops.shipped import shipped
 
-ROOT = Path(__file__).parents[2]
 API = ["api-server"]
 #: Logs are read from the folder that all processes share; Airflow's own log servers would listen on every interface.
 BEHIND_API = (["scheduler", "--skip-serve-logs"], ["dag-processor"], ["triggerer", "--skip-serve-logs"])
@@ -63,8 +63,8 @@ def environment(settings: Settings, config: Path, port: int) -> dict[str, str]:
         # Five seconds, the driver's default, are too few for several writers on a busy machine. Far more would be
         # worse: two requests of the API server can wait for each other until one gives up, and all wait with them.
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout=20",
-        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
-        "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(shipped("dags")),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(shipped("plugins")),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
         "AIRFLOW__CORE__PARALLELISM": "4",
@@ -122,7 +122,7 @@ def prepare(settings: Settings, env: dict[str, str], tell: Tell = lambda step: N
     airflow(env, "db", "migrate")
     with closing(sqlite3.connect(home / "airflow.db", timeout=90)) as database:
         database.execute("PRAGMA journal_mode=WAL")  # readers and the writer then do not lock each other out
-    airflow(env, "pools", "import", str(ROOT / "config" / "pools.json"))
+    airflow(env, "pools", "import", str(shipped("pools.json")))
 
 
 def start(

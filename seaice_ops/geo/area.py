@@ -78,11 +78,10 @@ def _polygons(data: dict[str, Any]) -> list[Any]:
 
 
 def _box(west: float, south: float, east: float, north: float) -> np.ndarray:
-    if not -90 <= south < north <= 90:
-        raise ConfigError(
-            f"a box is west, south, east, north in degrees, with south below north and both within -90 and 90: "
-            f"south is {south:g}, north is {north:g}"
-        )
+    if beyond := [latitude for latitude in (south, north) if not -90 <= latitude <= 90]:
+        raise ConfigError(f"a box is west, south, east, north in degrees: there is no latitude {beyond[0]:g}")
+    if not south < north:
+        raise ConfigError(f"a box is west, south, east, north: its south {south:g} is not below its north {north:g}")
     east += 360 if east <= west else 0
     return _walk([[west, south], [east, south], [east, north], [west, north]], unwrap=False)
 

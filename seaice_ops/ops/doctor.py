@@ -294,15 +294,17 @@ def _disk(settings: Settings) -> str:
 def _clock(settings: Settings) -> str:
     """Against the clock of the file system that holds home, and the ledger's newest run, which cannot be to come."""
     from seaice_ops.ledger.operations import now
-    from seaice_ops.ops.status import newest_run
+    from seaice_ops.ledger.session import open_ledger
+    from seaice_ops.ops.overview.collect import newest_run
 
     with tempfile.NamedTemporaryFile(dir=settings.home if settings.home.exists() else None) as file:
         apart = abs(Path(file.name).stat().st_mtime - time.time())
     if apart > CLOCK_TOLERANCE:
         raise _WrongError(f"this machine's clock and that of {settings.home} are {apart:.0f} s apart")
     try:
-        last = newest_run(settings)
-    except SeaIceError:  # said by the ledger's own check
+        with open_ledger(settings).begin() as session:
+            last = newest_run(session)
+    except SeaIceError:  # the ledger's own check says so
         last = None
     if last and (last - now()).total_seconds() > CLOCK_TOLERANCE:
         raise _WrongError(

@@ -9,7 +9,18 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "seaice_ops"
 
-FOUNDATION = {"__init__", "classes", "errors", "files", "geo", "sensors", "settings", "summary"}
+FOUNDATION = {
+    "__init__",
+    "classes",
+    "configuration",
+    "errors",
+    "files",
+    "geo",
+    "sensors",
+    "settings",
+    "shipped",
+    "summary",
+}
 STORES = {"ledger", "storage"}
 SHARED = {"models", "pixels"}
 STAGES = {"archive", "labels", "mapping", "quality", "scenes", "simulate", "training"}

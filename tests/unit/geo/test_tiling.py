@@ -145,8 +145,8 @@ def test_the_papers_region() -> None:
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ([10, 70, 20, 60], "south below north"),
-        ([10, 70, 20, 95], "south below north"),
+        ([10, 70, 20, 60], "south 70 is not below its north 60"),
+        ([10, 70, 20, 95], "no latitude 95"),
         ([[0, 0], [1, 1]], "three corners"),
         ([[0, 0], [1, 1], ["a", 2]], "longitude, latitude"),
         ({"type": "Point", "coordinates": [1, 2]}, "polygons"),

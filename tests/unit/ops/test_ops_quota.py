@@ -7,7 +7,6 @@ from datetime import timedelta
 
 import pytest
 from fastapi.testclient import TestClient
-from rich.console import Console
 
 from seaice_ops.archive.limits import breaker, quota
 from seaice_ops.errors import ArchiveUnavailable
@@ -16,8 +15,10 @@ from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.watermarks import advance_watermarks
 from seaice_ops.ops import notify
 from seaice_ops.ops.doctor import _ask, _outage, _quota
+from seaice_ops.ops.overview.collect import overview
+from seaice_ops.ops.overview.to_json import to_json
+from seaice_ops.ops.overview.to_text import to_text
 from seaice_ops.ops.pages.app import create
-from seaice_ops.ops.status import collect, render
 from seaice_ops.settings import Settings
 
 
@@ -41,9 +42,7 @@ def fail(settings: Settings) -> None:
 
 
 def text_of(settings: Settings) -> str:
-    console = Console(width=400, record=True)
-    console.print(render(collect(settings)))
-    return console.export_text()
+    return "\n".join(line.plain for line in to_text(overview(settings), 400))
 
 
 def test_status_and_page_show_what_is_used_and_what_is_wrong(service: Settings) -> None:
@@ -51,7 +50,7 @@ def test_status_and_page_show_what_is_used_and_what_is_wrong(service: Settings) 
     fail(service)
     with open_ledger(service).begin() as session:
         advance_watermarks(session, "cdse", service.tiles, now())
-    status = collect(service)
+    status = to_json(overview(service))
     assert json.loads(json.dumps(status)) == status
     shown = status["archive"]["quota"]
     assert (shown["bytes"], shown["limit"], shown["share"], shown["requests"]) == (250 * 10**9, 10**12, 0.25, 7)
@@ -70,7 +69,7 @@ def test_status_and_page_show_what_is_used_and_what_is_wrong(service: Settings) 
 
 def test_a_folder_shows_neither(settings: Settings) -> None:
     nothing = {"quota": None, "outage": None, "searched_until": None}
-    assert collect(settings)["archive"] == {"kind": "folder", **nothing}
+    assert to_json(overview(settings))["archive"] == {"kind": "folder", **nothing}
     assert (
         "quota" not in text_of(settings) and 'id="quota"' not in TestClient(create(lambda: settings, [])).get("/").text
     )
