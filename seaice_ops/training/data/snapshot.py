@@ -12,6 +12,7 @@ from seaice_ops.ledger.operations import model_by_alias
 from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import LabelSet, Scene, SceneState
 from seaice_ops.models.card import Architecture, Card, Labels, Manifest, Preprocessing, Recipe
+from seaice_ops.sensors.known import is_shortwave
 from seaice_ops.settings import Settings
 from seaice_ops.summary import counted
 
@@ -21,7 +22,6 @@ ALGORITHM = 1
 #: Mean and spread of a band's share of the ceiling: snow and ice fill the visible and the near infrared, and are dark
 #: at 1.6 micrometres.
 _BRIGHT, _DARK = (0.5, 0.25), (0.1, 0.1)
-_DARK_BANDS = {"B11"}
 
 
 def take(settings: Settings) -> Manifest:
@@ -51,7 +51,7 @@ def take(settings: Settings) -> Manifest:
 
 def _preprocessing(settings: Settings) -> Preprocessing:
     bands = settings.training.bands
-    centres = [_DARK if band in _DARK_BANDS else _BRIGHT for band in bands]
+    centres = [_DARK if is_shortwave(band) else _BRIGHT for band in bands]
     mean, std = (tuple(values) for values in zip(*centres, strict=True))
     return Preprocessing(bands=bands, ceiling=settings.labels.ceiling, mean=mean, std=std)
 
