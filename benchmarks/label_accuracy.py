@@ -31,6 +31,7 @@ from seaice_ops.pixels import imagery
 from seaice_ops.quality.report import condition_table, share, side_by_side
 from seaice_ops.quality.tables import Counts, figures, same_pixels
 from seaice_ops.quality.targets import Target, targets
+from seaice_ops.sensors.sentinel2 import TRUE_COLOUR
 from seaice_ops.settings import LabelSettings
 from seaice_ops.simulate.example import Example, acquisition
 
@@ -41,7 +42,7 @@ OURS, RGB_ONLY = "reflectance", "reflectance, true colour only"
 
 def true_colour(example: Example, ceiling: float) -> Codes:
     """(rows, columns, 3) u8, 0 where not observed."""
-    red_green_blue = [imagery.BANDS.index(band) for band in imagery.RGB_BANDS]
+    red_green_blue = [imagery.BANDS.index(band) for band in TRUE_COLOUR]
     rgb = imagery.true_colour(np.ascontiguousarray(example.reflectance[red_green_blue]), ceiling)
     rgb[~example.valid] = 0
     return rgb

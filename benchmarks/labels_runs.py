@@ -30,6 +30,7 @@ from seaice_ops.labels.spark.package import zip_package
 from seaice_ops.labels.stage import label_scene
 from seaice_ops.ledger.tables import Scene
 from seaice_ops.pixels import imagery
+from seaice_ops.sensors.sentinel2 import TRUE_COLOUR
 from seaice_ops.settings import Settings
 from seaice_ops.storage.rasters import Grid, cog_bytes
 from seaice_ops.storage.store import open_store
@@ -51,7 +52,7 @@ def scene(seed: int, size: int = SIZE) -> np.ndarray:
 
 
 def rgb_of(bands: np.ndarray) -> np.ndarray:
-    return imagery.true_colour(bands[[imagery.BANDS.index(band) for band in imagery.RGB_BANDS]], CEILING)
+    return imagery.true_colour(bands[[imagery.BANDS.index(band) for band in TRUE_COLOUR]], CEILING)
 
 
 def compute(size: int, count: int, rounds: int) -> dict[str, float]:

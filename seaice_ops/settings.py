@@ -8,6 +8,7 @@ Credentials are never settings: object-store keys come from the usual `AWS_*` va
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import os
 import re
@@ -16,11 +17,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from seaice_ops import configuration
 from seaice_ops.errors import ConfigError
 from seaice_ops.geo.regions import Region
+from seaice_ops.sensors.known import band_sets
+from seaice_ops.sensors.sentinel2 import CEILING, TRUE_COLOUR
 from seaice_ops.shipped import shipped
 
 
@@ -152,7 +155,7 @@ class LabelSettings(_Part):
     method: Literal["colour", "iqrah2024", "reflectance"] = Field(
         "colour", description="the labels that training learns from"
     )
-    ceiling: float = Field(0.3558, gt=0, le=1.5, description="reflectance shown as 255 in the true colour")
+    ceiling: float = Field(CEILING, gt=0, le=1.5, description="reflectance shown as 255 in the true colour")
     water_max: int = Field(30, ge=0, le=253, description="V of the darkest colours, called open water")
     thin_max: int = Field(204, ge=1, le=254, description="V up to which ice is called thin / young")
     dilate_m: float = Field(7 * 54.0, gt=0, description="ground size of the filter's dilation, metres")
@@ -186,10 +189,11 @@ class TrainingSettings(_Part):
     """How models are trained."""
 
     width: int = Field(16, ge=2, le=128, description="channels of the U-Net's first level; 16 is the paper's")
-    bands: tuple[Literal["B02", "B03", "B04", "B08", "B11"], ...] = Field(
-        ("B04", "B03", "B02"),
+    bands: tuple[str, ...] = Field(
+        TRUE_COLOUR,
         min_length=1,
-        description="what the network sees; plain true-colour scenes have the default's three only",
+        description="what the network sees: names of bands, or the name of a set such as `sentinel2` for all of a "
+        "sensor's; plain true-colour scenes have the default's three only",
     )
     epochs: int = Field(50, ge=1)
     batch: int = Field(16, ge=1, description="chips per rank and step")
@@ -204,6 +208,21 @@ class TrainingSettings(_Part):
         24, ge=1, description="newly labelled scenes since the champion's training below which no training is due"
     )
     gate_margin: float = Field(0.005, ge=0, description="macro-F1 a challenger may lose to the champion")
+
+    @field_validator("bands", mode="before")
+    @classmethod
+    def _named(cls, bands: Any) -> Any:
+        if isinstance(bands, str) and bands not in band_sets():
+            raise ValueError(f"there is no set of bands {bands!r}; there are {', '.join(sorted(band_sets()))}")
+        return band_sets()[bands] if isinstance(bands, str) else bands
+
+    @field_validator("bands")
+    @classmethod
+    def _known(cls, bands: tuple[str, ...]) -> tuple[str, ...]:
+        known = sorted({band for names in band_sets().values() for band in names})
+        if unknown := [band for band in bands if band not in known]:
+            raise ValueError(f"no sensor has a band {', '.join(unknown)}; known are {', '.join(known)}")
+        return bands
 
 
 class MappingSettings(_Part):
@@ -231,6 +250,9 @@ class Settings(_Part):
         description="folder of truth or hand labels, <scene_id>.tif or .geojson (docs/label-quality.md), for "
         "evaluation only; relative to home",
     )
+    sensors: tuple[str, ...] = Field(
+        (), description="Python modules of further sensors, each of which makes its bands and its decoder known"
+    )
     archive: ArchiveSettings = ArchiveSettings()
     regions: dict[str, Region] = Field(min_length=1)
     labels: LabelSettings = LabelSettings()
@@ -246,6 +268,17 @@ class Settings(_Part):
             data = {**data, "home": str(home)}  # a str: JSON input takes no Path
             data["ledger"] = data.get("ledger") or sqlite_url(home / "ledger.sqlite")
             data["store"] = str(data.get("store") or home / "objects")
+        return data
+
+    @model_validator(mode="before")
+    @classmethod
+    def _sensors_first(cls, data: Any) -> Any:
+        """Import the sensors' modules before a band is looked up."""
+        for module in (data.get("sensors") or ()) if isinstance(data, dict) else ():
+            try:
+                importlib.import_module(str(module))
+            except ImportError as error:
+                raise ValueError(f"sensors: the module {module} cannot be imported: {error}") from error
         return data
 
     @cached_property

@@ -12,21 +12,16 @@ from typing import Any, Literal
 from seaice_ops.errors import CorruptProduct
 from seaice_ops.ledger.operations import scene_rank
 from seaice_ops.ledger.tables import Scene
+from seaice_ops.sensors.sentinel2 import BANDS, PRODUCT_METADATA, PRODUCT_NAME
 
 Kind = Literal["product", "scene", "merged"]
 By = Literal["published", "sensed"]
 
-#: S2B_MSIL1C_20260201T201529_N0511_R028_T01CCV_20260201T214500; names without _Nxxxx are the older form.
-_NAME = re.compile(
-    r"(?P<platform>S2[A-D])_MSI(?P<level>L1C|L2A)_(?P<sensed>\d{8}T\d{6})(?:_N(?P<baseline>\d{4}))?"
-    r"_R(?P<orbit>\d{3})_T(?P<tile>[0-9A-Z]{5})_(?P<generated>\d{8}T\d{6})"
-)
-
 #: The files of a product that a scene is made from, each exactly once.
 _NEEDED = (
-    r"MTD_MSIL1C\.xml",
+    re.escape(PRODUCT_METADATA),
     r"GRANULE/[^/]+/MTD_TL\.xml",
-    *(rf"GRANULE/[^/]+/IMG_DATA/[^/]+_{band}\.jp2" for band in ("B02", "B03", "B04", "B08", "B11")),
+    *(rf"GRANULE/[^/]+/IMG_DATA/[^/]+_{band}\.jp2" for band in BANDS),
 )
 
 
@@ -110,7 +105,7 @@ def parse_name(name: str) -> ProductName:
 
     Raises `CorruptProduct` where it is not a Sentinel-2 MSI product name.
     """
-    match = _NAME.fullmatch(name.removesuffix(".SAFE"))
+    match = PRODUCT_NAME.fullmatch(name.removesuffix(".SAFE"))
     if not match:
         raise CorruptProduct(
             f"{name} is not a Sentinel-2 product name such as S2B_MSIL1C_<time>_N0511_R028_T01CCV_<time>"

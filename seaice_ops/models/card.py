@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from seaice_ops.classes.legend import CLASSES
+from seaice_ops.sensors.sentinel2 import TRUE_COLOUR
 
 _Share = Annotated[float, Field(allow_inf_nan=False)]
 _Shares = tuple[_Share, ...]
@@ -33,7 +34,7 @@ class Preprocessing(_Part):
     `mean` and `std` are constants by band, not statistics: about the middle and the spread of what ice and water show.
     """
 
-    bands: tuple[str, ...] = Field(("B04", "B03", "B02"), min_length=1, max_length=16)
+    bands: tuple[str, ...] = Field(TRUE_COLOUR, min_length=1, max_length=16)
     ceiling: float = Field(gt=0, le=1.5, description="reflectance that 8 bits show as 255")
     mean: _Shares = (0.5, 0.5, 0.5)
     std: _Shares = (0.25, 0.25, 0.25)

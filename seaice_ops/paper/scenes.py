@@ -18,6 +18,7 @@ from seaice_ops.geo.grid import pixel_metres
 from seaice_ops.labels.picture.reading import read_picture
 from seaice_ops.labels.published.iqrah2024 import PUBLISHED_PIXEL_M
 from seaice_ops.pixels import imagery
+from seaice_ops.sensors.sentinel2 import BANDS, TRUE_COLOUR
 
 _SUFFIXES = (".png", ".tif", ".tiff")
 
@@ -40,7 +41,7 @@ def simulated(first_seed: int, count: int, size: int, ceiling: float) -> Iterato
     truth, which no hand reaches."""
     from seaice_ops.simulate.example import acquisition
 
-    order = [imagery.BANDS.index(band) for band in imagery.RGB_BANDS]
+    order = [BANDS.index(band) for band in TRUE_COLOUR]
     for seed in range(first_seed, first_seed + count):
         seen = acquisition(seed, size)
         rgb = imagery.true_colour(np.ascontiguousarray(seen.reflectance[order]), ceiling)

@@ -16,16 +16,14 @@ from rasterio.windows import Window
 
 from seaice_ops.errors import CorruptProduct
 from seaice_ops.ledger.tables import Scene
+from seaice_ops.sensors.known import true_colour_of
+from seaice_ops.sensors.sentinel2 import BANDS
 from seaice_ops.storage.rasters import Grid, open_raster
 from seaice_ops.storage.store import ObjectStore
 
 #: Reflectance 1.0 in a scene COG, and the value of a pixel that was not observed (in any band).
 SCALE = 10_000
 NODATA = -32_768
-
-#: The bands of a scene COG made from Sentinel-2, in order. A plain true-colour scene has RGB_BANDS only.
-BANDS = ("B02", "B03", "B04", "B08", "B11")
-RGB_BANDS = ("B04", "B03", "B02")
 
 #: Pixels from which on a connected region of exact (0, 0, 0) at a picture's border is taken for no-data where its file
 #: says nothing. Very dark water has real zeros, but scattered ones.
@@ -106,7 +104,7 @@ def read_true_colour(
     store: ObjectStore, scene: Scene, ceiling: float
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_], Grid]:
     """(rows, columns, 3) u8 RGB of a ready scene, the (rows, columns) mask of observed pixels, and the grid."""
-    return read_scaled(store, scene, RGB_BANDS, ceiling)
+    return read_scaled(store, scene, true_colour_of(scene.bands or ()), ceiling)
 
 
 def read_scaled(

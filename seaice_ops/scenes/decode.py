@@ -20,9 +20,7 @@ from seaice_ops.ledger.scenes import chunks, fail_scene, get_scene, move_scene
 from seaice_ops.ledger.session import Ledger
 from seaice_ops.ledger.tables import Scene, SceneState
 from seaice_ops.pixels.imagery import NODATA
-from seaice_ops.scenes.merged import open_merged
-from seaice_ops.scenes.plain import open_plain
-from seaice_ops.scenes.sentinel2.product import open_product
+from seaice_ops.scenes.decoders import open_scene
 from seaice_ops.scenes.source import Source, check_place
 from seaice_ops.settings import Settings
 from seaice_ops.storage import keys
@@ -107,7 +105,7 @@ def _files_are_there(ledger: Ledger, scene: Scene, inbox: Path, caller: str) -> 
 
 def _write(store: ObjectStore, scene: Scene, inbox: Path, ceiling: float) -> dict[str, Any]:
     """Put the scene's COG into the store; the columns of its ready row."""
-    details, source = scene.details or {}, _open(scene, inbox, ceiling)
+    details, source = scene.details or {}, open_scene(scene, inbox, ceiling)
     check_place(source.grid, inbox)
     if source.sun_zenith is not None and source.sun_zenith >= NIGHT:
         raise ExpectedSkip(f"night: the sun stood {source.sun_zenith:.1f} degrees from the zenith")
@@ -131,13 +129,6 @@ def _write(store: ObjectStore, scene: Scene, inbox: Path, ceiling: float) -> dic
         "valid_share": share,
         "details": {**details, **source.details},
     }
-
-
-def _open(scene: Scene, inbox: Path, ceiling: float) -> Source:
-    kind = (scene.details or {})["kind"]
-    if kind == "scene":
-        return open_plain(scene, inbox, ceiling)
-    return open_merged(scene, inbox) if kind == "merged" else open_product(scene, inbox)
 
 
 def _write_cog(path: Path, scene: Scene, source: Source) -> float:

@@ -13,10 +13,11 @@ from rasterio.windows import Window
 
 from seaice_ops.errors import CorruptProduct
 from seaice_ops.ledger.tables import Scene
-from seaice_ops.pixels.imagery import NODATA, RGB_BANDS, black_border, check_png
+from seaice_ops.pixels.imagery import NODATA, black_border, check_png
 from seaice_ops.pixels.sidecar import Sidecar, read_sidecar
 from seaice_ops.scenes.bands import colour_table
 from seaice_ops.scenes.source import STRIP, Source, decoding, open_image, read_rows
+from seaice_ops.sensors.sentinel2 import TRUE_COLOUR
 from seaice_ops.storage.rasters import Grid
 
 
@@ -33,7 +34,7 @@ def open_plain(scene: Scene, inbox: Path, ceiling: float) -> Source:
         grid = Grid(sidecar.crs, sidecar.transform, dataset.width, dataset.height)
     return Source(
         grid=grid,
-        bands=RGB_BANDS,
+        bands=TRUE_COLOUR,
         sun_zenith=sidecar.sun_zenith,
         tags={"TRUE_COLOUR_CEILING": f"{ceiling}", "ORIGIN": "8-bit true colour"},
         details={"ceiling": ceiling, "origin": "8-bit true colour"},

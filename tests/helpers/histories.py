@@ -27,9 +27,10 @@ from seaice_ops.archive.search import SearchRequest
 from seaice_ops.errors import TransientError
 from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Scene
-from seaice_ops.pixels.imagery import BANDS, NODATA
+from seaice_ops.pixels.imagery import NODATA
 from seaice_ops.scenes import decode
 from seaice_ops.scenes.decode import DecodeRequest
+from seaice_ops.sensors.sentinel2 import BANDS
 from seaice_ops.settings import Settings
 from seaice_ops.storage.store import ObjectStore
 

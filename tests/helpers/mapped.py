@@ -13,7 +13,7 @@ from sqlalchemy import select
 from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Map, Model, ModelAlias, Probabilities, Scene, SceneState
 from seaice_ops.pixels import imagery
-from seaice_ops.pixels.imagery import RGB_BANDS
+from seaice_ops.sensors.sentinel2 import TRUE_COLOUR
 from seaice_ops.settings import Settings
 from seaice_ops.storage import keys
 from seaice_ops.storage.rasters import Grid, cog_bytes
@@ -42,7 +42,7 @@ def crown(settings: Settings, model_id: str = CHAMPION) -> str:
     return model_id
 
 
-def tiny_champion(settings: Settings, seed: int = 1, bands: tuple[str, ...] = RGB_BANDS) -> str:
+def tiny_champion(settings: Settings, seed: int = 1, bands: tuple[str, ...] = TRUE_COLOUR) -> str:
     """Make a real U-Net of width 2 with random weights, which sees `bands`, champion."""
     import torch
 

@@ -15,13 +15,10 @@ from typing import Any
 from seaice_ops.archive.product import ProductName, parse_name
 from seaice_ops.archive.times import parse_time
 from seaice_ops.errors import CorruptProduct
-from seaice_ops.pixels.imagery import BANDS
 from seaice_ops.pixels.sidecar import MirrorGrid, MirrorSidecar
+from seaice_ops.sensors.sentinel2 import BANDS, OFFSET, OFFSET_BASELINE
 
 Item = Mapping[str, Any]
-
-#: First processing baseline whose numbers carry RADIO_ADD_OFFSET / BOA_ADD_OFFSET, and that offset.
-OFFSET_BASELINE, OFFSET = "04.00", -1000.0
 
 #: Asset names by what they are, in order of preference.
 ASSETS: dict[str, tuple[str, ...]] = {

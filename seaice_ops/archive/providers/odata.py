@@ -20,6 +20,7 @@ from seaice_ops.archive.providers.entry import entry
 from seaice_ops.archive.times import MARGIN, inside, iso, parse_time
 from seaice_ops.archive.transport.http import Again, Wire, shown
 from seaice_ops.errors import ArchiveUnavailable, BadTransfer, CorruptProduct
+from seaice_ops.sensors.sentinel2 import BANDS, PRODUCT_METADATA
 from seaice_ops.settings import CdseSettings
 
 _TOP, _MOST_SKIPPED = 1000, 10_000
@@ -143,8 +144,8 @@ def files(name: str, orbit: str, datastrip: str) -> list[ProductFile]:
         return []
     granule = f"GRANULE/L1C_T{parsed.tile}_A{int(orbit):06d}_{strip[1]}"
     image = f"{granule}/IMG_DATA/T{parsed.tile}_{parsed.sensed_at:%Y%m%dT%H%M%S}"
-    bands = [f"{image}_{band}.jp2" for band in ("B02", "B03", "B04", "B08", "B11")]
-    return [ProductFile(path) for path in ("MTD_MSIL1C.xml", f"{granule}/MTD_TL.xml", *bands)]
+    bands = [f"{image}_{band}.jp2" for band in BANDS]
+    return [ProductFile(path) for path in (PRODUCT_METADATA, f"{granule}/MTD_TL.xml", *bands)]
 
 
 def _entries(wire: Wire, url: str, time: str, condition: str, start: datetime, end: datetime) -> Iterator[_Entry]:

@@ -14,7 +14,7 @@ from seaice_ops.ledger.operations import model_by_alias, newest_maps, ready_scen
 from seaice_ops.ledger.session import Ledger, open_ledger
 from seaice_ops.ledger.tables import Map, Model, Probabilities, Scene
 from seaice_ops.mapping.due.plan import Due, due_maps, method_of, one_grid, same_pixels
-from seaice_ops.pixels.imagery import RGB_BANDS
+from seaice_ops.sensors.sentinel2 import TRUE_COLOUR
 from seaice_ops.settings import Settings
 from seaice_ops.storage.rasters import Grid
 
@@ -101,7 +101,7 @@ def chosen_tiles(known: tuple[str, ...], wanted: Iterable[str] | None) -> tuple[
 
 def _with_bands(tile: str, champion: Model, scenes: list[Scene]) -> tuple[list[Scene], dict[str, str]]:
     """The scenes that have the bands that the champion sees, and why each of the others (or the tile) is left out."""
-    needed = champion.card.get("manifest", {}).get("preprocessing", {}).get("bands", RGB_BANDS)
+    needed = champion.card.get("manifest", {}).get("preprocessing", {}).get("bands", TRUE_COLOUR)
     able, unable = [], {}
     for scene in scenes:
         missing = [band for band in needed if band not in (scene.bands or ())]

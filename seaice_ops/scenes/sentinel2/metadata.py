@@ -14,10 +14,8 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import parse
 
 from seaice_ops.errors import CorruptProduct
+from seaice_ops.sensors.sentinel2 import BAND_IDS
 from seaice_ops.storage.rasters import Grid
-
-#: The bands in the order of the metadata's band_id.
-BAND_IDS = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B10", "B11", "B12")
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from seaice_ops.ledger.operations import model_by_alias
 from seaice_ops.ledger.session import Ledger
 from seaice_ops.ledger.tables import LabelSet, Scene, SceneState
 from seaice_ops.models.card import Architecture, Card, Labels, Manifest, Preprocessing, Recipe
+from seaice_ops.sensors.known import is_shortwave
 from seaice_ops.settings import TrainingSettings
 from seaice_ops.summary import counted
 
@@ -22,7 +23,6 @@ ALGORITHM = 1
 #: Mean and spread of a band's share of the ceiling: snow and ice fill the visible and the near infrared, and are dark
 #: at 1.6 micrometres.
 _BRIGHT, _DARK = (0.5, 0.25), (0.1, 0.1)
-_DARK_BANDS = {"B11"}
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def _same(manifest: Manifest, scene_id: str, content: str) -> bool:
 
 
 def _preprocessing(bands: tuple[str, ...], ceiling: float) -> Preprocessing:
-    centres = [_DARK if band in _DARK_BANDS else _BRIGHT for band in bands]
+    centres = [_DARK if is_shortwave(band) else _BRIGHT for band in bands]
     mean, std = (tuple(values) for values in zip(*centres, strict=True))
     return Preprocessing(bands=bands, ceiling=ceiling, mean=mean, std=std)
 

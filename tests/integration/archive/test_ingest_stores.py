@@ -10,7 +10,8 @@ from test_ingest_race import ingest
 from helpers.factories import make_product, numbers
 from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Scene
-from seaice_ops.pixels.imagery import BANDS, read_bands
+from seaice_ops.pixels.imagery import read_bands
+from seaice_ops.sensors.sentinel2 import BANDS
 from seaice_ops.storage.store import open_store
 
 

@@ -26,6 +26,7 @@ from seaice_ops.labels.stage import label_raster
 from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import LabelSet, Run, Scene, SceneState
 from seaice_ops.pixels import imagery
+from seaice_ops.sensors.sentinel2 import TRUE_COLOUR
 from seaice_ops.settings import Settings
 from seaice_ops.storage.store import open_store
 
@@ -54,7 +55,7 @@ def executor_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def add_scenes(add_scene: Callable[..., Scene]) -> Callable[..., list[Scene]]:
     """add_scenes(count, size, bands): scenes of an hour apart, all different; true colour unless told."""
 
-    def add(count: int, size: int, bands: tuple[str, ...] = imagery.RGB_BANDS) -> list[Scene]:
+    def add(count: int, size: int, bands: tuple[str, ...] = TRUE_COLOUR) -> list[Scene]:
         scenes = []
         for number in range(count):
             blocks = np.random.default_rng(number).integers(0, 4000, (len(bands), size // 20, size // 20))

@@ -20,7 +20,8 @@ from seaice_ops.ledger.tables import Probabilities, Scene, SceneState
 from seaice_ops.mapping import encode, publish
 from seaice_ops.mapping.encode import EncodeRequest
 from seaice_ops.mapping.publish import PublishRequest
-from seaice_ops.pixels.imagery import BANDS, NODATA, RGB_BANDS, read_true_colour
+from seaice_ops.pixels.imagery import NODATA, read_true_colour
+from seaice_ops.sensors.sentinel2 import BANDS, TRUE_COLOUR
 from seaice_ops.settings import Settings
 from seaice_ops.storage.rasters import read_raster
 from seaice_ops.storage.store import open_store
@@ -118,7 +119,7 @@ def test_a_scene_on_another_grid_is_not_encoded(three: Settings, add_scene: AddS
 def test_a_scene_without_the_champions_bands_is_in_no_window(three: Settings, add_scene: AddScene) -> None:
     tiny_champion(three, bands=BANDS)
     whole = [add_scene(reflectance(), sensed_at=day(number)) for number in range(2)]
-    plain = add_scene(reflectance()[:3], sensed_at=day(2), bands=RGB_BANDS)
+    plain = add_scene(reflectance()[:3], sensed_at=day(2), bands=TRUE_COLOUR)
     summary = encode.run(three, EncodeRequest())
     assert summary.done == {"probabilities": 2}
     assert "B08, B11" in summary.skipped[plain.id]
@@ -128,7 +129,7 @@ def test_a_scene_without_the_champions_bands_is_in_no_window(three: Settings, ad
 
 def test_maps_of_acquisitions_that_a_new_champion_cannot_see_stand(three: Settings, add_scene: AddScene) -> None:
     tiny_champion(three)
-    plain = [add_scene(reflectance()[:3], sensed_at=day(number), bands=RGB_BANDS) for number in range(2)]
+    plain = [add_scene(reflectance()[:3], sensed_at=day(number), bands=TRUE_COLOUR) for number in range(2)]
     encode.run(three, EncodeRequest())
     assert publish.run(three, PublishRequest()).done == {"maps": 2}
     before = {row.id: row.scene_ids for row in all_maps(three)}

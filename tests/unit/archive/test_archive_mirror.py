@@ -22,10 +22,11 @@ from seaice_ops.archive.providers import mirror_item
 from seaice_ops.archive.providers.mirror import MirrorArchive, completed, product
 from seaice_ops.archive.transport.credentials import Credentials
 from seaice_ops.errors import ConfigError, CorruptProduct
-from seaice_ops.pixels.imagery import BANDS, NODATA
+from seaice_ops.pixels.imagery import NODATA
 from seaice_ops.pixels.sidecar import MIRROR
 from seaice_ops.scenes.sentinel2.metadata import read_tile
 from seaice_ops.scenes.sentinel2.product import open_product
+from seaice_ops.sensors.sentinel2 import BANDS
 from seaice_ops.settings import StacSettings
 
 EARTH_SEARCH = StacSettings(url="https://earth-search.aws.element84.com/v1")

@@ -23,6 +23,7 @@ from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import LabelSet, Run, Scene, SceneState
 from seaice_ops.pixels import imagery
 from seaice_ops.pixels.imagery import NODATA, true_colour
+from seaice_ops.sensors.sentinel2 import TRUE_COLOUR
 from seaice_ops.settings import Settings
 from seaice_ops.storage.rasters import open_raster
 from seaice_ops.storage.store import open_store
@@ -97,7 +98,7 @@ def test_another_method_and_another_version_disturb_nothing(settings, add_scene)
 
 
 def test_a_plain_true_colour_scene_is_labelled_too(settings, add_scene):
-    add_scene(patches(bands=3), bands=imagery.RGB_BANDS)
+    add_scene(patches(bands=3), bands=TRUE_COLOUR)
     assert run(settings, LabelRequest("iqrah2024")).done["labels"] == 1
 
 
@@ -112,7 +113,7 @@ def test_the_same_scene_gives_the_same_bytes(settings, add_scene):
 def test_labels_do_not_depend_on_how_the_scene_was_read(settings, add_scene, rows, columns, method):
     with open_ledger(settings).begin() as session:
         scene = session.scalar(select(Scene))
-    scene = scene or add_scene(patches(bands=3, size=300), bands=imagery.RGB_BANDS)
+    scene = scene or add_scene(patches(bands=3, size=300), bands=TRUE_COLOUR)
     whole = np.empty((300, 300, 3), np.uint8)
     with open_raster(open_store(settings.store), scene.key) as dataset:
         for top in range(0, 300, rows):
@@ -166,7 +167,7 @@ def test_a_whole_object_that_cannot_be_read_is_tried_again_later(settings, add_s
 
 
 def test_a_scene_without_observed_pixels_is_all_no_data(settings, add_scene):
-    add_scene(np.full((3, 64, 64), NODATA, np.int16), bands=imagery.RGB_BANDS)
+    add_scene(np.full((3, 64, 64), NODATA, np.int16), bands=TRUE_COLOUR)
     run(settings, LabelRequest("iqrah2024"))
     assert label_sets(settings)[0].shares == {"open_water": 0, "thin_ice": 0, "thick_ice": 0, "no_data": 1}
 

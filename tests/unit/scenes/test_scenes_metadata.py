@@ -9,7 +9,8 @@ import pytest
 
 from helpers.factories import SENSED, product_name, product_xml, tile_xml
 from seaice_ops.errors import CorruptProduct
-from seaice_ops.scenes.sentinel2.metadata import BAND_IDS, read_product, read_tile
+from seaice_ops.scenes.sentinel2.metadata import read_product, read_tile
+from seaice_ops.sensors.sentinel2 import BAND_IDS
 
 NO_OFFSETS = dict.fromkeys(BAND_IDS, 0.0)
 

@@ -15,6 +15,7 @@ from seaice_ops.errors import ConfigError, ExpectedSkip
 from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import LabelSet, Scene, SceneState
 from seaice_ops.pixels import imagery
+from seaice_ops.sensors.sentinel2 import TRUE_COLOUR
 from seaice_ops.settings import Settings
 from seaice_ops.storage.rasters import read_raster
 from seaice_ops.storage.store import open_store
@@ -61,7 +62,7 @@ def test_all_eight_orientations_occur_equally_often() -> None:
     assert len(counts) == 8 and min(counts) > 150
 
 
-@pytest.mark.parametrize("bands", [imagery.RGB_BANDS, imagery.BANDS])
+@pytest.mark.parametrize("bands", [TRUE_COLOUR, imagery.BANDS])
 def test_chips_are_the_scenes_pixels(
     settings: Settings, add_scene: Callable[..., Scene], bands: tuple[str, ...]
 ) -> None:

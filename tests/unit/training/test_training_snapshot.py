@@ -13,7 +13,7 @@ from helpers.training_cases import DAY, add_labelled, small, snapshot
 from seaice_ops.errors import ExpectedSkip
 from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Scene, SceneState
-from seaice_ops.pixels.imagery import BANDS, RGB_BANDS
+from seaice_ops.sensors.sentinel2 import BANDS, TRUE_COLOUR
 from seaice_ops.settings import Settings
 from seaice_ops.training.data.snapshot import held_out_days
 
@@ -57,7 +57,7 @@ def test_only_ready_scenes_with_these_labels(settings: Settings, add_scene: Call
         session.get_one(Scene, rows[0].id).state = SceneState.SUPERSEDED
     manifest = snapshot(settings)
     assert set(manifest.train) | set(manifest.held_out) == {row.id for row in rows[1:]}
-    plain = add_labelled(settings, add_scene, 7, size=32, bands=RGB_BANDS)
+    plain = add_labelled(settings, add_scene, 7, size=32, bands=TRUE_COLOUR)
     assert plain.id in {*snapshot(settings).train, *snapshot(settings).held_out}
     wide = snapshot(small(settings, bands=BANDS))
     assert {*wide.train, *wide.held_out} == {row.id for row in rows[1:]}
