@@ -27,9 +27,11 @@ from seaice_ops.ledger.operations import now
 from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Model, ModelAlias, Probabilities, Scene, SceneState
 from seaice_ops.mapping import publish
-from seaice_ops.mapping.due.tile_state import Survey, survey
+from seaice_ops.mapping.due.plan import METHOD
+from seaice_ops.mapping.due.tile_state import TileState, tile_state
 from seaice_ops.mapping.window.strips import kept_sums, map_strips
 from seaice_ops.mapping.window.vote import PLANES, ages_at, decide, shift
+from seaice_ops.pixels.imagery import RGB_BANDS
 from seaice_ops.settings import Settings
 from seaice_ops.storage import keys
 from seaice_ops.storage.rasters import Grid, cog_bytes
@@ -85,6 +87,7 @@ def add(session: Any, store: ObjectStore, grid: Grid, number: int, values: NDArr
             transform=list(grid.transform),
             width=grid.width,
             height=grid.height,
+            bands=list(RGB_BANDS),
             discovered_at=now(),
             updated_at=now(),
         )
@@ -94,7 +97,7 @@ def add(session: Any, store: ObjectStore, grid: Grid, number: int, values: NDArr
     session.add(Probabilities(scene_id=scene_id, model_id=MODEL, key=key, sha256=sha256, seconds=0.0, created_at=now()))
 
 
-def in_memory(tile: Survey, series: list[NDArray[np.uint8]], again: bool) -> tuple[float, str]:
+def in_memory(tile: TileState, series: list[NDArray[np.uint8]], again: bool) -> tuple[float, str]:
     """Seconds a full window of sums in memory, and a hash of all maps; `again`: each from nothing."""
     state, old = np.zeros((PLANES, *series[0].shape[1:]), np.uint16), range(0)
     times, digest, spent = [scene.sensed_at for scene in tile.scenes], hashlib.sha256(), []
@@ -108,7 +111,7 @@ def in_memory(tile: Survey, series: list[NDArray[np.uint8]], again: bool) -> tup
     return typical(tile, spent), digest.hexdigest()
 
 
-def by_strips(settings: Settings, tile: Survey, again: bool) -> tuple[float, str]:
+def by_strips(settings: Settings, tile: TileState, again: bool) -> tuple[float, str]:
     """The same from the stored COGs."""
     store, old, digest, spent = open_store(settings.store), range(0), hashlib.sha256(), []
     with kept_sums(settings.home) as sums:
@@ -121,7 +124,7 @@ def by_strips(settings: Settings, tile: Survey, again: bool) -> tuple[float, str
     return typical(tile, spent), digest.hexdigest()
 
 
-def whole(settings: Settings, tile: Survey) -> float:
+def whole(settings: Settings, tile: TileState) -> float:
     """Seconds a map published, all of the season's in one run."""
     start = time.perf_counter()
     summary = publish.run(settings, publish.PublishRequest(tiles=(TILE,)))
@@ -129,7 +132,7 @@ def whole(settings: Settings, tile: Survey) -> float:
     return (time.perf_counter() - start) / len(tile.due)
 
 
-def typical(tile: Survey, spent: list[float]) -> float:
+def typical(tile: TileState, spent: list[float]) -> float:
     """The median over full windows that one before was shifted to."""
     longest = max(len(due.window) for due in tile.due)
     full = [seconds for seconds, due in zip(spent, tile.due, strict=True) if len(due.window) == longest]
@@ -161,7 +164,7 @@ def main() -> None:
             }
         )
         series = prepare(settings, options.size, options.acquisitions)
-        tile = survey(settings, TILE)
+        tile = tile_state(open_ledger(settings), TILE, options.window, METHOD)
         result = {
             "size": options.size,
             "window": options.window,

@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 
 class EncodeRequest(BaseModel):
-    """What to encode: all scenes that due maps of `tiles` need (default: of every region's tiles)."""
+    """A request to encode all scenes that due maps of `tiles` need (default: of every region's tiles)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -40,7 +40,7 @@ Land = Callable[[Grid, str], Mask]
 
 
 class PublishRequest(BaseModel):
-    """Which tiles to bring up to date (default: every region's)."""
+    """A request to bring the maps of `tiles` up to date (default: of every region's tiles)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

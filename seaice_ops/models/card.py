@@ -1,4 +1,4 @@
-"""What is known of a model: how it was made (its manifest, whose hash is its version) and what came of it."""
+"""A model's card: how it was made (its manifest, whose hash is its version), its weights, its training."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class _Part(BaseModel):
 
 
 class Architecture(_Part):
-    """Which network, of which size; `models.build` makes it."""
+    """The network and its size; `models.families.build` makes it."""
 
     name: Literal["unet"] = "unet"
     width: int = Field(ge=2, le=128, description="channels of the first level")
@@ -29,7 +29,7 @@ class Architecture(_Part):
 
 
 class Preprocessing(_Part):
-    """How reflectance becomes a network's input: 8 bits a band, (value / 255 - mean) / std, `fill` where not observed.
+    """A network's input from reflectance: 8 bits a band, (value / 255 - mean) / std, `fill` where not observed.
 
     `mean` and `std` are constants by band, not statistics: about the middle and the spread of what ice and water show.
     """
@@ -91,7 +91,7 @@ class Manifest(_Part):
         return digest(self.to_json())
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON types. What older versions did not know is left out, so that their models keep their ids."""
+        """Plain JSON types, without what is None: manifests of older versions keep their ids."""
         return self.model_dump(mode="json", exclude_none=True)
 
     @property
@@ -106,7 +106,7 @@ class Manifest(_Part):
 
 
 class Epoch(_Part):
-    """What one pass over the training chips came to, before and while it changed the weights: means over pixels."""
+    """Mean loss and accuracy over the pixels of one pass over the training chips, while it changed the weights."""
 
     loss: _Share
     accuracy: _Share

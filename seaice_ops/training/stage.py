@@ -16,7 +16,7 @@ from seaice_ops.training.judge.evaluate import Truth
 
 
 class TrainRequest(BaseModel):
-    """What to train: always the settings' architecture on all labelled scenes."""
+    """A request to train the settings' architecture on all labelled scenes."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -1,4 +1,4 @@
-"""Which maps of a tile are due, from its ready scenes and the maps issued so far. Pure: no ledger, no store.
+"""The maps of a tile that are due, from its ready scenes and the maps issued so far. Pure: no ledger, no store.
 
 - One map an acquisition: its window ends at that sensing time and holds the newest n acquisitions not later.
 - A map whose list of scenes is no longer the right one (a late arrival, a newer baseline of a scene, a scene
@@ -44,7 +44,7 @@ class Due:
 
 
 def method_of(mask: str) -> str:
-    """How maps are made where `mask` (the setting `labels.mask`) says what is land: another mask, another method."""
+    """The version of how maps are made with the land mask `mask`: another mask is another method."""
     return f"{METHOD}-{hashlib.sha256(mask.encode()).hexdigest()[:8]}" if mask else METHOD
 
 

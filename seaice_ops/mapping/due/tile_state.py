@@ -1,4 +1,4 @@
-"""What the ledger says about one tile: the champion, the scenes, and the maps that are due."""
+"""The state of one tile in the ledger: the champion, the scenes, and the maps that are due."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class TileState:
     skipped: dict[str, str]
     """Why a ready scene is in no map, and why a map stands that the champion could not make."""
     standing: int
-    """How many newest maps are right as they are."""
+    """The number of newest maps that are right as they are."""
 
     @property
     def grid(self) -> Grid:
@@ -58,7 +58,7 @@ class TileState:
 
 
 def tile_state(ledger: Ledger, tile: str, n: int, method: str) -> TileState:
-    """Look at `tile` in one transaction; raises `ExpectedSkip` where there is no champion.
+    """The state of `tile`, read in one transaction; raises `ExpectedSkip` where there is no champion.
 
     `n` is the length of a full window, `method` how maps are made (`plan.method_of`).
     """

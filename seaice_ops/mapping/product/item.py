@@ -57,7 +57,7 @@ class MapInputs:
     window_end: datetime
     """The moment that the map shows."""
     n: int
-    """How many acquisitions a full window holds."""
+    """Acquisitions in a full window."""
     scene_ids: tuple[str, ...]
     """The scenes in the window."""
     contents: tuple[str, ...]
@@ -67,7 +67,7 @@ class MapInputs:
     model_id: str
     """The model that encoded them."""
     method: str
-    """How the map is made: `plan.method_of` the land mask."""
+    """The version of the method and of the land mask: `plan.method_of`."""
     revision: int
     """1 for the first map of this window end."""
     supersedes: str | None
@@ -86,7 +86,7 @@ class MapInputs:
 
 
 def software() -> dict[str, str]:
-    """What writes the bytes of a map."""
+    """The versions of everything that decides the bytes of a map."""
     versions = {"seaice_ops": seaice_ops.__version__, "gdal": rasterio.__gdal_version__}
     return {**versions, "roaring-landmask": coastline.edition()}
 

@@ -19,7 +19,7 @@ from seaice_ops.storage.rasters import cog_writer, png_bytes
 #: No-data value of each layer; 0 valid acquisitions is a count, not a gap.
 LAYER_NODATA = {"class": NODATA, "n_valid": None, "age": NEVER, "conf": NODATA}
 
-#: What the layer `class` holds.
+#: The values of the layer `class`.
 CODES = (*CLASSES, LAND, NODATA)
 
 #: Longest edge of a quick-look, pixels.
@@ -34,8 +34,8 @@ Strips = Iterable[tuple[int, NDArray[np.uint8]]]
 def write_layers(folder: Path, grid: Grid, strips: Strips) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Write ``<layer>.tif`` of all `LAYERS` into `folder` from (first row, (4, rows, columns) u8) strips.
 
-    Returns what the quick-look and the statistics need: the (rows, columns) class codes, and (4, 256) the number of
-    pixels of each value in each layer.
+    Returns the (rows, columns) class codes, for the quick-look, and for the statistics the (4, 256) number of pixels of
+    each value in each layer.
     """
     codes = np.empty((grid.height, grid.width), np.uint8)
     counts = np.zeros((len(LAYERS), 256), np.int64)

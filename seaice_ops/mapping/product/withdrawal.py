@@ -22,7 +22,7 @@ from seaice_ops.mapping.product.item import encoded_json, software, version_link
 from seaice_ops.storage import keys
 from seaice_ops.storage.store import ObjectStore
 
-#: Properties of the revision before that hold of the place and time, not of what was seen there.
+#: Properties of the revision before that are about the place and the time, not about the ice.
 _KEPT = ("title", "datetime", "end_datetime", "gsd", "grid:code", "created", "seaice:tile", "seaice:window_end")
 
 
@@ -110,7 +110,7 @@ def item(gone: Withdrawal, last: Mapping[str, Any]) -> bytes:
 
 
 def _cause(session: Session, last: Map) -> str:
-    """In words, what became of each acquisition of the map."""
+    """The fate of each acquisition of the map, in words."""
     rows = session.scalars(select(Scene).where(Scene.id.in_(last.scene_ids)).order_by(Scene.sensed_at, Scene.id))
     return "; ".join(map(_fate, rows)) or "none of its acquisitions is left"
 

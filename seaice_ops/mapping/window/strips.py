@@ -35,7 +35,8 @@ def map_strips(
     store: ObjectStore, tile: TileState, land: NDArray[np.bool_] | None, due: Due, old: range, kept: Kept | None
 ) -> Iterator[tuple[int, NDArray[np.uint8]]]:
     """(first row, layers) of the due map, in strips of whole blocks, shifting `kept` from window `old` to the map's.
-    `land` (rows, columns), where it is known, is no sea and has no ice.
+
+    Pixels of `land` (rows, columns) become LAND; None where no land mask is set.
 
     Where no other window follows there is nothing to keep: `kept` is None, and `old` empty. Raises `ObjectMissing`
     and `CorruptProduct` (an object is not what was written), which name the object; the sums kept are then of no

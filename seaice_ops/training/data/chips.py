@@ -26,7 +26,7 @@ from seaice_ops.training.data.snapshot import check_unchanged
 
 log = logging.getLogger(__name__)
 
-#: What a target pixel is that takes no part in the loss: not observed, cloud, low sun, land.
+#: A target pixel that takes no part in the loss: not observed, cloud, low sun, land.
 IGNORE = 255
 
 Corner = tuple[int, int]
@@ -155,7 +155,7 @@ def thin(corners: Sequence[Sequence[Corner]], limit: int) -> list[list[Corner]]:
 
 
 def quotas(counts: Sequence[int], limit: int) -> list[int]:
-    """How many of each of `counts` to keep so that at most `limit` remain and the largest shares shrink first."""
+    """The number of each of `counts` to keep so that at most `limit` remain; the largest shrink first."""
     shares, left = [0] * len(counts), limit
     order = sorted(range(len(counts)), key=lambda i: (counts[i], i))
     for place, i in enumerate(order):

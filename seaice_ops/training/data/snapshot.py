@@ -1,4 +1,4 @@
-"""Which scenes a model learns from and which it is judged by, as the ledger stands now."""
+"""The scenes that a model learns from, and those that it is judged by, as the ledger stands now."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def _check_worthwhile(ledger: Ledger, manifest: Manifest, min_new_scenes: int) -
 
 
 def _new_scenes(contents: Mapping[str, str], champion: Manifest) -> int:
-    """How many scenes, with these pixels, the champion neither learnt from nor was judged by."""
+    """The number of scenes, with these pixels, that the champion neither learnt from nor was judged by."""
     known = {*champion.train, *champion.held_out}
     return sum(
         scene_id not in known or not _same(champion, scene_id, content) for scene_id, content in contents.items()

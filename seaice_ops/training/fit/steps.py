@@ -1,4 +1,4 @@
-"""The steps of a training, each safe to repeat and to kill. What they hand on is a model's id.
+"""The steps of a training, each safe to repeat and to kill. They hand on a model's id.
 
 `snapshot` leaves the manifest in the model's folder of the store, so that `train` may run on another machine.
 """
@@ -37,9 +37,9 @@ MANIFEST = "manifest.json"
 
 
 def snapshot(stage: StageRun, labels: Labels, ceiling: float, training: TrainingSettings) -> str:
-    """Freeze what would be trained now; the id of the model it makes. Raises `ExpectedSkip` with the reason.
+    """Freeze the training set as it is now; returns the id of the model that it makes.
 
-    `ceiling` is the reflectance that 8 bits show as 255.
+    `ceiling` is the reflectance that 8 bits show as 255. Raises `ExpectedSkip` where nothing is to be trained.
     """
     manifest = snapshots.take(stage.ledger, labels, ceiling, training)
     stage.summary.items.append(manifest.model_id)

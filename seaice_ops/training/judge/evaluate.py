@@ -40,7 +40,7 @@ Tally = dict[tuple[str, str], NDArray[np.int64]]
 
 @dataclass(frozen=True)
 class Truth:
-    """Where the truth is looked up."""
+    """Access to the truth of scenes (reference rasters)."""
 
     known: Callable[[str], bool]
     """True for the id of a scene that has a truth."""

@@ -1,4 +1,4 @@
-"""What a rank is told: one JSON file in the training's work folder."""
+"""The job of a rank: one JSON file in the training's work folder."""
 
 from __future__ import annotations
 

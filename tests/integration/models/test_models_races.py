@@ -12,6 +12,7 @@ from helpers.racing import race
 from seaice_ops.ledger.operations import now
 from seaice_ops.ledger.session import Ledger
 from seaice_ops.ledger.tables import Model, ModelAlias
+from seaice_ops.models import registry  # here, so that each racer has loaded torch before the race begins
 from seaice_ops.settings import Settings
 
 ONE, TWO, THREE = (f"unet-2/{digit * 12}" for digit in "123")
@@ -35,8 +36,6 @@ def aliases(ledger: Ledger) -> dict[str, str]:
 
 def move(ledger: Ledger, verb: str, *arguments: str) -> Any:
     """Call a function of the registry, slowed down between what it reads and what it writes."""
-    from seaice_ops.models import registry
-
     read = registry.model_by_alias
 
     def slow(*values: Any) -> Any:
@@ -55,8 +54,6 @@ def test_two_first_promotions(models: Ledger) -> None:
 
 
 def test_a_rollback_beside_a_promotion(models: Ledger) -> None:
-    from seaice_ops.models import registry
-
     registry.promote(models, ONE, "first")
     registry.promote(models, TWO, "second")
     answers = race(move, [(models, "promote", THREE, "third"), (models, "rollback")])
@@ -66,8 +63,6 @@ def test_a_rollback_beside_a_promotion(models: Ledger) -> None:
 
 
 def test_a_challenger_is_not_promoted_over_another_champion_than_it_was_judged_against(models: Ledger) -> None:
-    from seaice_ops.models import registry
-
     registry.promote(models, ONE, "first")
     with models.begin() as session:
         session.add(ModelAlias(alias="challenger", model_id=TWO, reason="trained", updated_at=now()))

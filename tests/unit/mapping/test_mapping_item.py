@@ -85,6 +85,7 @@ def inputs(**changes: Any) -> MapInputs:
         "window_end": END,
         "n": 15,
         "scene_ids": ("a", "b"),
+        "contents": ("cc", "dd"),
         "checksums": ("00", "11"),
         "model_id": "unet-8/0123456789ab",
         "method": "window-0",

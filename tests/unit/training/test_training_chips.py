@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers.training_cases import DAY, add_labelled, add_labels, small, snapshot
-from seaice_ops.errors import ConfigError, ExpectedSkip
+from seaice_ops.errors import ConfigError, CorruptProduct, ExpectedSkip
 from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import LabelSet, Scene, SceneState
 from seaice_ops.pixels import imagery
@@ -157,3 +158,21 @@ def test_nothing_to_learn_from(settings: Settings, add_scene: Callable[..., Scen
         add_labels(settings, scene, np.full((64, 64), 205, np.uint8))
     with pytest.raises(ConfigError, match="none of the 2 training scenes"):
         chips.build(open_ledger(settings), open_store(settings.store), snapshot(settings), settings.work / "chips")
+
+
+@pytest.mark.parametrize("at", [0.0, 0.3, 0.7, 0.99])
+def test_labels_that_are_not_as_they_were_written_are_not_learnt_from(
+    settings: Settings, add_scene: Callable[..., Scene], at: float
+) -> None:
+    settings = small(settings)
+    for day in range(3):
+        add_labelled(settings, add_scene, day, size=64)
+    manifest = snapshot(settings)
+    with open_ledger(settings).begin() as session:
+        path = Path(settings.store) / session.query(LabelSet).filter_by(scene_id=manifest.train[0]).one().key
+    data = bytearray(path.read_bytes())
+    data[int(len(data) * at)] ^= 0x10
+    path.write_bytes(bytes(data))
+    with pytest.raises(CorruptProduct, match=manifest.train[0]):
+        chips.build(open_ledger(settings), open_store(settings.store), manifest, settings.work / "chips")
+    assert not (settings.work / "chips" / "chips.json").exists()

@@ -15,7 +15,7 @@ from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Scene, SceneState
 from seaice_ops.sensors.sentinel2 import BANDS, TRUE_COLOUR
 from seaice_ops.settings import Settings
-from seaice_ops.training.data.snapshot import held_out_days
+from seaice_ops.training.data.snapshot import check_unchanged, held_out_days
 
 
 @given(st.sets(st.dates(), min_size=2, max_size=60), st.integers(2, 9))
@@ -76,3 +76,21 @@ def test_what_changes_the_model_changes_its_id(settings: Settings, add_scene: Ca
     assert snapshot(small(settings, gate_margin=0.1)).model_id == first
     add_labelled(settings, add_scene, 3, size=32)
     assert snapshot(settings).model_id != first
+
+
+def test_a_scene_published_again_is_another_training_set(settings: Settings, add_scene: Callable[..., Scene]) -> None:
+    settings = small(settings, min_new_scenes=2)
+    rows = [add_labelled(settings, add_scene, day, size=32) for day in range(3)]
+    first = snapshot(settings)
+    assert first.contents == {row.id: row.sha256 for row in rows}
+    with open_ledger(settings).begin() as session:
+        session.get_one(Scene, rows[0].id).sha256 = "f" * 64
+    again = snapshot(settings)
+    assert again.model_id != first.model_id
+    assert (again.train, again.held_out) == (first.train, first.held_out)
+    with open_ledger(settings).begin() as session:
+        row = session.get_one(Scene, rows[0].id)
+    check_unchanged([row], again)
+    check_unchanged([row], first.model_copy(update={"contents": None}))
+    with pytest.raises(ExpectedSkip, match=f"{row.id}: withdrawn or published again"):
+        check_unchanged([row], first)
