@@ -1,4 +1,4 @@
-"""The archive that is any other STAC API: the bands of a product under names of its own, perhaps changed on the way."""
+"""Archives that are any other STAC API: mirrors, whose bands have names of their own and may have been rescaled."""
 
 from __future__ import annotations
 
@@ -24,17 +24,21 @@ from seaice_ops.archive.transport.gather import gather
 from seaice_ops.archive.transport.http import Wire, shown
 from seaice_ops.archive.transport.s3 import S3Auth, s3_address
 from seaice_ops.archive.transport.transfer import receive
-from seaice_ops.errors import ArchiveUnavailable, ConfigError, CorruptProduct
+from seaice_ops.errors import ArchiveUnavailable, ConfigError, CorruptProduct, plain
 from seaice_ops.pixels.imagery import BANDS
 from seaice_ops.pixels.sidecar import MIRROR
 from seaice_ops.settings import ArchiveSettings, StacSettings
 
 _TILES = 50
 
+#: An item's own time is its granule's, the product's name has the start of the datatake: minutes earlier, or most of an
+#: orbit (100.6 minutes) where a strip is long. `inside` keeps each product on the day of its name.
+_LONGEST_DATATAKE = timedelta(minutes=101)
+
 #: Names of the asset tileInfo.json of the AWS layout.
 _TILE_INFO = ("tileinfo_metadata", "tileinfo-metadata", "tileinfo")
 
-#: What the settings leave empty, for the mirrors that we know: by host.
+#: Values for the settings that are left empty, by host, for the mirrors that we know.
 KNOWN: Mapping[str, Mapping[str, object]] = {
     "earth-search.aws.element84.com": {
         "published": "created",
@@ -53,7 +57,7 @@ class _Signed(BaseModel):
 
 
 def completed(given: StacSettings) -> StacSettings:
-    """`given` with what is known of its mirror in the places of empty values."""
+    """`given`, its empty values filled in where the mirror is known (`KNOWN`)."""
     known = KNOWN.get(urlsplit(given.url).hostname or "", {})
     fields = {key: value for key, value in known.items() if not getattr(given, key)}
     return given.model_copy(update={"tile": given.tile or "grid:code", **fields})
@@ -114,8 +118,7 @@ class MirrorArchive:
 
     def _items(self, stac: StacSettings, tiles: list[str], by: By, start: datetime, end: datetime) -> Iterator[Item]:
         first, last = iso(start - MARGIN), iso(end + MARGIN)
-        # An item's own time is its granule's: up to a quarter of an hour after the sensing start in its name.
-        late = iso(end + timedelta(minutes=30))
+        late = iso(end + MARGIN + _LONGEST_DATATAKE)
         published = by == "published"
         time = {"filter": conditions(stac.published, first, last)} if published else {"datetime": f"{first}/{late}"}
         for at in range(0, len(tiles), _TILES):
@@ -185,7 +188,8 @@ def product(item: Item, stac: StacSettings) -> Product:
     except CorruptProduct as error:
         return replace(found, problem=str(error))
     except ValidationError as error:
-        return replace(found, problem=f"{found.id}: {error.errors()[0]['loc']} {error.errors()[0]['msg']}")
+        where = error.errors()[0]
+        return replace(found, problem=plain(f"{found.id}: {'.'.join(map(str, where['loc']))}: {where['msg']}"))
     if not any(file.path.endswith("MTD_TL.xml") for file in files) and (told.grid is None or told.sun_zenith is None):
         return replace(found, problem=f"{found.id} tells no grid or no sun angle, and has no MTD_TL.xml")
     return replace(found, files=(ProductFile(MIRROR), *files))

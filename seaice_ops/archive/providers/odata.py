@@ -19,7 +19,8 @@ from seaice_ops.archive.product import By, Product, ProductFile, Withdrawn, pars
 from seaice_ops.archive.providers.entry import entry
 from seaice_ops.archive.times import MARGIN, inside, iso, parse_time
 from seaice_ops.archive.transport.http import Again, Wire, shown
-from seaice_ops.errors import ArchiveUnavailable, BadTransfer, CorruptProduct
+from seaice_ops.errors import ArchiveUnavailable, BadTransfer, CorruptProduct, plain
+from seaice_ops.pixels.imagery import BANDS
 from seaice_ops.settings import CdseSettings
 
 _TOP, _MOST_SKIPPED = 1000, 10_000
@@ -91,7 +92,7 @@ def withdrawn(
         for each in _entries(wire, url, _TIMES["deleted"], _of_tiles(some), start, end):
             at, name = each.time("DeletionDate"), each.Name.removesuffix(".SAFE")
             if start <= at < end and _is_level_1c(name):
-                gone[name] = Withdrawn(name, str(each.DeletionCause or "no cause given"), at)
+                gone[name] = Withdrawn(name, plain(str(each.DeletionCause or "no cause given")), at)
     offered = set(_ids(wire, settings, sorted(gone)))
     return sorted((each for name, each in gone.items() if name not in offered), key=lambda each: (each.at, each.id))
 
@@ -143,7 +144,7 @@ def files(name: str, orbit: str, datastrip: str) -> list[ProductFile]:
         return []
     granule = f"GRANULE/L1C_T{parsed.tile}_A{int(orbit):06d}_{strip[1]}"
     image = f"{granule}/IMG_DATA/T{parsed.tile}_{parsed.sensed_at:%Y%m%dT%H%M%S}"
-    bands = [f"{image}_{band}.jp2" for band in ("B02", "B03", "B04", "B08", "B11")]
+    bands = [f"{image}_{band}.jp2" for band in BANDS]
     return [ProductFile(path) for path in ("MTD_MSIL1C.xml", f"{granule}/MTD_TL.xml", *bands)]
 
 
