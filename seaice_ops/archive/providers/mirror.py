@@ -21,10 +21,10 @@ from seaice_ops.archive.times import MARGIN, inside, iso, parse_time
 from seaice_ops.archive.transport.checksum import multihash
 from seaice_ops.archive.transport.credentials import Credentials
 from seaice_ops.archive.transport.gather import gather
-from seaice_ops.archive.transport.http import Wire, shown
+from seaice_ops.archive.transport.http import Refused, Wire, shown
 from seaice_ops.archive.transport.s3 import S3Auth, s3_address
 from seaice_ops.archive.transport.transfer import receive
-from seaice_ops.errors import ArchiveUnavailable, ConfigError, CorruptProduct, plain
+from seaice_ops.errors import ArchiveUnavailable, BadTransfer, ConfigError, CorruptProduct, plain
 from seaice_ops.pixels.imagery import BANDS
 from seaice_ops.pixels.sidecar import MIRROR
 from seaice_ops.settings import ArchiveSettings, StacSettings
@@ -134,20 +134,33 @@ class MirrorArchive:
             yield from some
 
     def _named(self, stac: StacSettings, item: Item) -> Item:
-        """`item`; its product's name from tileInfo.json where nothing in it tells that name."""
+        """`item`, with its product's name from tileInfo.json where the item itself does not hold that name."""
         assets = item.get("assets") or {}
         info = next((assets[name] for name in _TILE_INFO if isinstance(assets.get(name), dict)), None)
         try:
             mirror_item.name(item)
         except CorruptProduct:
             if info and isinstance(info.get("href"), str):
-                address, auth = self._at(stac, urljoin(_self(item, stac), info["href"]))
-                told = _json(self.wire.request("GET", address, auth), address)
-                return dict(mirror_item.with_tile_info(item, told))
+                return self._with_tile_info(stac, item, info["href"])
         return item
 
+    def _with_tile_info(self, stac: StacSettings, item: Item, href: str) -> Item:
+        address, auth = self._at(stac, urljoin(_self(item, stac), href))
+        try:
+            told = _json(self.wire.request("GET", address, auth), address)
+        except Refused as error:
+            if not error.of_one_file:
+                raise
+            return item
+        return dict(mirror_item.with_tile_info(item, told))
+
     def _item(self, stac: StacSettings, product: Product) -> Item:
-        body = self.wire.request("GET", product.href)
+        try:
+            body = self.wire.request("GET", product.href)
+        except Refused as error:
+            if not error.of_one_file:
+                raise
+            raise BadTransfer(f"{product.id} is not at the mirror (any more): {error}") from None
         try:
             item = self._named(stac, _json(body, product.href))
             if mirror_item.full_name(mirror_item.name(item)) != product.id:
@@ -160,9 +173,11 @@ class MirrorArchive:
         """The address of an asset, signed or with keys where that is needed."""
         if href.startswith("s3://"):
             keys = self.credentials.s3_keys()
-            auth = S3Auth(keys, stac.s3_region, stac.requester_pays) if keys else None
             if not stac.s3_url:
                 raise ConfigError(f"archive.stac.s3_url is empty, and the mirror keeps its files at {href[:200]}")
+            if stac.requester_pays and not keys:
+                raise ConfigError("the mirror's bucket is read with S3 keys, whose owner pays; see docs/copernicus.md")
+            auth = S3Auth(keys, stac.s3_region, stac.requester_pays) if keys else None
             return s3_address(stac.s3_url, href), auth
         if not stac.sign_url:
             return href, None

@@ -424,3 +424,44 @@ def test_pages_that_are_empty_repeated_or_endless(answers, answers_, expected) -
         return
     found, _ = items(wire, CdseSettings().stac_url, tile_property="grid:code", tiles=["x"], collections=["c"])
     assert "".join(sorted(item["id"] for item in found)) == expected
+
+
+def test_a_count_is_an_estimate_and_the_pages_decide(answers, caplog) -> None:
+    """pgSTAC counts by the planner's estimate above a threshold; the caller is told that there is a doubt."""
+    root = json.loads((answers / "xcube_stac_cdse/stac_v1_root.json").read_text())
+    for matched, sure in ((1, True), (2, True), (10_000, False)):
+        caplog.clear()
+        wire = wire_for(pages(root, [{"ids": "ab", "matched": matched}]))
+        found = items(wire, CdseSettings().stac_url, tile_property="grid:code", tiles=["x"], collections=["c"])
+        assert ([item["id"] for item in found[0]], found[1]) == (["a", "b"], sure)
+        assert ("its pages are believed" in caplog.text) is not sure
+
+
+#: Links by which a catalogue tells where it is searched, some of them broken.
+BROKEN: list[Any] = [3, [3], [{"rel": "search"}], [{"rel": "search", "href": 3}]]
+
+
+@pytest.mark.parametrize("answer", [{}, [], 3, None, "x", {"error": "maintenance"}, {"type": "Collection"}, *BROKEN])
+@pytest.mark.parametrize("place", ["root", "search"])
+def test_json_that_is_no_catalogue_is_an_outage_that_says_so(answers, answer, place) -> None:
+    root = json.loads((answers / "xcube_stac_cdse/stac_v1_root.json").read_text())
+    wrong = {**root, "links": answer} if answer in BROKEN else answer
+
+    def service(request: httpx.Request) -> httpx.Response:
+        is_search = request.url.path.endswith("/search")
+        return httpx.Response(200, json=wrong if is_search is (place == "search") else root)
+
+    with pytest.raises(ArchiveUnavailable, match=r"answers (no )?JSON"):
+        items(wire_for(service), CdseSettings().stac_url, tile_property="x", tiles=["x"], collections=["c"])
+
+
+@pytest.mark.parametrize("features", [3, [3], [{}], [None], {"a": 1}])
+def test_a_page_whose_items_are_none_is_an_outage(answers, features) -> None:
+    root = json.loads((answers / "xcube_stac_cdse/stac_v1_root.json").read_text())
+
+    def service(request: httpx.Request) -> httpx.Response:
+        page = {"type": "FeatureCollection", "features": features, "links": []}
+        return httpx.Response(200, json=page if request.url.path.endswith("/search") else root)
+
+    with pytest.raises(ArchiveUnavailable, match="answers JSON that is no"):
+        items(wire_for(service), CdseSettings().stac_url, tile_property="x", tiles=["x"], collections=["c"])
