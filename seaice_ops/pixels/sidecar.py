@@ -65,7 +65,7 @@ MIRROR = "mirror.json"
 
 
 class MirrorGrid(BaseModel):
-    """The 10 m grid, where the mirror tells it."""
+    """The 10 m grid, where the mirror gives it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -76,7 +76,7 @@ class MirrorGrid(BaseModel):
 
 
 class MirrorSidecar(BaseModel):
-    """`mirror.json`: what MTD_MSIL1C.xml says, and of MTD_TL.xml what is needed where the mirror has none.
+    """`mirror.json`: the content of MTD_MSIL1C.xml, and of MTD_TL.xml what is needed where the mirror has none.
 
     reflectance = (DN + offsets[band]) / quantification, with the offsets that the stored numbers still need.
     """

@@ -65,7 +65,7 @@ def completed(given: StacSettings) -> StacSettings:
 
 @dataclass(frozen=True)
 class MirrorArchive:
-    """The mirror of the settings, with S3 keys where there are some."""
+    """The mirror of the settings, read with S3 keys where they are given."""
 
     archive: ArchiveSettings
     wire: Wire
@@ -84,7 +84,7 @@ class MirrorArchive:
         return inside(found, tiles, by, start, end)
 
     def fetch(self, product: Product, files: Iterable[ProductFile], inbox: Path) -> list[Path]:
-        """Bring `files` of `product` into `inbox`, the sidecar made from the item as the mirror has it now."""
+        """Bring `files` of `product` into `inbox`; the sidecar is made from the mirror's item as it is now."""
         stac = self._stac()
         item = self._item(stac, product)
         wanted = list(files)
@@ -108,7 +108,7 @@ class MirrorArchive:
         return paths
 
     def withdrawn(self, start: datetime, end: datetime) -> list[Withdrawn]:
-        """Nothing: mirrors tell of no withdrawals."""
+        """An empty list: mirrors do not publish withdrawals."""
         return []
 
     def _stac(self) -> StacSettings:
@@ -170,7 +170,7 @@ class MirrorArchive:
         return item
 
     def _at(self, stac: StacSettings, href: str) -> tuple[str, httpx.Auth | None]:
-        """The address of an asset, signed or with keys where that is needed."""
+        """The address of an asset and its credentials; the address is signed where the mirror asks for that."""
         if href.startswith("s3://"):
             keys = self.credentials.s3_keys()
             if not stac.s3_url:
@@ -206,7 +206,7 @@ def product(item: Item, stac: StacSettings) -> Product:
         where = error.errors()[0]
         return replace(found, problem=plain(f"{found.id}: {'.'.join(map(str, where['loc']))}: {where['msg']}"))
     if not any(file.path.endswith("MTD_TL.xml") for file in files) and (told.grid is None or told.sun_zenith is None):
-        return replace(found, problem=f"{found.id} tells no grid or no sun angle, and has no MTD_TL.xml")
+        return replace(found, problem=f"{found.id} holds no grid or no sun angle, and has no MTD_TL.xml")
     return replace(found, files=(ProductFile(MIRROR), *files))
 
 

@@ -15,7 +15,7 @@ from seaice_ops.errors import ArchiveUnavailable, BadTransfer, CorruptProduct, T
 
 _CHUNK = 1 << 20
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
-#: The version of bytes whose service tells none: continued only where a checksum will tell whether that was right.
+#: Stands for the version where the service gives none. Such bytes are continued only where a checksum will be compared.
 _UNTOLD = "untold"
 
 
@@ -90,10 +90,10 @@ def _headers(so_far: Partial) -> dict[str, str]:
 
 
 def _place(url: str, response: httpx.Response, file: ProductFile, so_far: Partial) -> int | None:
-    """Make ready for the bytes of `response`: after those that are there, or from the start; the file's size, if told.
+    """Prepare for the bytes of `response`, after those that are there or from the start; the file's size, if known.
 
-    An answer that is neither the whole file nor the range that was asked for, of the version that was begun, is a new
-    start: the range of another version would make a file that never was.
+    A range of another version, or another range than was asked for, begins the file anew: two versions in one file
+    would be a file that never existed.
     """
     if response.status_code == httpx.codes.ACCEPTED:
         raise TransientError(f"{shown(url)} is being brought from the archive's tapes; it is asked for again later")

@@ -249,7 +249,7 @@ def backoff(attempt: int, first_s: float, chance: Callable[[], float] = random.r
 
 
 def retry_after(value: str | None, moment: datetime) -> float | None:
-    """Seconds that a Retry-After header (seconds or a date) asks for, never negative; None where it says nothing."""
+    """Seconds that a Retry-After header (seconds or a date) asks for, never negative; None where there is none."""
     text = (value or "").strip()
     if text.isascii() and text.isdigit():
         return float(min(int(text[:12]), 10**9))

@@ -28,7 +28,7 @@ _RESOLUTION = {"B02": 10, "B03": 10, "B04": 10, "B08": 10, "B11": 20}
 
 
 def open_product(scene: Scene, inbox: Path) -> Source:
-    """The product in `inbox`; raises `CorruptProduct` where its metadata are not those of `scene`, or make no sense."""
+    """The product in `inbox`; raises `CorruptProduct` where its metadata are wrong or not those of `scene`."""
     mirrored = (inbox / MIRROR).exists()
     product, tile = read_mirror(inbox) if mirrored else (read_product(inbox / "MTD_MSIL1C.xml"), _tile(inbox))
     _check(scene, product, tile, inbox)

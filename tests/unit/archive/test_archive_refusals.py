@@ -82,4 +82,4 @@ def test_a_refused_tile_info_ends_no_search(tmp_path) -> None:
         return refusal("AccessDenied") if request.url.path == "/tileInfo.json" else mirror(request)
 
     (found,) = archive_of(answer, tmp_path).search(["01CCV"], "sensed", START, END)
-    assert "does not tell its product's name" in found.problem
+    assert "does not hold its product's name" in found.problem
