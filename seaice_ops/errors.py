@@ -1,12 +1,25 @@
 """Everything that can go wrong, by what the operator or the scheduler should do about it."""
 
+from __future__ import annotations
+
 import errno
 import mmap
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
+
+
+def plain(text: str) -> str:
+    """`text`, which others wrote (names, files, answers), as one line of printable characters.
+
+    Line breaks become spaces. Other characters that a terminal or a database would obey or refuse become escapes, such
+    as ``\\x1b``.
+    """
+    line = re.sub(r"\s*[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]\s*", " ", text)
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in line)
 
 
 class SeaIceError(Exception):
@@ -42,7 +55,13 @@ class ArchiveUnavailable(TransientError):
 
 
 class CorruptProduct(SeaIceError, ValueError):
-    """A product cannot be used (truncated, wrong checksum, not XML): set aside with its reason."""
+    """A product cannot be used (truncated, wrong checksum, not XML): set aside with its reason.
+
+    Its message quotes what others wrote, so that it is shown as `plain` text.
+    """
+
+    def __str__(self) -> str:
+        return plain(super().__str__())
 
 
 class BadTransfer(CorruptProduct):
@@ -73,6 +92,13 @@ class TrainingFailed(SeaIceError, RuntimeError):
 
 #: What the operating system answers where waiting does not help.
 _PERMANENT = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG}
+_ABSENT = {errno.ENOENT, errno.ELOOP}
+
+
+def unreadable(path: Path, error: OSError) -> SeaIceError:
+    """The error for a system's refusal to read `path`: a fault of the file, or of the machine for now."""
+    words = f"{path} cannot be read: {error.strerror}"
+    return CorruptProduct(words) if error.errno in _PERMANENT | _ABSENT else TransientError(words)
 
 
 @contextmanager

@@ -34,7 +34,7 @@ class Archive(Protocol):
         ...
 
     def withdrawn(self, start: datetime, end: datetime) -> list[Withdrawn]:
-        """Products that the archive withdrew in [start, end), by time; none where it tells of none."""
+        """Products that the archive withdrew in [start, end), by time; empty where it publishes no withdrawals."""
         ...
 
 
@@ -50,9 +50,9 @@ def open_archive(settings: Settings) -> Archive:
 
 @dataclass(frozen=True)
 class _Polite:
-    """An archive over the network: left alone while its breaker is open, its use told to the ledger.
+    """An archive over the network: left alone while its breaker is open, its use counted in the ledger.
 
-    Connections are closed after each use: while a scene is decoded they would count against the quota for nothing.
+    Connections are closed after each use. While a scene is decoded, open ones would count against the quota.
     """
 
     archive: ArchiveSettings

@@ -142,7 +142,7 @@ def _words(error: BaseException) -> str:
 
 
 def _answered(error: BaseException) -> bool:
-    """Whether `error` shows that the service works (our own disk's or settings' errors show nothing)."""
+    """True where `error` shows that the service works; an error of our own disk or settings shows nothing."""
     return any(isinstance(each, CorruptProduct) or _status(each) is not None for each in _causes(error))
 
 

@@ -26,8 +26,10 @@ _LAYOUT = struct.Struct("<ddqqd")
 
 @dataclass(frozen=True)
 class Pending:
-    """What this machine's workers asked for and received in the UTC hour that starts at `hour` and have not yet put
-    into the ledger; `since` is when the oldest of it was counted (both s since 1970)."""
+    """Requests and bytes of this machine's workers in one UTC hour that are not yet in the ledger.
+
+    `hour` is the hour's start, `since` the time of the oldest count (both s since 1970).
+    """
 
     hour: float
     bytes: int
@@ -37,7 +39,7 @@ class Pending:
 
 @dataclass(frozen=True)
 class Pace:
-    """When the next request would be due at the even pace (s since 1970), and what is `pending`."""
+    """The time at which the next request is due at the even pace (s since 1970), and the `pending` counts."""
 
     due: float = 0.0
     pending: Pending | None = None
@@ -75,7 +77,7 @@ def counted(pending: Pending | None, n_bytes: int, requests: int, now: float) ->
 
 @contextmanager
 def locked(path: Path) -> Iterator[tuple[int, Pace]]:
-    """The file's descriptor and what it holds, while nobody else has it. Raises `ConfigError`, `TransientError`."""
+    """The file's descriptor and content, while no other worker has it. Raises `ConfigError`, `TransientError`."""
     with files.locked(path) as descriptor:
         yield descriptor, _unpack(os.pread(descriptor, _LAYOUT.size, 0))
 
@@ -87,7 +89,7 @@ def keep(descriptor: int, pace: Pace) -> None:
 
 
 def peek(path: Path) -> Pace:
-    """What the file holds; an empty `Pace` where there is none."""
+    """The file's content; an empty `Pace` where there is no file."""
     try:
         return _unpack(path.read_bytes()[: _LAYOUT.size])
     except FileNotFoundError:

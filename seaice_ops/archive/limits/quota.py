@@ -83,15 +83,18 @@ def _pace(rows: Rows, at: datetime) -> float:
 
 @dataclass(frozen=True)
 class Usage:
-    """The last 30 days of an archive: bytes of `limit`, requests, when used up at this pace, and from when on there
-    is room again (None while there is)."""
+    """The use of an archive in the last 30 days."""
 
     archive: str
+    """Kind of the archive, for example ``cdse``."""
     bytes: int
     limit: int
+    """Bytes that the quota allows in 30 days."""
     requests: int
     exhausted_at: datetime | None
+    """The time at which the quota is used up at this pace; None where it never is."""
     again: datetime | None
+    """The time from which there is room again; None while there is room."""
 
     @property
     def share(self) -> float:
@@ -187,7 +190,7 @@ class Meter:
             time.sleep(start - now)
 
     def hold(self, seconds: float) -> None:
-        """Let no worker of this home ask for so long: the service has told one of them to wait."""
+        """Let no worker of this home ask for so many seconds: the service has asked one of them to wait."""
         limit = self._archive.quota.requests_per_minute
         with pacing.locked(self._path) as (file, pace):
             pacing.keep(file, replace(pace, due=pacing.held(pace.due, time.time(), seconds, limit)))

@@ -28,7 +28,7 @@ def search(
 ) -> tuple[list[Product], bool]:
     """Level-1C products of `tiles` published (or sensed) in [start, end), sorted by sensing time.
 
-    The second answer is False where the catalogue may have more than it says (`stac_search.items`).
+    The second answer is False where the catalogue may have more than it gave (`stac_search.items`).
     """
     first, last = iso(start - MARGIN), iso(end + MARGIN)
     time = {"filter": conditions("published", first, last)} if by == "published" else {"datetime": f"{first}/{last}"}

@@ -1,8 +1,8 @@
 """The short-lived token of the Copernicus Data Space: one for all processes of a machine, renewed before it ends.
 
-It is kept in a private file below the work folder, read and renewed under a lock: whoever needs a new one while another
-process asks for it waits for that one's answer. A service that allows few sessions sees a single one, prolonged by its
-refresh token as long as that lives.
+The token is kept in a private file below the work folder. It is read and renewed under a lock: a process that needs a
+new one while another asks for it waits for that answer. The service sees a single session, which its refresh token
+prolongs as long as that lives.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Tokens:
         return self._token(stale=None)
 
     def renewed(self, stale: str) -> str:
-        """A token other than `stale`, which the service has refused: what another process has got, or a new one."""
+        """A token other than `stale`, which the service has refused: another process's, or a new one."""
         return self._token(stale)
 
     def _token(self, stale: str | None) -> str:

@@ -1,4 +1,4 @@
-"""Files arriving from any archive: checked for size and checksum, and there under their name only when complete."""
+"""Files from any archive: checked for size and checksum, under their name only when complete."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def receive(file: ProductFile, chunks: Iterable[bytes], target: Path, source: st
 
 
 def is_complete(file: ProductFile, target: Path) -> bool:
-    """Whether `target` is there already and holds what `file` promises."""
+    """True where `target` exists with the size and checksum of `file`."""
     try:
         with target.open("rb") as stream:
             check(file, iter(lambda: stream.read(_CHUNK), b""), str(target))

@@ -26,7 +26,7 @@ from seaice_ops.storage.rasters import Grid
 
 
 def open_product(scene: Scene, inbox: Path) -> Source:
-    """The product in `inbox`; raises `CorruptProduct` where its metadata are not those of `scene`, or make no sense."""
+    """The product in `inbox`; raises `CorruptProduct` where its metadata are wrong or not those of `scene`."""
     mirrored = (inbox / MIRROR).exists()
     product, tile = read_mirror(inbox) if mirrored else (read_product(inbox / PRODUCT_METADATA), _tile(inbox))
     _check(scene, product, tile, inbox)
