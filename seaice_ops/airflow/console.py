@@ -32,13 +32,16 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Console:
-    """A running console: where it is, how to log in, and the process it ends with (0: none)."""
+    """A running console."""
 
     url: str
+    """The address of the API and the UI."""
     user: str
     password: str
     pid: int
+    """The supervisor's process."""
     serves: int
+    """The process with which it ends; 0 for a console in the background."""
 
 
 def environment(settings: Settings, config: Path, port: int) -> dict[str, str]:
@@ -129,7 +132,7 @@ def start(
     """
     if found := _standing(settings):
         raise ConfigError(f"the console already runs at {found.url} (process {found.pid}); end it with `make down`")
-    port = port or _free_ports(1)[0]
+    port = port or _free_port()
     env = environment(settings, config, port)
     prepare(settings, env, tell)
     serves = 0 if detach else os.getpid()
@@ -167,7 +170,7 @@ def running(settings: Settings) -> Console | None:
 
 
 def _standing(settings: Settings, patience: float = 60.0) -> Console | None:
-    """The console that runs and goes on running: one whose process was killed is ending, and is waited for."""
+    """The console that runs, if one does. One whose process was killed is about to end and is waited for."""
     deadline = time.monotonic() + patience
     while (found := running(settings)) and found.serves and not is_alive(find(found.serves)):
         if time.monotonic() > deadline:
@@ -246,12 +249,7 @@ def _write_private(path: Path, text: str) -> None:
     part.replace(path)
 
 
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for item in sockets:
-            item.bind(("127.0.0.1", 0))
-        return [item.getsockname()[1] for item in sockets]
-    finally:
-        for item in sockets:
-            item.close()
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -18,8 +18,8 @@ from seaice_ops.ledger.tables import Run, Scene, SceneState
 from seaice_ops.settings import Settings
 
 #: Assumed of a scene until this ledger has measured it. Bytes: a recorded item of a whole tile over land lists 119,
-#: 121, 118 and 134 MB for the bands of 10 m and 34 MB for B11. Seconds: to decode four bands of 10 m, at 15.5 s each, and
-#: one of 20 m on one thread, and to transfer all at 20 MB/s.
+#: 121, 118 and 134 MB for the bands of 10 m and 34 MB for B11. Seconds: to decode four bands of 10 m, at 15.5 s each,
+#: and one of 20 m on one thread, and to transfer all at 20 MB/s.
 DEFAULT_BYTES, DEFAULT_SECONDS = 526e6, 90.0
 
 #: A scene's cost is the mean of so many of the newest runs of a stage.
