@@ -27,7 +27,7 @@ from seaice_ops.ledger.operations import now
 from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Model, ModelAlias, Probabilities, Scene, SceneState
 from seaice_ops.mapping import publish
-from seaice_ops.mapping.due.survey import Survey, survey
+from seaice_ops.mapping.due.tile_state import Survey, survey
 from seaice_ops.mapping.window.strips import kept_sums, map_strips
 from seaice_ops.mapping.window.vote import PLANES, ages_at, decide, shift
 from seaice_ops.settings import Settings
@@ -124,7 +124,7 @@ def by_strips(settings: Settings, tile: Survey, again: bool) -> tuple[float, str
 def whole(settings: Settings, tile: Survey) -> float:
     """Seconds a map published, all of the season's in one run."""
     start = time.perf_counter()
-    summary = publish.run(settings, publish.MapRequest(tiles=(TILE,)))
+    summary = publish.run(settings, publish.PublishRequest(tiles=(TILE,)))
     assert summary.done["maps"] == len(tile.due), summary
     return (time.perf_counter() - start) / len(tile.due)
 

@@ -1,8 +1,10 @@
 """Everything that can go wrong, by what the operator or the scheduler should do about it."""
 
 import errno
+import mmap
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -88,3 +90,58 @@ def writing(folder: Path) -> Iterator[None]:
         if error.errno in _PERMANENT:
             raise ConfigError(f"cannot write {where}; make it writable, or set SEAICE_HOME") from error
         raise TransientError(f"cannot write {where}") from error
+
+
+#: What the operating system answers where memory, descriptors, threads or room are short, or a disk fails.
+_SHORT = {errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EAGAIN}
+_SHORT_WORDS = ("out of memory", "can't start new thread", *(os.strerror(code).lower() for code in _SHORT))
+
+#: Libraries in C say of a lack of memory or descriptors only that they failed; so much of both must be free.
+_SPARE_BYTES = 256 << 20
+_SPARE_DESCRIPTORS = 16
+
+
+@contextmanager
+def sparing_data(work: str) -> Iterator[None]:
+    """Turn an error inside into `TransientError` where the machine is at fault, so that no data are blamed for it.
+
+    `work` says what was being done. Anything else goes through as it is.
+    """
+    try:
+        yield
+    except (TransientError, ConfigError):
+        raise
+    except Exception as error:
+        if lack := _lack(error) or _lack_now():
+            words = f"{lack}: this machine is at fault, not the data; {work} waits for a later run"
+            raise TransientError(words) from error
+        raise
+
+
+def _lack(error: BaseException | None) -> str | None:
+    """What the machine lacked, by an error or those that it came of; None where they do not say so."""
+    while error is not None:
+        text = str(error)
+        if isinstance(error, MemoryError):
+            return text or "out of memory"
+        short = isinstance(error, OSError) and error.errno in _SHORT
+        if short or any(words in text.lower() for words in _SHORT_WORDS):
+            return text
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def _lack_now() -> str | None:
+    """What the machine lacks at this moment."""
+    held: list[int] = []
+    try:
+        mmap.mmap(-1, _SPARE_BYTES).close()
+        for _ in range(_SPARE_DESCRIPTORS):
+            held.append(os.open(os.devnull, os.O_RDONLY))
+    except OSError as error:
+        return error.strerror
+    finally:
+        for descriptor in held:
+            with suppress(OSError):
+                os.close(descriptor)
+    return None

@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from seaice_ops import configuration
 from seaice_ops.errors import ConfigError
 from seaice_ops.geo.regions import Region
+from seaice_ops.shipped import shipped
 
 
 class _Part(BaseModel):
@@ -243,7 +244,7 @@ class Settings(_Part):
         if isinstance(data, dict) and data.get("home"):
             home = Path(data["home"]).absolute()
             data = {**data, "home": str(home)}  # a str: JSON input takes no Path
-            data["ledger"] = data.get("ledger") or f"sqlite:///{home / 'ledger.sqlite'}"
+            data["ledger"] = data.get("ledger") or sqlite_url(home / "ledger.sqlite")
             data["store"] = str(data.get("store") or home / "objects")
         return data
 
@@ -278,38 +279,43 @@ class Settings(_Part):
         return self.work / "inbox" / scene_id
 
     def redacted(self) -> dict[str, Any]:
-        """The settings as JSON types without the ledger's password."""
-        return {**self.model_dump(mode="json"), "ledger": redact(self.ledger)}
+        """The settings as JSON types, without a password in the addresses of ledger and store."""
+        return {**self.model_dump(mode="json"), "ledger": redact(self.ledger), "store": redact(self.store)}
 
     @classmethod
     def load(cls, config: Path | str | None = None) -> Settings:
         """Read the configuration file and the environment.
 
-        `config` or `SEAICE_CONFIG` names the YAML file (default `config/seaice.yaml` of the working folder,
-        else of this checkout). `SEAICE_HOME`, `SEAICE_LEDGER_URL`, `SEAICE_STORE_URL` and `SEAICE_ARCHIVE`
-        override it. Raises `ConfigError` naming the file and each wrong field.
+        `config` or `SEAICE_CONFIG` names the YAML file; without either it is `config/seaice.yaml` of the working
+        folder, else the package's own. `SEAICE_HOME`, `SEAICE_LEDGER_URL`, `SEAICE_STORE_URL` and `SEAICE_ARCHIVE`
+        override it. Raises `ConfigError` naming the file, and line and name of each wrong field.
         """
-        path = Path(config or os.environ.get("SEAICE_CONFIG") or default_config())
-        try:
-            data = yaml.safe_load(path.read_text()) or {}
-        except OSError as error:
-            raise ConfigError(f"cannot read the configuration {path}: {error.strerror}; set SEAICE_CONFIG") from error
-        except yaml.YAMLError as error:
-            raise ConfigError(f"{path} is not YAML: {error}") from error
-        if not isinstance(data, dict):
-            raise ConfigError(f"{path} must hold a mapping of settings")
+        path = config_path(config)
+        data, lines = configuration.read(path)
         env = os.environ
         data["home"] = env.get("SEAICE_HOME") or data.get("home") or ".seaice"
         data["ledger"] = env.get("SEAICE_LEDGER_URL") or data.get("ledger", "")
         data["store"] = env.get("SEAICE_STORE_URL") or data.get("store", "")
-        if env.get("SEAICE_ARCHIVE"):
-            data["archive"] = {**data.get("archive", {}), "path": str(Path(env["SEAICE_ARCHIVE"]).absolute())}
+        archive = data.get("archive", {})
+        if env.get("SEAICE_ARCHIVE") and isinstance(archive, dict):
+            data["archive"] = {**archive, "path": str(Path(env["SEAICE_ARCHIVE"]).absolute())}
         _area_files_beside(path, data)
         try:
             return cls.model_validate(data)
         except ValidationError as error:
-            lines = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-            raise ConfigError(f"{path}: {lines}") from error
+            raise ConfigError(f"{path}: {'; '.join(_told(e, lines) for e in error.errors())}") from error
+
+
+def _told(error: Any, lines: dict[configuration.KeyPath, int]) -> str:
+    """One wrong field: its line, its name and what is wrong with it, without its value, which may be secret."""
+    line = configuration.line_of(lines, error["loc"])
+    words = error["msg"].removeprefix("Value error, ")
+    return f"{f'line {line}, ' if line else ''}{'.'.join(map(str, error['loc']))}: {words}"
+
+
+def sqlite_url(file: Path) -> str:
+    """The SQLAlchemy URL of an SQLite file, with what a URL would read as its own escaped."""
+    return f"sqlite:///{file}".replace("%", "%25").replace("?", "%3F")
 
 
 def _area_files_beside(config: Path, data: dict[str, Any]) -> None:
@@ -320,12 +326,20 @@ def _area_files_beside(config: Path, data: dict[str, Any]) -> None:
             region["area"] = str(config.absolute().parent / region["area"])
 
 
+#: Names of query parameters whose values are secret.
+_HIDDEN = r"[^=&#]*(?:password|passwd|pwd|secret|token|key|sig)[^=&#]*"
+
+
 def redact(url: str) -> str:
     """`url` with its password, in the user-info or in the query, replaced by ***."""
-    return re.sub(r"([?&]password=)[^&]*", r"\1***", re.sub(r"(://[^:/@]*):.*@", r"\1:***@", url))
+    if url.startswith("sqlite:"):  # a path, which may hold any sign
+        return url
+    url = re.sub(r"(://[^:@]*):.*@", r"\1:***@", url, flags=re.DOTALL)
+    return re.sub(rf"([?&]{_HIDDEN}=)[^&#]*", r"\1***", url, flags=re.DOTALL | re.IGNORECASE)
 
 
-def default_config() -> Path:
-    """`config/seaice.yaml` of the working folder, else of this checkout."""
+def config_path(given: Path | str | None = None) -> Path:
+    """The configuration file in force: `given`, SEAICE_CONFIG, `config/seaice.yaml` of the working folder, or the one
+    that comes with the package."""
     here = Path("config/seaice.yaml")
-    return here if here.exists() else Path(__file__).parent.parent / here
+    return Path(given or os.environ.get("SEAICE_CONFIG") or (here if here.exists() else shipped("seaice.yaml")))

@@ -24,7 +24,7 @@ ROOT = Path(__file__).parent.parent
 TILE = "01CCV"
 
 # The same code passes or fails alike wherever it is tested; HYPOTHESIS_EXPLORE=1 looks for new examples.
-hypothesis.settings.register_profile("seaice", derandomize=not os.environ.get("HYPOTHESIS_EXPLORE"))
+hypothesis.settings.register_profile("seaice", derandomize=not os.environ.get("HYPOTHESIS_EXPLORE"), deadline=None)
 hypothesis.settings.load_profile("seaice")
 
 

@@ -21,17 +21,16 @@ def lend_archive(settings: Settings) -> None:
 
     There the package looks for it. Airflow masks it in the task's log; it is in no XCom, and ends with the process.
     """
-    from seaice_ops.archive.limits.quota import LOCAL
     from seaice_ops.archive.transport.credentials import variable
 
-    if settings.archive.kind in LOCAL or os.environ.get(variable(settings)):
+    if settings.archive.is_folder or os.environ.get(variable(settings.archive.connection)):
         return
     try:
         connection = Connection.get(settings.archive.connection)
     except AirflowNotFoundException:
         log.info("Airflow has no connection %s; plain variables are read", settings.archive.connection)
         return
-    os.environ[variable(settings)] = connection.get_uri()
+    os.environ[variable(settings.archive.connection)] = connection.get_uri()
 
 
 def airflow_client(settings: Settings) -> httpx.Client:

@@ -20,11 +20,11 @@ from pathlib import Path
 
 import psutil
 
+from seaice_ops import files
 from seaice_ops.airflow.supervisor import end_descendants, find, is_alive
 from seaice_ops.errors import ConfigError, TransientError
 from seaice_ops.settings import Settings
-
-ROOT = Path(__file__).parents[2]
+from seaice_ops.shipped import shipped
 
 #: Hears in words what is being done.
 Tell = Callable[[str], None]
@@ -56,8 +56,8 @@ def environment(settings: Settings, config: Path, port: int) -> dict[str, str]:
         # Five seconds, the driver's default, are too few for several writers on a busy machine. Far more would be
         # worse: two requests of the API server can wait for each other until one gives up, and all wait with them.
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout=20",
-        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
-        "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(shipped("dags")),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(shipped("plugins")),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
         "AIRFLOW__CORE__PARALLELISM": "4",
@@ -111,11 +111,11 @@ def prepare(settings: Settings, env: dict[str, str], tell: Tell = lambda step: N
     (home / "logs").mkdir(exist_ok=True)
     passwords = home / "passwords.json"
     if not passwords.exists():
-        _write_private(passwords, json.dumps({"admin": secrets.token_urlsafe(12)}))
+        files.write(passwords, json.dumps({"admin": secrets.token_urlsafe(12)}).encode(), mode=0o600)
     airflow(env, "db", "migrate")
     with closing(sqlite3.connect(home / "airflow.db", timeout=90)) as database:
         database.execute("PRAGMA journal_mode=WAL")  # readers and the writer then do not lock each other out
-    airflow(env, "pools", "import", str(ROOT / "config" / "pools.json"))
+    airflow(env, "pools", "import", str(shipped("pools.json")))
 
 
 def start(
@@ -147,9 +147,8 @@ def start(
     )
     passwords = json.loads((settings.home / "airflow" / "passwords.json").read_text())
     console = Console(f"http://127.0.0.1:{port}", "admin", passwords["admin"], process.pid, serves)
-    _write_private(
-        _state_file(settings), json.dumps({**console.__dict__, "started": psutil.Process(process.pid).create_time()})
-    )
+    state = {**console.__dict__, "started": psutil.Process(process.pid).create_time()}
+    files.write(_state_file(settings), json.dumps(state).encode(), mode=0o600)
     try:
         _wait_healthy(console, process, tell)
     except BaseException:
@@ -235,18 +234,10 @@ def _secrets(settings: Settings) -> dict[str, str]:
 
     path = settings.home / "airflow" / "secrets.json"
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
         made = {"fernet": Fernet.generate_key().decode(), "api": secrets.token_hex(32), "jwt": secrets.token_hex(32)}
-        _write_private(path, json.dumps(made))
+        files.write(path, json.dumps(made).encode(), mode=0o600)
     found: dict[str, str] = json.loads(path.read_text())
     return found
-
-
-def _write_private(path: Path, text: str) -> None:
-    part = path.with_suffix(".part")
-    part.touch(mode=0o600)
-    part.write_text(text)
-    part.replace(path)
 
 
 def _free_port() -> int:

@@ -113,7 +113,7 @@ def announce() -> str:
     The ledger is asked, not this run: an event that a crash lost, or a map run that failed, is made up for here.
     """
     from seaice_ops.airflow.labels import waiting_for_labels
-    from seaice_ops.mapping.due.survey import tiles_due
+    from seaice_ops.mapping.due.tile_state import tiles_due
 
     with task_run() as run:
         waiting = waiting_for_labels(run.settings)
@@ -129,9 +129,9 @@ def announce() -> str:
 
 def close() -> None:
     """Tell people about late maps and inactive regions; the run is green only if every scene of it is."""
+    from seaice_ops.ops.inactive import tell_inactive
     from seaice_ops.ops.notify import notify, tell_late_maps
-    from seaice_ops.ops.quiet import tell_quiet
 
     with task_run() as run:
         tell_late_maps(run.settings, notify)
-        tell_quiet(run.settings, notify, caller=run.caller)
+        tell_inactive(run.settings, notify, caller=run.caller)

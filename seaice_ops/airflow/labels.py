@@ -40,7 +40,7 @@ def application() -> dict[str, object]:
 
 def announce() -> list[str]:
     """Emit the asset `seaice_labels`, one partition for each tile whose maps are due."""
-    from seaice_ops.mapping.due.survey import tiles_due
+    from seaice_ops.mapping.due.tile_state import tiles_due
 
     with task_run() as run:
         tiles = list(tiles_due(run.settings))

@@ -23,7 +23,7 @@ def publish() -> dict[str, object]:
 
     with task_run() as run:
         chosen = tiles(run.context) or run.settings.tiles
-        summary = report(stage.run(run.settings, stage.MapRequest(tiles=chosen), caller=run.caller))
+        summary = report(stage.run(run.settings, stage.PublishRequest(tiles=chosen), caller=run.caller))
         run.context["outlet_events"][MAPS].add_partitions(list(chosen))
         return summary.to_dict()
 

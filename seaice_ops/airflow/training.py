@@ -33,7 +33,7 @@ def evaluate(model_id: str) -> dict[str, object]:
 
 def promote(model_id: str) -> dict[str, object]:
     """Let the gate decide; a promotion makes every active tile's maps due."""
-    from seaice_ops.mapping.due.survey import tiles_due
+    from seaice_ops.mapping.due.tile_state import tiles_due
     from seaice_ops.training import stage
 
     with task_run() as run:

@@ -202,12 +202,13 @@ def _words(client: httpx.Client, active: dict[str, Any], region: str) -> str:
 
 def _obstacle(settings: Settings, found: Estimate, start: date, end: date) -> str | None:
     """Why the piece cannot begin now: the archive does not answer, or the quota has no room for it yet."""
-    state = breaker.current(settings)
+    ledger = open_ledger(settings)
+    state = breaker.current(ledger, settings.archive.kind)
     if state.opened_at is not None and state.retry_at and state.retry_at > now():
         return breaker.sentence(settings.archive.kind, state)
     products = sum(n for day, n in found.products.items() if start.isoformat() <= day <= end.isoformat())
     need, moment = int(products * found.scene_bytes), now()
-    room = quota.room_for(settings, need, moment)
+    room = quota.room_for(ledger, settings.archive, settings.work, need, moment)
     if room is None:
         raise ConfigError(
             f"{start} to {end} need {quota.size(need)}, more than archive.quota.bytes_per_30_days ever allows"

@@ -108,7 +108,8 @@ def estimate(
     ledger = open_ledger(settings)
     ready = _ready(ledger, tiles, first, last)
     missing = [day for identity, day in wanted.items() if identity not in ready]
-    quota, (scene_bytes, scene_seconds, measured) = usage(settings), scene_cost(ledger)
+    quota = usage(ledger, settings.archive, settings.work)
+    scene_bytes, scene_seconds, measured = scene_cost(ledger)
     return Estimate(
         region,
         first.isoformat(),

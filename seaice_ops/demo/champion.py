@@ -9,9 +9,9 @@ from pathlib import Path
 import yaml
 
 from seaice_ops.demo.progress import step
-from seaice_ops.ledger.operations import model_by_alias
 from seaice_ops.ledger.session import open_ledger
 from seaice_ops.settings import Settings
+from seaice_ops.storage.store import open_store
 
 
 def need_champion(settings: Settings, model: Path | None, config: Path, seed: int, size: int) -> None:
@@ -19,18 +19,19 @@ def need_champion(settings: Settings, model: Path | None, config: Path, seed: in
 
     That season has `config`, `seed` and products of `size` pixels. Raises `ConfigError` for a model that is refused.
     """
-    from seaice_ops.models import registry
+    from seaice_ops.models import exchange, registry
 
-    with open_ledger(settings).begin() as session:
-        if model_by_alias(session, "champion"):
-            return
+    ledger, store = open_ledger(settings), open_store(settings.store)
+    if registry.champion(ledger):
+        return
     if model:
-        registry.promote(settings, registry.import_model(settings, model), "imported for the demo")
+        registry.promote(ledger, exchange.import_model(ledger, store, model), "imported for the demo")
         return
     with step("no champion yet: training one on a simulated season (MODEL=<exported folder> imports one instead)"):
         trained = _trained(settings.home / "pretrain", config, seed, size, settings.training.bands)
-        folder = registry.export_model(trained, "champion", trained.home / "export")
-        registry.promote(settings, registry.import_model(settings, folder), "trained on a simulated season")
+        theirs = open_ledger(trained), open_store(trained.store)
+        folder = exchange.export_model(*theirs, "champion", trained.home / "export")
+        registry.promote(ledger, exchange.import_model(ledger, store, folder), "trained on a simulated season")
 
 
 def _trained(home: Path, config: Path, seed: int, size: int, bands: Sequence[str]) -> Settings:

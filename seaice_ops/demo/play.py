@@ -123,7 +123,7 @@ def _settle(settings: Settings, client: httpx.Client, started: datetime, tell: T
 
 
 def _missing(settings: Settings) -> str:
-    from seaice_ops.mapping.due.survey import tiles_due
+    from seaice_ops.mapping.due.tile_state import tiles_due
 
     method = settings.labels.method
     with open_ledger(settings).begin() as session:

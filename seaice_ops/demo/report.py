@@ -20,7 +20,8 @@ from seaice_ops.errors import ExpectedSkip
 from seaice_ops.ledger.operations import model_by_alias, newest_maps
 from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Evaluation, LabelSet, Map, Model, Run, Scene, SceneState
-from seaice_ops.mapping.due.survey import survey
+from seaice_ops.mapping.due.plan import method_of
+from seaice_ops.mapping.due.tile_state import tile_state
 from seaice_ops.pixels.reference import read_reference
 from seaice_ops.settings import Settings
 from seaice_ops.storage.rasters import read_raster
@@ -74,11 +75,13 @@ def show(settings: Settings, term: Console, *, truth_expected: bool, margin: flo
 def why_no_map(settings: Settings, tile: str) -> str:
     """Why nothing was mapped of `tile`, in words, by what the ledger says now."""
     try:
-        found = survey(settings, tile)
+        found = tile_state(open_ledger(settings), tile, settings.mapping.window, method_of(settings.labels.mask))
     except ExpectedSkip as reason:
         return str(reason)
     if found.due:
         return "its maps are due, but no run has published them; the log of the tasks has the reason"
+    if tile in found.skipped:
+        return found.skipped[tile]
     reasons = Counter(found.skipped.values())
     return "; ".join(f"{counted(n, 'scenes')}: {why}" for why, n in reasons.most_common()) or "no scene of it is ready"
 

@@ -26,8 +26,8 @@ from seaice_ops.demo.champion import need_champion
 from seaice_ops.demo.play import Season, midnight, play
 from seaice_ops.demo.progress import say, step, term
 from seaice_ops.errors import ConfigError, SeaIceError
-from seaice_ops.geo.regions import TILE
 from seaice_ops.ledger.session import open_ledger
+from seaice_ops.sensors.sentinel2 import TILE_NAME
 from seaice_ops.settings import Settings
 
 
@@ -114,7 +114,7 @@ def _products(archive: Path) -> list[Product]:
     from seaice_ops.archive.providers.folder import FolderArchive
 
     eternity = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
-    found = [p for p in FolderArchive(archive, frozenset()).search((), "sensed", *eternity) if TILE.match(p.tile)]
+    found = [p for p in FolderArchive(archive, frozenset()).search((), "sensed", *eternity) if TILE_NAME.match(p.tile)]
     if not found:
         raise ConfigError(
             f"{archive} holds no product and no scene with a sidecar; docs/archive.md says what it may hold"

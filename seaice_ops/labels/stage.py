@@ -23,12 +23,14 @@ from rasterio.errors import RasterioError
 
 from seaice_ops.classes import legend
 from seaice_ops.errors import ConfigError, CorruptProduct, ObjectMissing, TransientError
-from seaice_ops.labels.methods import Method, known_method, labels_of_picture, pixel_metres
+from seaice_ops.geo.grid import pixel_metres
+from seaice_ops.labels.methods import Method, known_method, labels_of_picture
 from seaice_ops.labels.reflectance.label import from_strips
 from seaice_ops.labels.reflectance.surfaces import BANDS
 from seaice_ops.labels.result import Labels
 from seaice_ops.ledger.operations import insert_new, now, unlabelled_scenes
 from seaice_ops.ledger.runs import recorded
+from seaice_ops.ledger.scenes import move_scene
 from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import LabelSet, Scene, SceneState
 from seaice_ops.pixels.imagery import read_true_colour, strips
@@ -81,7 +83,7 @@ def run(settings: Settings, request: LabelRequest, execute: Executor | None = No
         scenes = _pending(settings, method, request, summary)
         shares: Counter[str] = Counter()
         for outcome in (execute or in_process)(settings, method, scenes) if scenes else ():
-            _commit(settings, outcome, summary)
+            _commit(settings, outcome, summary, stage.caller)
             shares.update(outcome.labels.shares if outcome.labels else {})
         count = summary.done["labels"]
         log.info("%s: %s", summary.sentence(), ", ".join(f"{k} {v / count:.1%}" for k, v in shares.items()))
@@ -141,7 +143,7 @@ def _label_raster(
 ) -> tuple[bytes, dict[str, float]]:
     labels, grid = _labels(settings, store, scene, method)
     if settings.labels.mask:
-        labels = labels.without(land(settings, store, grid, scene.tile))
+        labels = labels.without(land(settings.labels.mask, settings.home, store, grid, scene.tile))
     tags = {
         "method": method,
         "version": settings.labels.version(method),
@@ -201,18 +203,18 @@ def _pending(settings: Settings, method: Method, request: LabelRequest, summary:
     return pending
 
 
-def _commit(settings: Settings, outcome: Outcome, summary: Summary) -> None:
-    with open_ledger(settings).begin() as session:
-        if outcome.labels is not None:
-            summary.done["labels"] += insert_new(session, outcome.labels)
-        else:
-            scene = session.get(Scene, outcome.scene_id)
-            if scene is not None and scene.state == SceneState.READY:
-                scene.state, scene.reason, scene.updated_at = SceneState.FAILED, outcome.reason[:2048], now()
+def _commit(settings: Settings, outcome: Outcome, summary: Summary, caller: str = "") -> None:
     if outcome.labels is None:
-        summary.failed[outcome.scene_id] = outcome.reason
+        with open_ledger(settings).begin() as session:
+            scene = session.get_one(Scene, outcome.scene_id)
+            ready = scene.state is SceneState.READY
+            failed = ready and move_scene(session, scene, SceneState.FAILED, caller=caller, reason=outcome.reason)
+        # A scene that was withdrawn or superseded meanwhile stays so.
+        (summary.failed if failed else summary.skipped)[outcome.scene_id] = outcome.reason
         log.warning("%s: %s", outcome.scene_id, outcome.reason)
         return
+    with open_ledger(settings).begin() as session:
+        summary.done["labels"] += insert_new(session, outcome.labels)
     summary.items.append(outcome.scene_id)
     summary.bytes_in += outcome.bytes_in
     summary.bytes_out += outcome.bytes_out

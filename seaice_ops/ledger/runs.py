@@ -11,6 +11,7 @@ from pathlib import Path
 
 import seaice_ops
 from seaice_ops.errors import ExpectedSkip
+from seaice_ops.geo.projections import require_projections
 from seaice_ops.ledger.operations import now
 from seaice_ops.ledger.session import Ledger, open_ledger
 from seaice_ops.ledger.tables import Run
@@ -44,19 +45,21 @@ class StageRun:
 def recorded(settings: Settings, stage: str, caller: str = "") -> Iterator[StageRun]:
     """Open what a run of `stage` needs, time it, and keep its Summary as a `run` row, with the error if one ends it.
 
-    An `ExpectedSkip` is no error: it is kept as what was skipped and why, and goes on to the caller.
+    An `ExpectedSkip` is no error: it is kept as what was skipped and why, and goes on to the caller. Raises
+    `ConfigError` where projections cannot be looked up, before a scene could be blamed for it.
     """
     started = now()
     with timed(stage) as summary:
-        run = StageRun(open_ledger(settings), settings.store, settings.work, caller[:256], summary)
+        run = StageRun(open_ledger(settings), settings.store, settings.work, caller, summary)
         try:
+            require_projections()
             yield run
         except ExpectedSkip as reason:
             summary.skipped[stage] = str(reason)
             record(run, started, None)
             raise
         except BaseException as error:
-            record(run, started, f"{type(error).__name__}: {error}"[:2048])
+            record(run, started, f"{type(error).__name__}: {error}")
             raise
     record(run, started, None)
 

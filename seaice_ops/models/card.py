@@ -80,11 +80,18 @@ class Manifest(_Part):
     recipe: Recipe
     train: tuple[str, ...] = Field(min_length=1, description="ids of the scenes it learnt from")
     held_out: tuple[str, ...] = Field(min_length=1, description="ids of the scenes it never saw, of other days")
+    contents: dict[str, str] | None = Field(
+        None, description="SHA-256 of the pixels of each of these scenes by id; None in manifests of older versions"
+    )
 
     @property
     def version(self) -> str:
         """Twelve hexadecimal digits that stand for all of it."""
-        return digest(self.model_dump(mode="json"))
+        return digest(self.to_json())
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON types. What older versions did not know is left out, so that their models keep their ids."""
+        return self.model_dump(mode="json", exclude_none=True)
 
     @property
     def name(self) -> str:
@@ -132,9 +139,13 @@ class Card(_Part):
             raise ValueError(f"the network does not take the bands {self.manifest.preprocessing.bands}")
         return self
 
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON types, without what is None."""
+        return self.model_dump(mode="json", exclude_none=True)
+
     def to_bytes(self) -> bytes:
         """Canonical JSON."""
-        return canonical(self.model_dump(mode="json"))
+        return canonical(self.to_json())
 
 
 def canonical(value: Any) -> bytes:

@@ -145,6 +145,13 @@ def _horovod() -> str:
     return f"{version} with Gloo{' and NCCL' if horovod.torch.nccl_built() else ''}"
 
 
+def _projections() -> str:
+    from seaice_ops.geo.projections import require_projections
+
+    require_projections()
+    return "can be looked up"
+
+
 def _rasters() -> str:
     import numpy as np
     import rasterio
@@ -218,10 +225,13 @@ def _service(settings: Settings) -> str:
     from seaice_ops.archive.transport.credentials import credentials, variable
     from seaice_ops.ledger.operations import now
 
-    kind, known, tile = settings.archive.kind, credentials(settings), settings.tiles[0]
+    archive, tile = settings.archive, settings.tiles[0]
+    kind, known = archive.kind, credentials(archive.connection)
     what = [words for words, there in (("S3 keys", known.s3_keys()), ("an account", known.account())) if there]
     if not what and kind != "stac":
-        raise _WrongError(f"there are no credentials for {kind} in {variable(settings)} or SEAICE_ARCHIVE_...")
+        raise _WrongError(
+            f"there are no credentials for {kind} in {variable(archive.connection)} or SEAICE_ARCHIVE_..."
+        )
     found = open_archive(settings).search([tile], "published", now() - timedelta(days=1), now())
     return (
         f"{kind} answers: {len(found)} product(s) of tile {tile} published in the last day; credentials: "
@@ -233,8 +243,9 @@ def _quota(settings: Settings) -> str:
     """Whether there is room, and at this pace will be for a week."""
     from seaice_ops.archive.limits.quota import usage
     from seaice_ops.ledger.operations import now
+    from seaice_ops.ledger.session import open_ledger
 
-    found = usage(settings)
+    found = usage(open_ledger(settings), settings.archive, settings.work)
     if found is None:
         return f"a {settings.archive.kind} archive has none"
     if found.again or (found.exhausted_at and found.exhausted_at < now() + timedelta(days=7)):
@@ -247,7 +258,9 @@ def _outage(settings: Settings) -> str:
 
     if settings.archive.is_folder:
         return f"a {settings.archive.kind} archive has none"
-    state = breaker.current(settings)
+    from seaice_ops.ledger.session import open_ledger
+
+    state = breaker.current(open_ledger(settings), settings.archive.kind)
     if state.opened_at:
         raise _WrongError(breaker.sentence(settings.archive.kind, state))
     return f"none of {settings.archive.kind} is known" + (
@@ -263,9 +276,10 @@ def _land_mask(settings: Settings) -> str:
         return "nothing is masked: land and ice shelf are labelled and mapped as ice"
     if settings.labels.mask == COASTLINE:
         return f"the coastline of roaring-landmask {edition()}"
-    missing = [tile for tile in settings.tiles if not mask_file(settings, tile).is_file()]
+    files = {tile: mask_file(settings.labels.mask, settings.home, tile) for tile in settings.tiles}
+    missing = [tile for tile, path in files.items() if not path.is_file()]
     if missing:
-        raise _WrongError(f"there is no file for {', '.join(missing)}, such as {mask_file(settings, missing[0])}")
+        raise _WrongError(f"there is no file for {', '.join(missing)}, such as {files[missing[0]]}")
     return f"a file for each of {len(settings.tiles)} tile(s)"
 
 
@@ -280,15 +294,17 @@ def _disk(settings: Settings) -> str:
 def _clock(settings: Settings) -> str:
     """Against the clock of the file system that holds home, and the ledger's newest run, which cannot be to come."""
     from seaice_ops.ledger.operations import now
-    from seaice_ops.ops.status import newest_run
+    from seaice_ops.ledger.session import open_ledger
+    from seaice_ops.ops.overview.collect import newest_run
 
     with tempfile.NamedTemporaryFile(dir=settings.home if settings.home.exists() else None) as file:
         apart = abs(Path(file.name).stat().st_mtime - time.time())
     if apart > CLOCK_TOLERANCE:
         raise _WrongError(f"this machine's clock and that of {settings.home} are {apart:.0f} s apart")
     try:
-        last = newest_run(settings)
-    except SeaIceError:  # said by the ledger's own check
+        with open_ledger(settings).begin() as session:
+            last = newest_run(session)
+    except SeaIceError:  # the ledger's own check says so
         last = None
     if last and (last - now()).total_seconds() > CLOCK_TOLERANCE:
         raise _WrongError(
@@ -319,6 +335,7 @@ _ENVIRONMENT: tuple[tuple[str, str, Callable[[], str]], ...] = (
     ("Spark", f"uninstall pyspark-client, {_SETUP}, and put .venv/bin on PATH", _spark),
     ("torch", _SETUP, _torch),
     ("Horovod", f"{_SETUP}: it compiles Horovod for the installed torch", _horovod),
+    ("projections", "unset PROJ_DATA, PROJ_LIB and GDAL_DATA where seaice runs, workers included", _projections),
     ("rasters", f"{_SETUP}; a GDAL of the system must not take the place of rasterio's own", _rasters),
 )
 

@@ -14,7 +14,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from seaice_ops.classes import conditions
 from seaice_ops.errors import ConfigError, CorruptProduct
-from seaice_ops.labels.methods import pixel_metres
+from seaice_ops.geo.grid import pixel_metres
 from seaice_ops.labels.picture.reading import read_picture
 from seaice_ops.labels.published.iqrah2024 import PUBLISHED_PIXEL_M
 from seaice_ops.pixels import imagery

@@ -13,14 +13,18 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from seaice_ops.errors import CorruptProduct
-from seaice_ops.geo.regions import TILE
+from seaice_ops.geo.projections import require_projections
+from seaice_ops.sensors.sentinel2 import TILE_NAME
 
 #: Names that are safe as a file's and as a part of an object's key.
 PLAIN_NAME = r"^[A-Za-z0-9_][A-Za-z0-9._-]*$"
 
 
 def _utc(value: datetime) -> datetime:
-    return value.astimezone(UTC)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"{value} is outside the years 1 to 9999 in UTC") from None
 
 
 def _north_up(value: tuple[float, ...]) -> tuple[float, ...]:
@@ -55,7 +59,7 @@ class Sidecar(BaseModel):
 
     kind: Literal["scene"]
     image: str = Field(pattern=PLAIN_NAME, description="file name of the image, in the same folder")
-    tile: str = Field(pattern=TILE.pattern, description="MGRS tile, for example 01CCV")
+    tile: str = Field(pattern=TILE_NAME.pattern, description="MGRS tile, for example 01CCV")
     sensed: Utc = Field(description="sensing start, ISO 8601 with its offset to UTC")
     platform: str = Field(pattern=r"^[A-Za-z0-9-]{1,16}$", description="for example S2A")
     crs: Annotated[str, AfterValidator(_crs)] = Field(description="EPSG:n or WKT of a projected system")
@@ -103,7 +107,7 @@ class MirrorSidecar(BaseModel):
     baseline: str
     sensed: Utc
     generated: Utc
-    tile: str = Field(pattern=TILE.pattern)
+    tile: str = Field(pattern=TILE_NAME.pattern)
     quantification: float = Field(gt=0)
     offsets: dict[str, float]
     grid: MirrorGrid | None = None
@@ -118,6 +122,7 @@ def read_sidecar(path: Path) -> Sidecar:
 
 def read_model(schema: type[Model], path: Path) -> Model:
     """The JSON file at `path` as `schema`; raises `CorruptProduct` naming the file and each wrong field."""
+    require_projections()  # else a sound file would be refused for its CRS
     try:
         return schema.model_validate_json(path.read_bytes())
     except ValidationError as error:

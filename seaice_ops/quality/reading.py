@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from sqlalchemy import select
 
 from seaice_ops.errors import ConfigError
-from seaice_ops.ledger.operations import get_scene, ready_scenes
+from seaice_ops.ledger.operations import ready_scenes
+from seaice_ops.ledger.scenes import get_scene
 from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import LabelSet, Scene
 from seaice_ops.pixels.imagery import read_true_colour

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from seaice_ops import files
 from seaice_ops.errors import CorruptProduct, ExpectedSkip, ObjectMissing, writing
 from seaice_ops.ledger.operations import insert_new, now
 from seaice_ops.ledger.runs import recorded
@@ -98,10 +98,7 @@ def _write(path: Path, data: bytes) -> bool:
     with writing(path.parent):
         if path.exists() and path.read_bytes() == data:
             return False
-        path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = path.with_name(f".{path.name}.{os.getpid()}")
-        scratch.write_bytes(data)
-        scratch.replace(path)
+        files.write(path, data)
     return True
 
 

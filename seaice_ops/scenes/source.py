@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,14 +15,23 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from rasterio.crs import CRS
-from rasterio.errors import NotGeoreferencedWarning
+from rasterio.errors import CRSError, NotGeoreferencedWarning
 from rasterio.windows import Window
 
-from seaice_ops.errors import CorruptProduct
+from seaice_ops.errors import ConfigError, CorruptProduct
 from seaice_ops.storage.rasters import RASTER_ERRORS, Grid
 
 #: Rows of a strip: a multiple of a JPEG 2000 tile's and of a COG block's rows.
 STRIP = 1024
+
+#: Shortest and longest edge of a scene's pixel in metres.
+PIXEL = (0.1, 10_000.0)
+#: Farthest edge of a scene from its projection's origin in metres: half the Earth's circumference.
+FARTHEST = 20_037_508.4
+#: Longest edge of a scene in pixels; a Sentinel-2 tile has 10,980.
+LONGEST_EDGE = 30_000
+#: Longest text of a coordinate reference system that the ledger holds.
+LONGEST_CRS = 2048
 
 #: What images may be, by their first bytes: the library knows formats (VRT) that lead to any other file or address.
 _FORMATS = {
@@ -103,6 +114,44 @@ def decoding(path: Path) -> Iterator[None]:
         yield
     except RASTER_ERRORS as error:
         raise CorruptProduct(f"{path} cannot be decoded: {error.__cause__ or error}") from error
+
+
+def check_place(grid: Grid, where: Path) -> None:
+    """Raise `CorruptProduct` unless `grid` can be a scene's: north-up, in metres, of a size that fits into memory.
+
+    `where` are the files that tell of it.
+    """
+    crs = _known_crs(grid.crs, where)
+    a, b, left, d, e, top = grid.transform
+    if not crs.is_projected or crs.linear_units_factor[1] != 1.0:
+        raise CorruptProduct(f"{where}: the coordinate reference system {grid.crs[:64]} is not one in metres")
+    if not (all(map(math.isfinite, grid.transform)) and b == d == 0 and a > 0 > e):
+        raise CorruptProduct(f"{where}: the transform {grid.transform} is not north-up")
+    if not all(PIXEL[0] <= size <= PIXEL[1] for size in (a, -e)) or max(abs(left), abs(top)) > FARTHEST:
+        raise CorruptProduct(f"{where}: pixels of {a:g} by {-e:g} m at {left:g}, {top:g} cannot be a scene's")
+    if not all(1 <= edge <= LONGEST_EDGE for edge in (grid.width, grid.height)):
+        raise CorruptProduct(
+            f"{where}: {grid.width} x {grid.height} pixels cannot be a scene's; up to {LONGEST_EDGE} a side can"
+        )
+
+
+def _known_crs(text: str, where: Path) -> CRS:
+    try:
+        if len(text) > LONGEST_CRS:
+            raise CRSError(f"{len(text)} characters are too many")
+        return CRS.from_string(text)
+    except CRSError as error:
+        _require_proj()
+        raise CorruptProduct(f"{where}: {text[:64]!r} is not a coordinate reference system: {error}") from error
+
+
+def _require_proj() -> None:
+    """Raise `ConfigError` where no coordinate reference system is known at all."""
+    try:
+        CRS.from_epsg(32701)
+    except CRSError as error:
+        variables = {name: os.environ[name] for name in ("PROJ_DATA", "PROJ_LIB") if name in os.environ}
+        raise ConfigError(f"PROJ has no usable database ({error}); unset {variables or 'PROJ_DATA'}") from error
 
 
 def _check_grid(path: Path, dataset: Any, grid: Grid) -> None:

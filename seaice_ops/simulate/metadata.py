@@ -6,10 +6,10 @@ from datetime import timedelta
 from math import cos, pi
 from xml.etree.ElementTree import Element, SubElement, indent, tostring  # only writes; nothing foreign is parsed
 
+from seaice_ops.geo.tiles import Tile
 from seaice_ops.simulate.season import OLD_BASELINE, Planned
 from seaice_ops.simulate.sensor import OFFSET, SCALE
 from seaice_ops.simulate.spectra import BANDS
-from seaice_ops.simulate.tiles import Tile
 
 _SCHEMA = "https://psd-14.sentinel2.eo.esa.int/PSD/"
 _CENTRE = "2BPS"
@@ -125,7 +125,7 @@ def _geocoding(parent: Element, tile: Tile, size: int) -> None:
             SubElement(extent, tag).text = str(size * 10 // pixel)
     for pixel in (10, 20):
         place = SubElement(parent, "Geoposition", resolution=str(pixel))
-        for tag, value in (("ULX", tile.left), ("ULY", tile.top), ("XDIM", pixel), ("YDIM", -pixel)):
+        for tag, value in (("ULX", tile.ulx), ("ULY", tile.uly), ("XDIM", pixel), ("YDIM", -pixel)):
             SubElement(place, tag).text = str(value)
 
 

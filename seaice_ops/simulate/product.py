@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from rasterio.transform import Affine
 
 from seaice_ops.classes import legend
+from seaice_ops.geo.tiles import Tile, tile_of
 from seaice_ops.simulate import metadata
 from seaice_ops.simulate.clouds import sky
 from seaice_ops.simulate.geometry import seen_from
@@ -23,7 +24,6 @@ from seaice_ops.simulate.season import TRUNCATED, Planned, SimulateRequest, seas
 from seaice_ops.simulate.sensor import Image, digital_numbers, observe
 from seaice_ops.simulate.spectra import BANDS
 from seaice_ops.simulate.sun import sun_angles
-from seaice_ops.simulate.tiles import Tile, tile_of
 from seaice_ops.storage.rasters import Grid, cog_bytes
 
 #: Reflectance shown as 255 in a Level-1C true-colour image (docs: domain facts), and the band that the trap cuts.
@@ -131,7 +131,7 @@ def _write_jp2(path: Path, values: NDArray[np.uint16] | NDArray[np.uint8], tile:
         width=values.shape[2],
         dtype=values.dtype,
         crs=f"EPSG:{tile.epsg}",
-        transform=Affine(pixel, 0, tile.left, 0, -pixel, tile.top),
+        transform=Affine(pixel, 0, tile.ulx, 0, -pixel, tile.uly),
         QUALITY="100",
         REVERSIBLE="YES",
         YCBCR420="NO",
@@ -140,7 +140,7 @@ def _write_jp2(path: Path, values: NDArray[np.uint16] | NDArray[np.uint8], tile:
 
 
 def _grid(tile: Tile, size: int) -> Grid:
-    return Grid(f"EPSG:{tile.epsg}", (10.0, 0.0, float(tile.left), 0.0, -10.0, float(tile.top)), size, size)
+    return Grid(f"EPSG:{tile.epsg}", (10.0, 0.0, float(tile.ulx), 0.0, -10.0, float(tile.uly)), size, size)
 
 
 def _listing(safe: Path) -> dict[str, dict[str, int | str]]:

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from seaice_ops.errors import ConfigError
+from seaice_ops.geo.tiles import tile_of
 from seaice_ops.settings import Settings
 from seaice_ops.simulate.noise import derive
 from seaice_ops.simulate.passes import Pass, passes
-from seaice_ops.simulate.tiles import tile_of
 
 BASELINE, OLD_BASELINE = "05.11", "03.01"
 

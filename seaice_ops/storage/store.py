@@ -27,6 +27,7 @@ from obstore.exceptions import (
 from obstore.store import LocalStore, S3Store
 
 from seaice_ops.errors import ConfigError, ObjectMissing, PublishConflict, TransientError
+from seaice_ops.settings import redact
 
 #: Names that mean the same to a folder, to S3, to GDAL and in a URL; no segment starts with a dot.
 _KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._=+-]*(/[A-Za-z0-9_][A-Za-z0-9._=+-]*)*")
@@ -174,12 +175,17 @@ def open_store(url: str) -> ObjectStore:
     """
     url = url.rstrip("/")
     if url.startswith("s3://"):
+        if "@" in url:
+            raise ConfigError(
+                f"SEAICE_STORE_URL {redact(url)!r} holds credentials; remove them, and give the keys in "
+                "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+            )
         endpoint = _s3_endpoint()
         options: dict[str, Any] = {"endpoint": endpoint, "virtual_hosted_style_request": False} if endpoint else {}
         client: Any = {"allow_http": True} if (endpoint or "").startswith("http://") else {}
         return ObjectStore(url, S3Store.from_url(url, client_options=client, retry_config=_RETRY, **options))
     if "://" in url.removeprefix("file://"):
-        raise ConfigError(f"SEAICE_STORE_URL {url!r} is neither a folder nor s3://bucket/prefix")
+        raise ConfigError(f"SEAICE_STORE_URL {redact(url)!r} is neither a folder nor s3://bucket/prefix")
     folder = Path(url.removeprefix("file://"))
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -229,7 +229,8 @@ def playing(world: World) -> Iterator[World]:
     with pytest.MonkeyPatch.context() as patch:
         for module in ("archive.search", "archive.fetch"):
             patch.setattr(f"seaice_ops.{module}.open_archive", lambda _: Flaky(world))
-        for module in ("archive.search", "archive.record", "ledger.operations", "ledger.runs", "ledger.watermarks"):
+        modules = ("archive.search", "archive.record", *(f"ledger.{m}" for m in ("operations", "runs", "scenes")))
+        for module in (*modules, "ledger.watermarks"):
             patch.setattr(f"seaice_ops.{module}.now", lambda: world.clock)
         patch.setattr(ObjectStore, "put_file", put_file)
         event.listen(Session, "after_commit", world.wrote)

@@ -49,10 +49,11 @@ def tiny_champion(settings: Settings, seed: int = 1, bands: tuple[str, ...] = RG
     from seaice_ops.models import registry
     from seaice_ops.models.card import Architecture, Labels, Manifest, Preprocessing, Recipe
     from seaice_ops.models.families.build import build
+    from seaice_ops.models.weights import describe, weights_bytes
 
     torch.manual_seed(seed)
     architecture, n = Architecture(width=2, bands=len(bands)), len(bands)
-    weights = registry.weights_bytes(build(architecture).state_dict())
+    weights = weights_bytes(build(architecture).state_dict())
     manifest = Manifest(
         algorithm=1,
         architecture=architecture,
@@ -62,9 +63,9 @@ def tiny_champion(settings: Settings, seed: int = 1, bands: tuple[str, ...] = RG
         train=("a",),
         held_out=("b",),
     )
-    card = registry.describe(manifest, weights, ())
-    registry.register(settings, card, weights)
-    registry.promote(settings, card.id, "test")
+    card = describe(manifest, weights, ())
+    registry.register(open_ledger(settings), open_store(settings.store), card, weights)
+    registry.promote(open_ledger(settings), card.id, "test")
     return card.id
 
 
@@ -95,6 +96,7 @@ def encoded(settings: Settings, scene: Scene, values: np.ndarray, model_id: str 
     row = Probabilities(
         scene_id=scene.id,
         model_id=model_id,
+        scene_sha256=scene.sha256,
         key=key,
         sha256=hashlib.sha256(data).hexdigest(),
         seconds=0.1,
@@ -135,6 +137,6 @@ def all_maps(settings: Settings) -> list[Map]:
 
 def publish_maps(settings: Settings) -> dict[str, Any]:
     """Run the stage; callable by name in a process of its own."""
-    from seaice_ops.mapping.publish import MapRequest, run
+    from seaice_ops.mapping.publish import PublishRequest, run
 
-    return run(settings, MapRequest()).to_dict()
+    return run(settings, PublishRequest()).to_dict()

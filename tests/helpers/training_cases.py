@@ -13,12 +13,13 @@ import rasterio
 from seaice_ops.ledger.operations import now
 from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import LabelSet, Scene
-from seaice_ops.models.card import Architecture, Preprocessing, Recipe
+from seaice_ops.models.card import Architecture, Labels, Manifest, Preprocessing, Recipe
 from seaice_ops.pixels import imagery
 from seaice_ops.settings import Settings
 from seaice_ops.storage import keys
 from seaice_ops.storage.rasters import Grid, cog_bytes
 from seaice_ops.storage.store import open_store
+from seaice_ops.training.data.snapshot import take
 from seaice_ops.training.ranks.job import Job, class_weights
 
 #: Reflectance x 10000 of open water, thin ice, thick ice.
@@ -31,6 +32,12 @@ def small(settings: Settings, **training: Any) -> Settings:
     tiny = {"width": 2, "epochs": 2, "batch": 4, "chip": 64, "min_scenes": 3, "holdout_every": 3}
     tiny |= {"ranks": 1, "min_new_scenes": 1}
     return settings.model_copy(update={"training": settings.training.model_copy(update=tiny | training)})
+
+
+def snapshot(settings: Settings) -> Manifest:
+    """The manifest that a training would start from now."""
+    labels = Labels(method=settings.labels.method, version=settings.labels.version(settings.labels.method))
+    return take(open_ledger(settings), labels, settings.labels.ceiling, settings.training)
 
 
 def classes(size: int, seed: int) -> np.ndarray:

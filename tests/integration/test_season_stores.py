@@ -37,7 +37,7 @@ def loop(settings: Settings) -> list[Summary]:
         labels.run(settings, labels.LabelRequest()),
         training.run(settings, training.TrainRequest()),
         encode.run(settings, encode.EncodeRequest()),
-        publish.run(settings, publish.MapRequest()),
+        publish.run(settings, publish.PublishRequest()),
     ]
 
 

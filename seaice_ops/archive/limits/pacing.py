@@ -7,15 +7,15 @@ they mean the same on machines that share the folder; one written before the clo
 
 from __future__ import annotations
 
-import fcntl
 import os
 import struct
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from seaice_ops import files
 from seaice_ops.errors import writing
 
 #: A reservation so far ahead (s) was made before the clock was set back.
@@ -76,14 +76,8 @@ def counted(pending: Pending | None, n_bytes: int, requests: int, now: float) ->
 @contextmanager
 def locked(path: Path) -> Iterator[tuple[int, Pace]]:
     """The file's descriptor and what it holds, while nobody else has it. Raises `ConfigError`, `TransientError`."""
-    with writing(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with files.locked(path) as descriptor:
         yield descriptor, _unpack(os.pread(descriptor, _LAYOUT.size, 0))
-    finally:
-        os.close(descriptor)
 
 
 def keep(descriptor: int, pace: Pace) -> None:
@@ -112,19 +106,18 @@ def one_of(folder: Path, name: str, count: int, poll: float = 0.05) -> Iterator[
     """Hold one of `count` places (its number), waiting until one is free."""
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        places = [os.open(folder / f"{name}.{i}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660) for i in range(count)]
-    try:
-        while (held := next((i for i, place in enumerate(places) if _try_lock(place)), None)) is None:
+        while (place := _free_place(folder, name, count)) is None:
             time.sleep(poll)
-        yield held
-    finally:
-        for place in places:
-            os.close(place)
-
-
-def _try_lock(descriptor: int) -> bool:
+    number, descriptor = place
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        yield number
+    finally:
+        os.close(descriptor)
+
+
+def _free_place(folder: Path, name: str, count: int) -> tuple[int, int] | None:
+    """(number, descriptor that holds its lock) of the first free place, None where there is none."""
+    for number in range(count):
+        with suppress(BlockingIOError):
+            return number, files.open_locked(folder / f"{name}.{number}", wait=False)
+    return None

@@ -24,7 +24,7 @@ from seaice_ops.archive.transport.http import Again, Refused, Wire, shown
 from seaice_ops.archive.transport.manifest import read_manifest
 from seaice_ops.archive.transport.unzip import unzip
 from seaice_ops.errors import ArchiveUnavailable, ConfigError, CorruptProduct, writing
-from seaice_ops.settings import Settings
+from seaice_ops.settings import ArchiveSettings
 
 _TILES = 30
 _TIMES = {"published": "ingestiondate", "sensed": "beginposition"}
@@ -36,7 +36,7 @@ _NO_NODES = {400, 404, 405, 501}
 class DhusArchive:
     """The hub of the settings and the account there."""
 
-    settings: Settings
+    archive: ArchiveSettings
     wire: Wire
     credentials: Credentials = field(repr=False)
 
@@ -46,7 +46,7 @@ class DhusArchive:
         found: dict[str, Mapping[str, Any]] = {}
         for at in range(0, len(wanted), _TILES):
             names = {f"*_T{tile}_*" for tile in wanted[at : at + _TILES]}
-            page = self.settings.archive.dhus.page
+            page = self.archive.dhus.page
             found |= self.wire.persist(partial(_all, api, page, names, _TIMES[by], start - MARGIN, end + MARGIN))
         return inside((self._product(id_, told) for id_, told in found.items()), tiles, by, start, end)
 
@@ -60,7 +60,7 @@ class DhusArchive:
         if not wanted:
             return []
         if self._has_nodes(place("manifest.safe")[0]):
-            return gather(self.wire, product, wanted, inbox, place, self.settings.archive.quota.connections)
+            return gather(self.wire, product, wanted, inbox, place, self.archive.quota.connections)
         return self._from_zip(product, wanted, inbox)
 
     def withdrawn(self, start: datetime, end: datetime) -> list[Withdrawn]:
@@ -115,7 +115,7 @@ class DhusArchive:
         return True
 
     def _base(self) -> str:
-        url = self.settings.archive.dhus.url
+        url = self.archive.dhus.url
         if not url:
             raise ConfigError("archive.dhus.url is empty; give the hub's address in config/seaice.yaml")
         return f"{url.rstrip('/')}/odata/v1"
@@ -124,7 +124,7 @@ class DhusArchive:
         account = self.credentials.account()
         if not account:
             raise ConfigError(
-                f"the hub needs an account: give the Airflow connection {self.settings.archive.connection!r} or "
+                f"the hub needs an account: give the Airflow connection {self.archive.connection!r} or "
                 "SEAICE_ARCHIVE_USERNAME and SEAICE_ARCHIVE_PASSWORD (docs/copernicus.md)"
             )
         return account
@@ -136,7 +136,7 @@ class DhusArchive:
         from sentinelsat import SentinelAPI
 
         self._base()
-        api = SentinelAPI(*self._account(), f"{self.settings.archive.dhus.url.rstrip('/')}/", show_progressbars=False)
+        api = SentinelAPI(*self._account(), f"{self.archive.dhus.url.rstrip('/')}/", show_progressbars=False)
         for scheme in ("http://", "https://"):
             api.session.mount(scheme, WireAdapter(self.wire))
         return api

@@ -23,8 +23,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from seaice_ops.archive.product import By, Product, ProductFile, Withdrawn, check_path, named, needed_files, parse_name
 from seaice_ops.archive.transport.transfer import receive
 from seaice_ops.errors import ConfigError, CorruptProduct, TransientError
-from seaice_ops.geo.regions import TILE
 from seaice_ops.pixels.sidecar import PLAIN_NAME, Sidecar, read_model, read_sidecar
+from seaice_ops.sensors.sentinel2 import TILE_NAME
 
 log = logging.getLogger(__name__)
 
@@ -176,7 +176,7 @@ class FolderArchive:
         if not product.tile or product.tile in self.known:
             return product
         where = self.root / product.href
-        if not TILE.match(product.tile):
+        if not TILE_NAME.match(product.tile):
             return replace(product, problem=f"{where}: {product.tile} is not an MGRS tile")
         return replace(product, problem=f"{where}: tile {product.tile} is in no configured region; add it to one")
 

@@ -27,7 +27,7 @@ from seaice_ops.archive.transport.transfer import receive
 from seaice_ops.errors import ArchiveUnavailable, ConfigError, CorruptProduct
 from seaice_ops.pixels.imagery import BANDS
 from seaice_ops.pixels.sidecar import MIRROR
-from seaice_ops.settings import Settings, StacSettings
+from seaice_ops.settings import ArchiveSettings, StacSettings
 
 _TILES = 50
 
@@ -63,7 +63,7 @@ def completed(given: StacSettings) -> StacSettings:
 class MirrorArchive:
     """The mirror of the settings, with S3 keys where there are some."""
 
-    settings: Settings
+    archive: ArchiveSettings
     wire: Wire
     credentials: Credentials = field(repr=False)
 
@@ -95,7 +95,7 @@ class MirrorArchive:
             bands,
             inbox,
             lambda path: self._at(stac, addresses.get(path, "")),
-            self.settings.archive.quota.connections,
+            self.archive.quota.connections,
             manifest=False,
         )
         if len(bands) < len(wanted):
@@ -108,9 +108,9 @@ class MirrorArchive:
         return []
 
     def _stac(self) -> StacSettings:
-        if not self.settings.archive.stac.url:
+        if not self.archive.stac.url:
             raise ConfigError("archive.stac.url is empty; give the address of the STAC API in config/seaice.yaml")
-        return completed(self.settings.archive.stac)
+        return completed(self.archive.stac)
 
     def _items(self, stac: StacSettings, tiles: list[str], by: By, start: datetime, end: datetime) -> Iterator[Item]:
         first, last = iso(start - MARGIN), iso(end + MARGIN)

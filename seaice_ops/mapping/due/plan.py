@@ -2,7 +2,8 @@
 
 - One map an acquisition: its window ends at that sensing time and holds the newest n acquisitions not later.
 - A map whose list of scenes is no longer the right one (a late arrival, a newer baseline of a scene, a scene
-  withdrawn) is re-issued as the next revision and supersedes the last; one acquisition is in at most n maps.
+  withdrawn), or one of whose scenes has other pixels now (a product published again under its name), is re-issued as
+  the next revision and supersedes the last; one acquisition is in at most n maps.
 - Where an acquisition was withdrawn, the map that ended with it is kept right too: at the same window end, of the
   acquisitions that remain. With none left it is withdrawn itself, by a revision that holds nothing but the cause.
 - A new champion, method or land mask re-issues the newest map only. Older maps keep the model they were made with
@@ -16,6 +17,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from math import isfinite
 from typing import Any
 
 from seaice_ops.ledger.tables import Map, Scene
@@ -23,6 +25,9 @@ from seaice_ops.mapping.window.vote import span
 
 #: The version of how a map is made from probabilities; raised whenever the pixels or the layers change.
 METHOD = "window-2"
+
+#: No number of a transform is as large: coordinates in metres stay below twice the Earth's circumference.
+FAR = 1e8
 
 
 @dataclass(frozen=True)
@@ -48,16 +53,17 @@ def one_grid(scenes: Sequence[Scene]) -> tuple[list[Scene], dict[str, str]]:
 
     The tile's grid is the one that most of its scenes have, the newest scene's where two are as common.
     """
-    ordered = sorted(scenes, key=lambda scene: (scene.sensed_at, scene.id))
+    unusable = {s.id: f"{_words(_grid(s))} is no grid; decode the scene again" for s in scenes if not _is_grid(s)}
+    ordered = sorted((s for s in scenes if s.id not in unusable), key=lambda scene: (scene.sensed_at, scene.id))
     if not ordered:
-        return [], {}
+        return [], unusable
     counts = Counter(_grid(scene) for scene in ordered)
     grid = max(counts, key=lambda g: (counts[g], max(s.sensed_at for s in ordered if _grid(s) == g)))
     reason = (
         f"its grid is not that of its tile ({_words(grid)}): fix the scene's CRS, transform or size, or withdraw it"
     )
-    refused = {s.id: f"{_words(_grid(s))}: {reason}" for s in ordered if _grid(s) != grid}
-    return [s for s in ordered if s.id not in refused], refused
+    unusable |= {s.id: f"{_words(_grid(s))}: {reason}" for s in ordered if _grid(s) != grid}
+    return [s for s in ordered if s.id not in unusable], unusable
 
 
 def due_maps(
@@ -73,15 +79,27 @@ def due_maps(
     due = []
     for end in ends:
         window, last = span(times, end, n), issued.get(end)
-        if last and _stands(last, [scenes[i].id for i in window], (model_id, method), newest=end == ends[-1]):
+        if last and _stands(last, [scenes[i] for i in window], (model_id, method), newest=end == ends[-1]):
             continue
         due.append(Due(end, window, last.revision + 1 if last else 1, last.id if last else None))
     return due
 
 
-def _stands(last: Map, scene_ids: list[str], maker: tuple[str, str], newest: bool) -> bool:
+def same_pixels(last: Map, scenes: Sequence[Scene]) -> bool:
+    """True if a map was made from exactly these scenes with the pixels that they have now."""
+    contents = [scene.sha256 for scene in scenes]
+    return last.scene_ids == [scene.id for scene in scenes] and last.scene_contents in (None, contents)
+
+
+def _stands(last: Map, scenes: list[Scene], maker: tuple[str, str], newest: bool) -> bool:
     same_maker = (last.model_id, last.statistics.get("method")) == maker
-    return last.scene_ids == scene_ids and (same_maker or not newest or not scene_ids)
+    return same_pixels(last, scenes) and (same_maker or not newest or not scenes)
+
+
+def _is_grid(scene: Scene) -> bool:
+    transform = scene.transform or []
+    finite = len(transform) == 6 and all(isfinite(value) and abs(value) < FAR for value in transform)
+    return bool(finite and transform[0] * transform[4] and scene.crs and scene.width and scene.height)
 
 
 def _grid(scene: Scene) -> tuple[Any, ...]:

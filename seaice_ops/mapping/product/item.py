@@ -13,10 +13,10 @@ import rasterio
 
 import seaice_ops
 from seaice_ops.classes.legend import COLOURS, NAMES, NODATA, SLUGS
+from seaice_ops.geo.grid import Grid, pixel_metres
 from seaice_ops.mapping.product.footprint import outline
 from seaice_ops.mapping.product.layers import CODES, LAYER_NODATA
 from seaice_ops.pixels import coastline
-from seaice_ops.storage.rasters import Grid
 
 CAVEAT = (
     "The classes are optical brightness classes, not ice thickness: snow on young ice reads thick; melt ponds, "
@@ -48,21 +48,34 @@ _LAYERS = {
 
 @dataclass(frozen=True)
 class MapInputs:
-    """All that one map is made from. `scene_ids` and `checksums` (of their probabilities) are oldest first; `method` is
-    `plan.method_of` the land mask."""
+    """All that one map is made from; scenes are oldest first."""
 
     tile: str
+    """MGRS name."""
     window_start: datetime
+    """Sensing time of the oldest scene."""
     window_end: datetime
+    """The moment that the map shows."""
     n: int
+    """How many acquisitions a full window holds."""
     scene_ids: tuple[str, ...]
+    """The scenes in the window."""
+    contents: tuple[str, ...]
+    """SHA-256 of their pixels."""
     checksums: tuple[str, ...]
+    """SHA-256 of their probabilities."""
     model_id: str
+    """The model that encoded them."""
     method: str
+    """How the map is made: `plan.method_of` the land mask."""
     revision: int
+    """1 for the first map of this window end."""
     supersedes: str | None
+    """The id of the revision before."""
     complete_at: datetime
+    """When the last of the probabilities was written."""
     grid: Grid
+    """The tile's grid."""
 
     @property
     def map_id(self) -> str:
@@ -108,7 +121,7 @@ def _properties(inputs: MapInputs, statistics: Mapping[str, Any]) -> dict[str, A
         "start_datetime": _utc(start),
         "end_datetime": _utc(end),
         "created": _utc(inputs.complete_at),
-        "gsd": inputs.grid.pixel_size,
+        "gsd": float(f"{pixel_metres(inputs.grid):.3g}"),
         "grid:code": f"MGRS-{inputs.tile}",
         "version": str(inputs.revision),
         "processing:software": software(),

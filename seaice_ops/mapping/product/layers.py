@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from seaice_ops.classes.legend import CLASSES, COLOURS, LAND, NODATA, SLUGS
+from seaice_ops.geo.grid import Grid, pixel_km2
 from seaice_ops.mapping.window.vote import LAYERS, NEVER
-from seaice_ops.storage.rasters import Grid, cog_writer, png_bytes
+from seaice_ops.storage.rasters import cog_writer, png_bytes
 
 #: No-data value of each layer; 0 valid acquisitions is a count, not a gap.
 LAYER_NODATA = {"class": NODATA, "n_valid": None, "age": NEVER, "conf": NODATA}
@@ -23,6 +24,9 @@ CODES = (*CLASSES, LAND, NODATA)
 
 #: Longest edge of a quick-look, pixels.
 QUICKLOOK = 1024
+
+#: The figures that `statistics` gives of a map.
+FIGURES = ("area_km2", "observed_km2", "land_km2", "shares", "valid_share", "median_age_days")
 
 Strips = Iterable[tuple[int, NDArray[np.uint8]]]
 
@@ -89,18 +93,18 @@ def statistics(counts: NDArray[np.int64], grid: Grid) -> dict[str, Any]:
     """Figures of one map from its (4, 256) `counts` of pixels by layer and value.
 
     Areas in km2 and shares (0..1 of what was observed) by class, the area of land, the observed share of the sea, and
-    the median age in days of what was observed. Areas are pixels times the grid's nominal pixel area.
+    the median age in days of what was observed. Areas are pixels times the mean area of a pixel on the ground.
     """
     classes, ages = counts[LAYERS.index("class")], counts[LAYERS.index("age")]
     pixels = {SLUGS[code]: int(classes[code]) for code in CLASSES}
-    observed, pixel_km2 = sum(pixels.values()), abs(grid.transform[0] * grid.transform[4]) / 1e6
+    observed, each_km2 = sum(pixels.values()), pixel_km2(grid)
     land = int(classes[LAND])
     sea = grid.width * grid.height - land
     middle = np.searchsorted(np.cumsum(ages[:NEVER]), (observed + 1) // 2)
     return {
-        "area_km2": {name: round(count * pixel_km2, 4) for name, count in pixels.items()},
-        "observed_km2": round(observed * pixel_km2, 4),
-        "land_km2": round(land * pixel_km2, 4),
+        "area_km2": {name: round(count * each_km2, 4) for name, count in pixels.items()},
+        "observed_km2": round(observed * each_km2, 4),
+        "land_km2": round(land * each_km2, 4),
         "shares": {name: round(count / observed, 6) if observed else None for name, count in pixels.items()},
         "valid_share": round(observed / sea, 6) if sea else None,
         "median_age_days": int(middle) if observed else None,

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from seaice_ops.errors import CorruptProduct, ObjectMissing
 from seaice_ops.ledger.operations import now
 from seaice_ops.ledger.tables import Map, Scene, SceneState
 from seaice_ops.mapping.due.plan import METHOD, Due
@@ -42,15 +43,25 @@ class Withdrawal:
 
 
 def withdrawal(session: Session, due: Due) -> Withdrawal:
-    """What withdraws the map that `due`, whose window is empty, supersedes."""
+    """The revision that withdraws the map that `due`, whose window is empty, supersedes."""
     last = session.get_one(Map, due.supersedes)
     return Withdrawal(last, due.revision, _cause(session, last))
 
 
-def publish(store: ObjectStore, gone: Withdrawal) -> Map:
-    """Write the item and return the row that is to follow it."""
+def write(store: ObjectStore, gone: Withdrawal) -> Map:
+    """Write the item and return the row that is to follow it.
+
+    Raises `ObjectMissing` or `CorruptProduct` where the item of the revision before cannot be read, and
+    `PublishConflict`.
+    """
     folder = keys.map_folder(gone.last.tile, gone.last.window_end, gone.map_id)
-    record = item(gone, json.loads(store.get(keys.map_item(gone.last.folder))))
+    before = keys.map_item(gone.last.folder)
+    try:
+        record = item(gone, json.loads(store.get(before)))
+    except ObjectMissing:  # a KeyError too, but with words of its own
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CorruptProduct(f"{before} is damaged ({error!r}); put it back from a copy of the store") from error
     store.create(keys.map_item(folder), record)
     details = {"method": METHOD, "software": software(), "withdrawn": gone.cause}
     return Map(
@@ -61,6 +72,7 @@ def publish(store: ObjectStore, gone: Withdrawal) -> Map:
         revision=gone.revision,
         model_id=gone.last.model_id,
         scene_ids=[],
+        scene_contents=[],
         supersedes=gone.last.id,
         folder=folder,
         statistics={**details, "item_sha256": hashlib.sha256(record).hexdigest()},

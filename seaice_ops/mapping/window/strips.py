@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from seaice_ops.errors import CorruptProduct
+from seaice_ops.ledger.tables import Probabilities
 from seaice_ops.mapping.due.plan import Due
-from seaice_ops.mapping.due.survey import Survey
+from seaice_ops.mapping.due.tile_state import TileState
 from seaice_ops.mapping.window.vote import PLANES, ages_at, change, decide, shift, without
-from seaice_ops.storage.rasters import BLOCK, RASTER_ERRORS, open_raster
+from seaice_ops.storage.rasters import BLOCK, RASTER_ERRORS
 from seaice_ops.storage.store import ObjectStore
+from seaice_ops.storage.verified import open_verified
 
 #: A file of the sums of all strips, 12 bytes a pixel, from which the next window is shifted.
 Kept = IO[bytes]
@@ -30,19 +32,20 @@ def kept_sums(folder: Path) -> Kept:
 
 
 def map_strips(
-    store: ObjectStore, tile: Survey, land: NDArray[np.bool_] | None, due: Due, old: range, kept: Kept | None
+    store: ObjectStore, tile: TileState, land: NDArray[np.bool_] | None, due: Due, old: range, kept: Kept | None
 ) -> Iterator[tuple[int, NDArray[np.uint8]]]:
     """(first row, layers) of the due map, in strips of whole blocks, shifting `kept` from window `old` to the map's.
     `land` (rows, columns), where it is known, is no sea and has no ice.
 
     Where no other window follows there is nothing to keep: `kept` is None, and `old` empty. Raises `ObjectMissing`
-    and `CorruptProduct`, which name the object; the sums kept are then of no more use.
+    and `CorruptProduct` (an object is not what was written), which name the object; the sums kept are then of no
+    more use.
     """
     grid = tile.grid
     ages = ages_at([scene.sensed_at for scene in tile.scenes], due.window_end)
     with ExitStack() as stack:
         sources = {
-            index: _open(stack, store, tile.encoded[tile.scenes[index].id].key)
+            index: _open(stack, store, tile.encoded[tile.scenes[index].id])
             for part in change(old, due.window)
             for index in part
         }
@@ -61,9 +64,9 @@ def map_strips(
             yield top, layers if land is None else without(layers, land[rows])
 
 
-def _open(stack: ExitStack, store: ObjectStore, key: str) -> Any:
-    with _readable(key):
-        return stack.enter_context(open_raster(store, key))
+def _open(stack: ExitStack, store: ObjectStore, row: Probabilities) -> Any:
+    with _readable(row.key):
+        return stack.enter_context(open_verified(store, row.key, row.sha256))
 
 
 def _read(sources: dict[int, Any], window: Window, index: int) -> NDArray[np.uint8]:

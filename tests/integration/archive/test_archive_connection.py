@@ -63,8 +63,8 @@ def test_a_task_is_lent_the_connection_that_only_airflow_knows(wing, settings, m
     monkeypatch.setattr(Connection, "get", classmethod(lambda cls, name: {"seaice_archive": known}[name]))
     monkeypatch.setenv(VARIABLE, "")  # an empty variable is none
     wing.lend_archive(settings)
-    assert credentials(settings).account() == ("ice@example.org", "pa/ss?w&o#rd")
-    assert credentials(settings).s3_keys() == ("AK", "s/e+c=")
+    assert credentials(settings.archive.connection).account() == ("ice@example.org", "pa/ss?w&o#rd")
+    assert credentials(settings.archive.connection).s3_keys() == ("AK", "s/e+c=")
 
 
 def test_without_a_connection_or_a_service_nothing_is_lent(wing, settings, monkeypatch) -> None:

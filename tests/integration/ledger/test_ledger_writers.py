@@ -19,8 +19,9 @@ from sqlalchemy.orm import Session
 
 from helpers.racing import race
 from seaice_ops.errors import TransientError
-from seaice_ops.ledger.operations import insert_new, move_scene
+from seaice_ops.ledger.operations import insert_new
 from seaice_ops.ledger.runs import recorded
+from seaice_ops.ledger.scenes import move_scene
 from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import LabelSet, Model, Run, Scene, SceneState
 from seaice_ops.settings import Settings
@@ -41,6 +42,7 @@ def a_scene(number: int, identity: int | None = None, state: SceneState = SceneS
         published_at=sensed,
         href="memory",
         state=state,
+        moves=0,
         discovered_at=NOON,
         updated_at=NOON,
     )
@@ -112,7 +114,7 @@ def _claim(settings: Settings, count: int) -> list[bool]:
     won = []
     for number in range(count):
         with open_ledger(settings).begin() as session:
-            won.append(move_scene(session, f"S2B_MSIL1C_{number:05d}", [SceneState.DISCOVERED], SceneState.FETCHED))
+            won.append(move_scene(session, a_scene(number), SceneState.FETCHED, caller="test"))
     return won
 
 
@@ -123,7 +125,7 @@ def test_one_worker_moves_a_scene_and_the_others_learn_it(ledger: Settings) -> N
     assert [sum(column) for column in zip(*answers, strict=True)] == [1] * 40
     with open_ledger(ledger).begin() as session:
         assert set(session.scalars(select(Scene.state))) == {SceneState.FETCHED}
-        assert not move_scene(session, "no such scene", [SceneState.FETCHED], SceneState.READY)
+        assert not move_scene(session, a_scene(404), SceneState.FETCHED, caller="test")
 
 
 def _swap(settings: Settings, writer: int, rounds: int) -> int:
@@ -253,8 +255,8 @@ def test_json_and_enums_come_back_as_they_went(ledger: Settings) -> None:
 
 
 def test_recorded_keeps_the_summary_and_the_error(ledger: Settings) -> None:
-    with recorded(ledger, "label") as summary:
-        summary.done["labels"] = 3
+    with recorded(ledger, "label") as stage:
+        stage.summary.done["labels"] = 3
     with pytest.raises(TransientError), recorded(ledger, "fetch"):
         raise TransientError("the archive does not answer; " + "x" * 5000)
     with open_ledger(ledger).begin() as session:
@@ -270,7 +272,7 @@ from seaice_ops.ledger.operations import insert_new
 from seaice_ops.settings import Settings
 sys.path.insert(0, sys.argv[2])
 from test_ledger_writers import a_scene
-with begin(Settings.model_validate_json(sys.argv[1])) as session:
+with open_ledger(Settings.model_validate_json(sys.argv[1])).begin() as session:
     for number in range(50):
         insert_new(session, a_scene(number))
     print("written", flush=True)

@@ -12,6 +12,7 @@ import pytest
 
 from seaice_ops.archive.limits import breaker
 from seaice_ops.errors import ArchiveUnavailable, ConfigError, CorruptProduct, ExpectedSkip, QuotaExceeded
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ops import notify
 from seaice_ops.settings import Settings
 from seaice_ops.summary import Summary
@@ -36,7 +37,7 @@ def asking(service: Settings, answer: Any) -> Callable[[], Any]:
     """A request to the archive that ends with `answer`, an error or a value."""
 
     def ask() -> Any:
-        with breaker.guarded(service):
+        with breaker.guarded(open_ledger(service), service.archive):
             if isinstance(answer, Exception):
                 raise answer
             return answer

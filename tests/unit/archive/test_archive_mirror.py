@@ -239,7 +239,7 @@ ROOT = {
 
 def archive_of(mirror: Mirror, home: Path, **stac: Any) -> MirrorArchive:
     settings = settings_for(home, archive={"kind": "stac", "stac": {"url": "https://m.org/v1", **stac}})
-    return MirrorArchive(settings, wire_to([mirror] * 99), Credentials())
+    return MirrorArchive(settings.archive, wire_to([mirror] * 99), Credentials())
 
 
 def scene_of(found: Any) -> Any:

@@ -16,14 +16,15 @@ from sqlalchemy import select
 
 from seaice_ops.classes import legend
 from seaice_ops.errors import ConfigError, TransientError
-from seaice_ops.labels.methods import label_pixels, pixel_metres
+from seaice_ops.geo.grid import pixel_metres
+from seaice_ops.labels.methods import label_pixels
 from seaice_ops.labels.stage import LabelRequest, class_shares, label_raster, run
 from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import LabelSet, Run, Scene, SceneState
 from seaice_ops.pixels import imagery
 from seaice_ops.pixels.imagery import NODATA, true_colour
 from seaice_ops.settings import Settings
-from seaice_ops.storage.rasters import Grid, open_raster
+from seaice_ops.storage.rasters import open_raster
 from seaice_ops.storage.store import open_store
 
 DAY = datetime(2026, 2, 1, 20, tzinfo=UTC)
@@ -186,19 +187,3 @@ def test_scenes_can_be_named(settings, add_scene):
 def test_a_wrong_request_says_what_there_is(settings, request_, words):
     with pytest.raises(ConfigError, match=words):
         run(settings, request_)
-
-
-@pytest.mark.parametrize(
-    ("crs", "step", "metres"),
-    [
-        ("EPSG:32701", 10.0, 10.0),
-        ("EPSG:3031", 250.0, 250.0),
-        ("EPSG:4326", 0.001, 111.195),
-        ("EPSG:2263", 100.0, 30.48),  # US survey feet
-        ("", 1.0, None),
-    ],
-)
-def test_pixel_sizes_are_metres_whatever_the_crs(crs, step, metres):
-    assert pixel_metres(Grid(crs, (step, 0.0, 0.0, 0.0, -step, 0.0), 9, 9)) == (
-        metres and pytest.approx(metres, rel=1e-4)
-    )

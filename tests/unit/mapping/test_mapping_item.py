@@ -192,7 +192,7 @@ def test_statistics_worked_example() -> None:
     counts = np.zeros((4, 256), np.int64)
     counts[0, [1, 2, 3, 254, 255]] = [2, 1, 3, 4, 2]
     counts[2, [0, 4, 9, 254, 255]] = [2, 1, 2, 1, 6]
-    figures = statistics(counts, Grid("EPSG:32701", (100.0, 0, 0, 0, -100.0, 0), 4, 3))
+    figures = statistics(counts, Grid("EPSG:32701", (100.0, 0, 5e5, 0, -100.0, 2e6), 4, 3))
     assert figures == {
         "area_km2": {"open_water": 0.02, "thin_ice": 0.01, "thick_ice": 0.03},
         "observed_km2": 0.06,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers.training_cases import DAY, add_labelled, add_labels, small
+from helpers.training_cases import DAY, add_labelled, add_labels, small, snapshot
 from seaice_ops.errors import ConfigError, ExpectedSkip
 from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import LabelSet, Scene, SceneState
@@ -19,7 +19,6 @@ from seaice_ops.settings import Settings
 from seaice_ops.storage.rasters import read_raster
 from seaice_ops.storage.store import open_store
 from seaice_ops.training.data import chips
-from seaice_ops.training.data.snapshot import take
 
 
 @given(st.integers(1, 3000), st.sampled_from([32, 64, 256]))
@@ -69,8 +68,8 @@ def test_chips_are_the_scenes_pixels(
     settings = small(settings, chip=64, bands=bands)
     for day in range(3):
         add_labelled(settings, add_scene, day, size=160)
-    manifest, store = take(settings), open_store(settings.store)
-    cut = chips.build(settings, manifest, settings.work / "chips")
+    manifest, store = snapshot(settings), open_store(settings.store)
+    cut = chips.build(open_ledger(settings), open_store(settings.store), manifest, settings.work / "chips")
     assert len(cut) == len(cut.origins) == 2 * 9
     assert cut.counts == [int((cut.targets == i).sum()) for i in range(3)]
     for i, (scene_id, row, column) in enumerate(cut.origins):
@@ -99,8 +98,8 @@ def test_codes_that_are_no_class_and_unobserved_pixels_are_ignored(
     for day in range(2):
         add_labels(settings, add_scene(reflectance, sensed_at=DAY.replace(day=1 + day)), labels)
     add_labelled(settings, add_scene, 5)
-    manifest = take(settings)
-    cut = chips.build(settings, manifest, settings.work / "chips")
+    manifest = snapshot(settings)
+    cut = chips.build(open_ledger(settings), open_store(settings.store), manifest, settings.work / "chips")
     first = [i for i, origin in enumerate(cut.origins) if origin[0] == manifest.train[0]]
     assert [cut.origins[i][1:] for i in first] == [[0, 0], [0, 36]]
     target, pixels = cut.targets[first[0]], cut.pixels[first[0]]
@@ -119,7 +118,7 @@ def test_chips_without_a_label_are_dropped_and_the_rest_thinned(
     add_labels(settings, scene, empty)
     for day in (1, 2):
         add_labelled(settings, add_scene, day)
-    cut = chips.build(settings, take(settings), settings.work / "chips")
+    cut = chips.build(open_ledger(settings), open_store(settings.store), snapshot(settings), settings.work / "chips")
     origins = [tuple(origin) for origin in cut.origins]
     assert len(origins) == 5 and [o for o in origins if o[0] == scene.id] == [(scene.id, 64, 64)]
 
@@ -129,23 +128,25 @@ def test_scenes_withdrawn_since_the_snapshot_are_not_learnt_from(
 ) -> None:
     settings = small(settings)
     rows = [add_labelled(settings, add_scene, day) for day in range(4)]
-    manifest = take(settings)
+    manifest = snapshot(settings)
     with open_ledger(settings).begin() as session:
         session.get_one(Scene, rows[0].id).state = SceneState.WITHDRAWN
     assert rows[0].id in manifest.train
-    with pytest.raises(ExpectedSkip, match=f"{rows[0].id} were withdrawn since the snapshot"):
-        chips.build(settings, manifest, settings.work / "chips")
-    assert rows[0].id not in take(settings).train
+    with pytest.raises(ExpectedSkip, match=f"{rows[0].id}: withdrawn or published again since"):
+        chips.build(open_ledger(settings), open_store(settings.store), manifest, settings.work / "chips")
+    assert rows[0].id not in snapshot(settings).train
 
 
 def test_built_once(settings: Settings, add_scene: Callable[..., Scene], monkeypatch: pytest.MonkeyPatch) -> None:
     settings = small(settings)
     for day in range(3):
         add_labelled(settings, add_scene, day)
-    manifest, folder = take(settings), settings.work / "chips"
-    first = chips.build(settings, manifest, folder)
+    manifest, folder = snapshot(settings), settings.work / "chips"
+    first = chips.build(open_ledger(settings), open_store(settings.store), manifest, folder)
     monkeypatch.setattr(chips, "_write", None)
-    assert np.array_equal(chips.build(settings, manifest, folder).pixels, first.pixels)
+    assert np.array_equal(
+        chips.build(open_ledger(settings), open_store(settings.store), manifest, folder).pixels, first.pixels
+    )
 
 
 def test_nothing_to_learn_from(settings: Settings, add_scene: Callable[..., Scene]) -> None:
@@ -154,4 +155,4 @@ def test_nothing_to_learn_from(settings: Settings, add_scene: Callable[..., Scen
         scene = add_scene(np.full((5, 64, 64), 3000, np.int16), sensed_at=DAY.replace(day=1 + day))
         add_labels(settings, scene, np.full((64, 64), 205, np.uint8))
     with pytest.raises(ConfigError, match="none of the 2 training scenes"):
-        chips.build(settings, take(settings), settings.work / "chips")
+        chips.build(open_ledger(settings), open_store(settings.store), snapshot(settings), settings.work / "chips")
