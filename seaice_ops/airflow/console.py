@@ -1,40 +1,30 @@
 """The ops console on one machine: Airflow's processes over `SEAICE_HOME`, started, found and ended as one.
 
-A supervisor owns Airflow's processes and everything they start. It adopts orphans (sub-reaper), so that ending it ends
-them all, and it ends itself when the process that it serves is gone. The other processes start when the API answers:
-tasks speak to it from their first moment.
+`supervisor` owns the processes. This module starts it, finds it again, and ends it.
 """
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import secrets
-import signal
 import socket
 import sqlite3
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psutil
 
 from seaice_ops import files
+from seaice_ops.airflow.supervisor import end_descendants, find, is_alive
 from seaice_ops.errors import ConfigError, TransientError
 from seaice_ops.settings import Settings
 from seaice_ops.shipped import shipped
-
-API = ["api-server"]
-#: Logs are read from the folder that all processes share; Airflow's own log servers would listen on every interface.
-BEHIND_API = (["scheduler", "--skip-serve-logs"], ["dag-processor"], ["triggerer", "--skip-serve-logs"])
-_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 
 #: Hears in words what is being done.
 Tell = Callable[[str], None]
@@ -42,13 +32,16 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Console:
-    """A running console: where it is, how to log in, and the process it ends with (0: none)."""
+    """A running console."""
 
     url: str
+    """The address of the API and the UI."""
     user: str
     password: str
     pid: int
+    """The supervisor's process."""
     serves: int
+    """The process with which it ends; 0 for a console in the background."""
 
 
 def environment(settings: Settings, config: Path, port: int) -> dict[str, str]:
@@ -139,12 +132,12 @@ def start(
     """
     if found := _standing(settings):
         raise ConfigError(f"the console already runs at {found.url} (process {found.pid}); end it with `make down`")
-    port = port or _free_ports(1)[0]
+    port = port or _free_port()
     env = environment(settings, config, port)
     prepare(settings, env, tell)
     serves = 0 if detach else os.getpid()
     process = subprocess.Popen(
-        [sys.executable, "-m", "seaice_ops.airflow.console", str(serves), str(settings.home / "airflow")],
+        [sys.executable, "-m", "seaice_ops.airflow.supervisor", str(serves), str(settings.home / "airflow")],
         env=env,
         stdin=subprocess.DEVNULL,
         # Not ours: a console in the background would keep whoever reads our output waiting.
@@ -169,16 +162,16 @@ def running(settings: Settings) -> Console | None:
     try:
         state = json.loads(_state_file(settings).read_text())
         process = psutil.Process(state["pid"])
-        alive = process.create_time() == state.pop("started") and _is_alive(process)
+        alive = process.create_time() == state.pop("started") and is_alive(process)
         return Console(**state) if alive else None
     except (OSError, ValueError, KeyError, TypeError, psutil.NoSuchProcess):
         return None
 
 
 def _standing(settings: Settings, patience: float = 60.0) -> Console | None:
-    """The console that runs and goes on running: one whose process was killed is ending, and is waited for."""
+    """The console that runs, if one does. One whose process was killed is about to end and is waited for."""
     deadline = time.monotonic() + patience
-    while (found := running(settings)) and found.serves and not _is_alive(_find(found.serves)):
+    while (found := running(settings)) and found.serves and not is_alive(find(found.serves)):
         if time.monotonic() > deadline:
             break
         time.sleep(0.5)
@@ -194,7 +187,7 @@ def stop(settings: Settings) -> bool:
         try:
             process.wait(40)
         except psutil.TimeoutExpired:
-            _end_descendants(process)
+            end_descendants(process)
             process.kill()
     _state_file(settings).unlink(missing_ok=True)
     return console is not None
@@ -208,105 +201,6 @@ def served(settings: Settings, config: Path) -> Iterator[Console]:
         yield console
     finally:
         stop(settings)
-
-
-def end_with_parent(handler: int = signal.SIGTERM) -> None:
-    """Ask the kernel to signal this process when its parent dies."""
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, handler, 0, 0, 0)
-
-
-def supervise(serves: int, home: Path) -> int:
-    """Run Airflow's components until told to stop, until one of them ends, or until process `serves` is gone."""
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    stopping: list[int] = []
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda received, _: stopping.append(received))
-    served_process = _find(serves)
-    logs = home / "logs"
-    children = {API[0]: _component(API, logs)}
-    waiting, code = list(BEHIND_API), 0
-    while not stopping and (not serves or _is_alive(served_process)):
-        if waiting and _answers(os.environ["AIRFLOW__API__BASE_URL"]):
-            children |= {command[0]: _component(command, logs) for command in waiting}
-            waiting = []
-        ended = [name for name, child in children.items() if child.poll() is not None]
-        if ended:
-            (logs / "console.log").write_text(f"ended by itself: {', '.join(ended)}\n")
-            code = 1
-            break
-        _reap(set(child.pid for child in children.values()))
-        time.sleep(0.5)
-    _end_descendants(psutil.Process())
-    return code
-
-
-def _component(command: list[str], logs: Path) -> subprocess.Popen[bytes]:
-    """Start `airflow <command>` in a session of its own, with its output appended to a log of its name."""
-    with (logs / f"{command[0]}.log").open("ab") as output:
-        return subprocess.Popen(
-            [sys.executable, "-m", "airflow", *command],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
-
-
-def _answers(url: str) -> bool:
-    """Whether the API server answers; what it says of the others does not matter."""
-    try:
-        with urllib.request.urlopen(f"{url}/api/v2/monitor/health", timeout=5) as answer:  # noqa: S310
-            return bool(answer.status == 200)
-    except (OSError, ValueError):
-        return False
-
-
-def _end_descendants(process: psutil.Process, patience: float = 12.0) -> None:
-    """Terminate, then kill, all below `process`, again until none is left (a dying parent may still start a child)."""
-    deadline = time.monotonic() + patience
-    while children := _living(process):
-        for child in children:
-            _quietly(child.terminate if time.monotonic() < deadline else child.kill)
-        psutil.wait_procs(children, 1.0)
-
-
-def _living(process: psutil.Process) -> list[psutil.Process]:
-    try:
-        found = process.children(recursive=True)
-    except psutil.NoSuchProcess:
-        return []
-    return [child for child in found if _is_alive(child)]
-
-
-def _is_alive(process: psutil.Process | None) -> bool:
-    try:
-        return process is not None and process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
-def _find(pid: int) -> psutil.Process | None:
-    try:
-        return psutil.Process(pid) if pid else None
-    except psutil.NoSuchProcess:
-        return None
-
-
-def _reap(keep: set[int]) -> None:
-    """Collect adopted orphans that ended; Popen collects its own."""
-    for child in psutil.Process().children():
-        if child.pid not in keep and not _is_alive(child):
-            try:
-                os.waitpid(child.pid, os.WNOHANG)
-            except ChildProcessError:
-                continue
-
-
-def _quietly(action: Callable[[], Any]) -> None:
-    try:
-        action()
-    except psutil.NoSuchProcess:
-        return
 
 
 def _wait_healthy(console: Console, process: subprocess.Popen[bytes], tell: Tell, patience: float = 600.0) -> None:
@@ -346,16 +240,7 @@ def _secrets(settings: Settings) -> dict[str, str]:
     return found
 
 
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for item in sockets:
-            item.bind(("127.0.0.1", 0))
-        return [item.getsockname()[1] for item in sockets]
-    finally:
-        for item in sockets:
-            item.close()
-
-
-if __name__ == "__main__":
-    raise SystemExit(supervise(int(sys.argv[1]), Path(sys.argv[2])))
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

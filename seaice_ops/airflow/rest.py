@@ -71,10 +71,10 @@ def ask(client: httpx.Client, method: str, path: str, **kwargs: Any) -> Json:
 
 
 def send(client: httpx.Client, method: str, path: str, **kwargs: Any) -> httpx.Response:
-    """Send until an answer comes that is no server's error; raises `TransientError` after some attempts.
+    """Send until an answer comes that is not a server's error; raises `TransientError` after some attempts.
 
-    On SQLite Airflow gives up a request whose turn to write did not come, and has then done nothing of it. A request
-    that was not answered may have been done: what is sent here may be done twice.
+    With SQLite Airflow answers 500 or 503 when a request could not get its turn to write, and has then done nothing.
+    A request that was not answered may have been done. So only what may be done twice is sent by this function.
     """
     for attempt in range(ATTEMPTS):
         last = attempt == ATTEMPTS - 1

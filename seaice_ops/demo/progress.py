@@ -20,7 +20,7 @@ term = Console(highlight=False, width=None if sys.stdout.isatty() else 190)
 Tell = Callable[[str], None]
 
 #: Seconds that a step may say the same while something works, and while nothing does.
-BUSY, IDLE = 900.0, 90.0
+BUSY, IDLE = 3600.0, 90.0
 #: Seconds between two looks, between two lines of a log, and between two that say the same.
 LOOK, LINE, SAME = 1.5, 15.0, 60.0
 

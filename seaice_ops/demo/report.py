@@ -80,6 +80,8 @@ def why_no_map(settings: Settings, tile: str) -> str:
         return str(reason)
     if found.due:
         return "its maps are due, but no run has published them; the log of the tasks has the reason"
+    if tile in found.skipped:
+        return found.skipped[tile]
     reasons = Counter(found.skipped.values())
     return "; ".join(f"{counted(n, 'scenes')}: {why}" for why, n in reasons.most_common()) or "no scene of it is ready"
 

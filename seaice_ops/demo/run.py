@@ -11,7 +11,6 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,15 +19,16 @@ import yaml
 from rich.markup import escape
 
 from seaice_ops.airflow import console, rest
+from seaice_ops.airflow.supervisor import end_with_parent
 from seaice_ops.archive.product import Product
 from seaice_ops.demo import report as demo_report
+from seaice_ops.demo.champion import need_champion
 from seaice_ops.demo.play import Season, midnight, play
 from seaice_ops.demo.progress import say, step, term
 from seaice_ops.errors import ConfigError, SeaIceError
 from seaice_ops.ledger.session import open_ledger
 from seaice_ops.sensors.sentinel2 import TILE_NAME
 from seaice_ops.settings import Settings
-from seaice_ops.storage.store import open_store
 
 
 def simulated(settings: Settings, size: int, acquisitions: int, seed: int, advance_days: int) -> Season:
@@ -57,7 +57,7 @@ def main() -> int:
     arguments = _arguments()
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(143))
-    console.end_with_parent()
+    end_with_parent()
     os.environ.setdefault("SEAICE_RETRY_SECONDS", "5")
     settings, config = _settings(arguments)
     open_ledger(settings).migrate()
@@ -69,7 +69,7 @@ def main() -> int:
             else simulated(settings, arguments.size, arguments.acquisitions, arguments.seed, arguments.advance)
         )
         if arguments.archive:
-            _need_champion(settings, arguments)
+            need_champion(settings, arguments.model, Path(arguments.config), arguments.seed, arguments.size)
         with step("archive: products of the season's first part"):
             season.publish(midnight(season.advance[0]) if season.advance else datetime.max.replace(tzinfo=UTC))
         started = datetime.now(UTC)
@@ -85,45 +85,6 @@ def main() -> int:
     except SeaIceError as error:
         term.print(f"[red]demo failed[/]: {escape(str(error))}")
         return 1
-
-
-def _need_champion(settings: Settings, arguments: argparse.Namespace) -> None:
-    """A folder of a few real scenes cannot train a model: import one, or train one on a simulated season first."""
-    from seaice_ops.models import exchange, registry
-
-    ledger, store = open_ledger(settings), open_store(settings.store)
-    if registry.champion(ledger):
-        return
-    if arguments.model:
-        registry.promote(ledger, exchange.import_model(ledger, store, arguments.model), "imported for the demo")
-        return
-    with step("no champion yet: training one on a simulated season (MODEL=<exported folder> imports one instead)"):
-        trained = _pretrained(settings.home / "pretrain", arguments, settings.training.bands)
-        theirs = open_ledger(trained), open_store(trained.store)
-        folder = exchange.export_model(*theirs, "champion", trained.home / "export")
-        registry.promote(ledger, exchange.import_model(ledger, store, folder), "trained on a simulated season")
-
-
-def _pretrained(home: Path, arguments: argparse.Namespace, bands: Sequence[str]) -> Settings:
-    """The settings of a home in which a champion was trained on half a simulated season, without Airflow."""
-    from seaice_ops.archive import fetch, search
-    from seaice_ops.labels import stage as labels
-    from seaice_ops.scenes import decode
-    from seaice_ops.simulate import stage as simulate
-    from seaice_ops.training import stage as training
-
-    values = yaml.safe_load(Path(arguments.config).read_text())
-    values["training"]["bands"] = list(bands)
-    settings = Settings.model_validate({**values, "home": str(home)})
-    open_ledger(settings).migrate()
-    simulate.run(settings, simulate.SimulateRequest(seed=arguments.seed, size=arguments.size, acquisitions=12))
-    eternity = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
-    found = search.run(settings, search.SearchRequest("sensed", *eternity)).items
-    fetch.run(settings, fetch.FetchRequest(tuple(found)))
-    decode.run(settings, decode.DecodeRequest(tuple(found)))
-    labels.run(settings, labels.LabelRequest())
-    training.run(settings, training.TrainRequest())
-    return settings
 
 
 def _settings(arguments: argparse.Namespace) -> tuple[Settings, Path]:

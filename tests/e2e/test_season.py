@@ -51,19 +51,11 @@ def shelf(settings: Settings, tile: str) -> np.ndarray:
         return np.asarray(dataset.read(1) != 0)
 
 
-def others_than_loopback(home: Path) -> list[str]:
-    """Addresses, other than the loopback interface's, on which processes of this home listen."""
-    ours = {process.pid for process in psutil.process_iter() if works_on(process, home)}
-    listening = [c for c in psutil.net_connections("inet") if c.status == psutil.CONN_LISTEN and c.pid in ours]
-    assert listening
-    return [f"{c.laddr.ip}:{c.laddr.port}" for c in listening if c.laddr.ip not in ("127.0.0.1", "::1")]
-
-
-def works_on(process: psutil.Process, home: Path) -> bool:
-    try:
-        return process.pid != os.getpid() and process.environ().get("SEAICE_HOME") == str(home)
-    except (psutil.NoSuchProcess, psutil.AccessDenied):
-        return False
+def listening(served: console.Console) -> set[str]:
+    """The addresses on which the console's processes listen."""
+    ours = {process.pid for process in psutil.Process(served.pid).children(recursive=True)}
+    found = [c for c in psutil.net_connections("inet") if c.status == psutil.CONN_LISTEN and c.pid in ours]
+    return {f"http://{c.laddr.ip}:{c.laddr.port}" for c in found}
 
 
 def left_behind(home: Path) -> list[str]:
@@ -71,7 +63,7 @@ def left_behind(home: Path) -> list[str]:
     found = []
     for process in psutil.process_iter():
         try:
-            if works_on(process, home):
+            if process.pid != os.getpid() and process.environ().get("SEAICE_HOME") == str(home):
                 found.append(" ".join(process.cmdline()))
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue
@@ -230,7 +222,7 @@ def test_the_console_shows_the_runs_and_its_page_needs_a_login(settings: Setting
             picture = client.get(str(httpx.URL(f"{served.url}/seaice/").join(source)))
             assert picture.status_code == 200 and picture.content.startswith(b"\x89PNG")
             assert client.get("/api/v2/importErrors").json()["total_entries"] == 0
-            assert others_than_loopback(home) == []
+            assert listening(served) == {served.url}
             plugins = {plugin["name"] for plugin in client.get("/api/v2/plugins").json()["plugins"]}
     assert any("seaice" in name for name in plugins)
     assert left_behind(home) == []

@@ -65,7 +65,7 @@ def eventually(condition, seconds: float = 20) -> bool:
 
 def supervisor(env: dict[str, str], serves: int, tmp_path: Path) -> subprocess.Popen:
     code = (
-        "import sys; from pathlib import Path; from seaice_ops.airflow.console import supervise; "
+        "import sys; from pathlib import Path; from seaice_ops.airflow.supervisor import supervise; "
         "sys.exit(supervise(int(sys.argv[1]), Path(sys.argv[2])))"
     )
     return subprocess.Popen([sys.executable, "-c", code, str(serves), str(tmp_path)], env=env)

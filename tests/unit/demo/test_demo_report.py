@@ -20,7 +20,8 @@ def test_scenes_that_lack_what_the_champion_sees_are_named(settings: Settings, a
     champion = tiny_champion(settings, bands=("B02", "B03", "B04", "B08", "B11"))
     assert why_no_map(settings, "01CCV") == "no scene of it is ready"
     add_scene(np.full((3, 24, 40), 3000, np.int16), bands=("B02", "B03", "B04"))
-    assert why_no_map(settings, "01CCV") == f"1 scene: it has no B08, B11, which the champion {champion} sees"
+    said = why_no_map(settings, "01CCV")
+    assert said.startswith("no map can be made: none of its scenes has all the bands") and champion in said
 
 
 def test_maps_that_nobody_published_are_due(settings: Settings, add_scene: Callable[..., Scene]) -> None:
