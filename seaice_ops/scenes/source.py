@@ -140,7 +140,7 @@ def _known_crs(text: str, where: Path) -> CRS:
         if len(text) > LONGEST_CRS:
             raise CRSError(f"{len(text)} characters are too many")
         return CRS.from_string(text)
-    except CRSError as error:
+    except (CRSError, ValueError) as error:  # ValueError: "EPSG:" and no number
         _require_proj()
         raise CorruptProduct(f"{where}: {text[:64]!r} is not a coordinate reference system: {error}") from error
 
