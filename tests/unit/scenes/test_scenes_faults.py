@@ -73,17 +73,30 @@ def address_space() -> int:
 # ---- the machine's fault
 
 
-@pytest.mark.parametrize("spare", [4, 5, 6, 7, 8, 9])
+@contextmanager
+def descriptors(spare: int) -> Iterator[None]:
+    """Only `spare` more files can be opened."""
+    held: list[int] = []
+    with limited(resource.RLIMIT_NOFILE, 256):
+        try:
+            with suppress(OSError):
+                while True:
+                    held.append(os.open(os.devnull, os.O_RDONLY))
+            for _ in range(spare):
+                os.close(held.pop())
+            yield
+        finally:
+            for descriptor in held:
+                os.close(descriptor)
+
+
+@pytest.mark.parametrize("spare", range(4, 13))
 def test_a_scene_waits_where_descriptors_are_short(settings, archive, spare):
     name = make_product(archive, bands=numbers(16))
     ids = fetched(settings)
-    open_files = max(int(link.name) for link in Path("/proc/self/fd").iterdir())
-    with limited(resource.RLIMIT_NOFILE, open_files + spare), suppress(SeaIceError):
+    with descriptors(spare), suppress(SeaIceError):
         decode.run(settings, DecodeRequest(ids))
-    assert (scenes(settings)[name].state, scenes(settings)[name].attempts) in (
-        (SceneState.FETCHED, 0),
-        (SceneState.READY, 0),
-    )
+    assert scenes(settings)[name].attempts == 0
     decode.run(settings, DecodeRequest(ids))
     assert scenes(settings)[name].state is SceneState.READY
 
