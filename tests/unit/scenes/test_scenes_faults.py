@@ -101,6 +101,13 @@ def test_a_scene_waits_where_descriptors_are_short(settings, archive, spare):
     assert scenes(settings)[name].state is SceneState.READY
 
 
+def test_a_ledger_that_cannot_be_opened_for_want_of_descriptors_is_transient(settings, archive):
+    make_product(archive, bands=numbers(16))
+    ids = fetched(settings)
+    with descriptors(1), pytest.raises(TransientError, match="cannot be opened: Too many open files"):
+        decode.run(settings, DecodeRequest(ids))
+
+
 @pytest.mark.parametrize("spare", [8, 24, 40, 80])
 def test_a_scene_waits_where_memory_is_short(settings, archive, spare):
     name = make_product(archive, bands=numbers(512))
