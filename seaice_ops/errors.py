@@ -122,7 +122,7 @@ def writing(folder: Path) -> Iterator[None]:
 _SHORT = {errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EAGAIN}
 _SHORT_WORDS = ("out of memory", "can't start new thread", *(os.strerror(code).lower() for code in _SHORT))
 
-#: Libraries in C say of a lack of memory or descriptors only that they failed; so much of both must be free.
+#: Libraries in C that lack memory or descriptors only say that they failed. So much of both must be free to believe it.
 _SPARE_BYTES = 256 << 20
 _SPARE_DESCRIPTORS = 16
 
@@ -138,14 +138,14 @@ def sparing_data(work: str) -> Iterator[None]:
     except (TransientError, ConfigError):
         raise
     except Exception as error:
-        if lack := _lack(error) or _lack_now():
+        if lack := _lack(error) or lack_now():
             words = f"{lack}: this machine is at fault, not the data; {work} waits for a later run"
             raise TransientError(words) from error
         raise
 
 
 def _lack(error: BaseException | None) -> str | None:
-    """What the machine lacked, by an error or those that it came of; None where they do not say so."""
+    """The machine's lack that an error, or one of its causes, names; None where none does."""
     while error is not None:
         text = str(error)
         if isinstance(error, MemoryError):
@@ -157,8 +157,8 @@ def _lack(error: BaseException | None) -> str | None:
     return None
 
 
-def _lack_now() -> str | None:
-    """What the machine lacks at this moment."""
+def lack_now() -> str | None:
+    """The words of the operating system for what the machine lacks now: memory or descriptors; None if nothing."""
     held: list[int] = []
     try:
         mmap.mmap(-1, _SPARE_BYTES).close()

@@ -1,4 +1,4 @@
-"""The fetch stage: the files that discovered scenes need, checked and complete in the inbox."""
+"""The fetch stage: bring the files of discovered scenes into the inbox, checked and complete."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from seaice_ops.ledger.tables import Scene, SceneState
 from seaice_ops.settings import Settings
 from seaice_ops.summary import Summary, each_alone
 
-#: Runs that try to bring a scene's files before a service's wrong or missing ones are believed.
+#: So many runs try to bring a scene's files before a wrong or missing file of a service fails the scene.
 TRIES = 3
 
 
@@ -95,7 +95,7 @@ def _products(ledger: Ledger, scene: Scene, inbox: Path) -> list[tuple[Product, 
 
 
 def _bring(archive: Archive, product: Product, inbox: Path) -> list[Path]:
-    """The files of `product` that were not complete in `inbox` and now are; raises `CorruptPart` of it."""
+    """Bring the files of `product` that are not complete in `inbox`; returns their paths. Raises `CorruptPart`."""
     missing = [file for file in product.files if not is_complete(file, inbox / file.path)]
     try:
         return archive.fetch(product, missing, inbox) if missing else []

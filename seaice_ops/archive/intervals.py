@@ -23,10 +23,10 @@ class Part:
 def parts(
     tiles: Iterable[str], start: datetime, end: datetime, marks: Mapping[str, datetime], overlap: timedelta
 ) -> list[Part]:
-    """The searches of a scheduled run over [start, end), those that reach furthest back first.
+    """The searches of a scheduled run over [start, end); those that begin earliest come first.
 
-    Each tile is searched from its watermark in `marks` or from `start`, whichever is earlier, and from `overlap` before
-    that. A tile without a watermark is new: what was published of it before comes by a backfill.
+    Each tile is searched from its watermark in `marks` or from `start`, whichever is earlier, less `overlap`. A tile
+    without a watermark is new: a backfill brings its earlier products.
     """
     together: defaultdict[datetime, list[str]] = defaultdict(list)
     for tile in sorted(set(tiles)):

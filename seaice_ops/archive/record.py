@@ -1,4 +1,4 @@
-"""Write down what an archive answered: the ledger's rows concerned, the plan, and its decisions as moves of scenes."""
+"""Record an archive's answer: read the rows concerned, plan, and make the planned moves."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from seaice_ops.ledger.operations import now
 from seaice_ops.ledger.scenes import add_scene, chunks, claim_scenes, move_scene
 from seaice_ops.ledger.tables import Scene, SceneState, storable
 
-#: A scene that nobody has moved on for so long is nobody's: younger ones are in the hands of the run that found them.
+#: After so long without a change a scene counts as abandoned. Until then the run that claimed it is at work on it.
 ABANDONED = timedelta(hours=1)
 
 #: Acquisitions and publications lie in [first, second). Other times are mistakes.
@@ -38,10 +38,10 @@ def record(
     *,
     caller: str,
 ) -> Plan:
-    """Write down in this transaction (`Ledger.alone`) what follows from the products `found` and `withdrawn`.
+    """Record, in this transaction (`Ledger.alone`), what follows from the products `found` and `withdrawn`.
 
-    What an earlier run abandoned in `tiles` is decided about with them. What is to be ingested is claimed by `caller`.
-    Files below `inbox` that may not be those that the archive holds now are removed.
+    Scenes that an earlier run abandoned in `tiles` are planned with them. The scenes to ingest are claimed by `caller`.
+    Files below `inbox` that may differ from the archive's are removed.
     """
     found = [believable(product) for product in found]
     withdrawn = [entry for entry in withdrawn if storable(entry.id, _ID) == entry.id]
@@ -58,7 +58,7 @@ def record(
 
 
 def believable(product: Product) -> Product:
-    """`product`, or, where the ledger cannot hold it or its times cannot be true, the rest of it with the reason."""
+    """`product`; where its times cannot be true or the ledger cannot hold it, only its name and the problem."""
     times = (product.sensed_at, product.generated_at, product.published_at)
     wrong = [moment.isoformat() for moment in times if not TIMES[0] <= moment < TIMES[1]]
     id_, href = storable(product.id, _ID), storable(product.href, _HREF)
@@ -76,8 +76,8 @@ def _known(
 ) -> list[Scene]:
     """All rows of what was found, of `ids` and of their acquisitions, and of the acquisitions abandoned in `tiles`."""
     moment = now()
-    # What a run of the same caller had in hand is taken up at once: it is that run, repeated. A row of the future was
-    # written with a wrong clock, and tells nothing of when.
+    # Scenes claimed by the same caller are taken up at once: it is the same run, repeated. A row from the future was
+    # written by a clock that was ahead, so its age is unknown.
     abandoned = (Scene.updated_at < moment - ABANDONED) | (Scene.updated_at > moment + ABANDONED)
     nobodys = abandoned | Scene.claimed_by.is_(None) | (Scene.claimed_by == caller)
     unfinished = select(Scene.identity).where(Scene.tile.in_(list(tiles)), Scene.state.in_(_UNFINISHED), nobodys)
@@ -87,7 +87,7 @@ def _known(
     conditions += [Scene.identity.in_(some) for some in chunks(sorted({p.identity for p in found}))]
     rows: dict[str, Scene] = {}
     for condition in conditions:
-        # Locked (in one order) so that a decode that ends meanwhile waits for what is decided here.
+        # Locked, in one order, so that a decode that ends meanwhile waits for these decisions.
         query = select(Scene).where(condition).order_by(Scene.id).with_for_update()
         rows |= {row.id: row for row in session.scalars(query)}
     return list(rows.values())
@@ -118,7 +118,7 @@ def _move(session: Session, row: Scene, decision: Decision, caller: str) -> bool
 
 
 def _columns(product: Product) -> dict[str, Any]:
-    """The columns of a scene's row that say what the archive says of it."""
+    """The columns of a scene's row that describe `product`."""
     parts = {"parts": list(product.parts)} if product.parts else {}
     return {
         "identity": product.identity,

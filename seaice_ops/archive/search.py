@@ -1,7 +1,7 @@
-"""The search stage: what the archive holds, planned against the ledger, becomes scene rows and a list to fetch.
+"""The search stage: find what is new in the archive, record it in the ledger, and list the scenes to fetch.
 
-A scheduled search catches up: from each tile's watermark, up to which all that was published is in the ledger. The
-watermark moves in the transaction that keeps what was found, so that whatever ends a run, the next one begins there.
+A scheduled search catches up. It begins at each tile's watermark: everything published before is in the ledger. The
+watermark moves in the transaction that records what was found, so a run that is cut short loses nothing.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ _LAUNCH = datetime(2015, 6, 23, tzinfo=UTC)
 class SearchRequest:
     """Search by publication or sensing time in [start, end), both aware; `tiles` None means all that are configured.
 
-    `catch_up` (of a scheduled search by publication): begin at each tile's watermark where that is before `start`, and
-    `archive.overlap_hours` earlier; move the watermarks; and look for withdrawn products. Raises `ConfigError` where
-    the interval is none.
+    With `catch_up` a search by publication begins at each tile's watermark, or at `start` where that is earlier, less
+    `archive.overlap_hours`. It moves the watermarks and also asks for withdrawn products. Raises `ConfigError` where
+    the interval is empty or has no time zone.
     """
 
     by: By
@@ -70,26 +70,27 @@ class SearchRequest:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the archive told in one interval."""
+    """The archive's answer to one question, to be recorded in one transaction."""
 
     found: Sequence[Product]
     """The products offered."""
     tiles: tuple[str, ...] = ()
-    """The tiles searched: what an earlier run abandoned there is taken up."""
+    """The tiles searched. Scenes that an earlier run abandoned there are taken up."""
     withdrawn: Sequence[Withdrawn] = ()
     """The products withdrawn."""
     marks: tuple[str, ...] = ()
-    """The watermarks that move to `until`, once all this is in the ledger."""
+    """The watermarks that may move once this is in the ledger."""
     until: datetime | None = None
+    """The publication time they move to."""
 
 
 def run(settings: Settings, request: SearchRequest, *, caller: str = "") -> Summary:
     """Record what is new in the archive; `Summary.items` are the ids of the scenes to fetch now, oldest first.
 
-    These are the best versions, not yet ready, of what the search found, and whatever an earlier run abandoned in
-    the same tiles: at most `MOST_SCENES`, the others are left to later runs. Products that cannot be ingested are
-    recorded as failed with their reason, once. Raises `TransientError` where the archive does not answer: what was
-    found before that is kept.
+    These are the best versions of the acquisitions found that are not ready yet, and scenes that an earlier run
+    abandoned in the same tiles. There are at most `MOST_SCENES`; later runs take the others. A product that cannot be
+    ingested is recorded as failed, once, with its reason. Raises `TransientError` where the archive does not answer;
+    what was found before that stays recorded.
     """
     with recorded(settings, "search", caller) as stage:
         tiles, name, inbox = _tiles(request, settings.tiles), settings.archive.kind, settings.inbox("")
@@ -147,7 +148,7 @@ def _oldest_publication(session: Session) -> datetime:
 
 
 def _withdrawals(ledger: Ledger, archive: Archive, start: datetime, end: datetime, began: datetime) -> Iterator[Answer]:
-    """What the archive has withdrawn since this was last looked for, or since the ledger's oldest product."""
+    """Ask for the products withdrawn in [start, end), in a few long intervals."""
     for left, right in slices(start, end, _WITHDRAWN_SLICE):
         listed = archive.withdrawn(left, right)
         offered = _still_offered(ledger, archive, listed)
@@ -155,9 +156,9 @@ def _withdrawals(ledger: Ledger, archive: Archive, start: datetime, end: datetim
 
 
 def _still_offered(ledger: Ledger, archive: Archive, listed: Sequence[Withdrawn]) -> list[Product]:
-    """What the archive offers of the acquisitions of withdrawn products that the ledger holds.
+    """The products still offered of the acquisitions of which the ledger holds a withdrawn product.
 
-    A product of which one copy of two was removed is in the list of the withdrawn and is still offered.
+    Where an archive removes one copy of two, the product is in its list of withdrawn products and is still offered.
     """
     if not listed:
         return []

@@ -22,18 +22,18 @@ from seaice_ops.summary import Summary, timed
 
 @dataclass(frozen=True)
 class StageRun:
-    """What one run of a stage works with. The stage's entry hands its parts only what they use of it."""
+    """The tools of one run of a stage. The stage's entry hands its parts only those that they use."""
 
     ledger: Ledger
     """The ledger; each `begin` is one transaction."""
     store_url: str
-    """Where objects are kept; opened as `store` by the first who needs it."""
+    """URL of the object store; `store` opens it on first use."""
     work: Path
     """Folder for files in progress."""
     caller: str
     """Who started the run: a task of an Airflow run, `cli`, or empty. A scene is claimed in this name."""
     summary: Summary
-    """What the run did; kept in the ledger when it ends."""
+    """Counts of what the run did; kept in the ledger when it ends."""
 
     @cached_property
     def store(self) -> ObjectStore:

@@ -23,7 +23,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
-from seaice_ops.errors import ConfigError, TransientError
+from seaice_ops.errors import ConfigError, TransientError, lack_now
 from seaice_ops.settings import Settings, redact
 
 #: What SQLite answers when the file itself is wrong, which no repetition cures.
@@ -194,6 +194,8 @@ def _readable_errors(url: str) -> Iterator[None]:
         where, what = redact(url), _words(url, cause)
         if _no_table(cause):
             raise ConfigError(f"the ledger {where} has no tables; run `seaice init`") from None
+        if _wrong_file(cause) and (lack := lack_now()):
+            raise TransientError(f"the ledger {where} cannot be opened: {lack}") from None
         if _wrong_file(cause):
             raise ConfigError(f"the ledger {where} cannot be used: {what}; set SEAICE_HOME") from None
         if isinstance(error, (OperationalError, sqlite3.OperationalError)):

@@ -66,7 +66,7 @@ class Base(DeclarativeBase):
 
 
 class SceneState(enum.StrEnum):
-    """How far a scene is."""
+    """The states of a scene; `ledger.scenes.MOVES` are the moves between them."""
 
     DISCOVERED = "discovered"
     FETCHED = "fetched"
@@ -83,8 +83,8 @@ class Scene(Base):
     """One product of one acquisition of one tile. At most one row of an `identity` is ready.
 
     `id` is the product's name without .SAFE; `identity` is platform, sensing start, tile and relative orbit.
-    `claimed_by` is the run that last found it to be ingested. `reason` and `superseded_by` belong to the present state;
-    `moves` counts the changes of state, each of which is a `SceneEvent`. Only `ledger.scenes` changes `state`.
+    `claimed_by` is the run that last took it in hand to ingest it. `reason` and `superseded_by` belong to the present
+    state. `moves` counts the changes of state; each is a `SceneEvent`. Only `ledger.scenes` changes `state`.
     """
 
     __tablename__ = "scene"

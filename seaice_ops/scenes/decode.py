@@ -104,12 +104,12 @@ def _files_are_there(ledger: Ledger, scene: Scene, inbox: Path, caller: str) -> 
 
 
 def _write(store: ObjectStore, scene: Scene, inbox: Path, ceiling: float) -> dict[str, Any]:
-    """Put the scene's COG into the store; the columns of its ready row."""
+    """Put the scene's COG into the store; returns the columns of its ready row."""
     details, source = scene.details or {}, open_scene(scene, inbox, ceiling)
     check_place(source.grid, inbox)
     if source.sun_zenith is not None and source.sun_zenith >= NIGHT:
         raise ExpectedSkip(f"night: the sun stood {source.sun_zenith:.1f} degrees from the zenith")
-    # A folder of its own: a task that is thought dead may still be decoding the same scene.
+    # In a folder of its own: a task that counts as dead may still be decoding the same scene.
     with writing(inbox), tempfile.TemporaryDirectory(dir=inbox, prefix="decode-") as folder:
         cog = Path(folder) / "scene.tif"
         share = _write_cog(cog, scene, source)
@@ -132,7 +132,7 @@ def _write(store: ObjectStore, scene: Scene, inbox: Path, ceiling: float) -> dic
 
 
 def _write_cog(path: Path, scene: Scene, source: Source) -> float:
-    """Write all strips to the COG `path`; the share of pixels that every band observed."""
+    """Write all strips to the COG `path`; returns the share of pixels that were observed in every band."""
     tags = {
         "SCENE_ID": scene.id,
         "SENSED": scene.sensed_at.isoformat(),

@@ -1,4 +1,4 @@
-"""Decoding a plain true-colour scene: 8-bit PNG or GeoTIFF to the reflectance that its colours stand for."""
+"""Decode a plain true-colour scene: 8-bit PNG or GeoTIFF to the reflectance that its colours stand for."""
 
 from __future__ import annotations
 
@@ -60,12 +60,12 @@ def _strips(path: Path, grid: Grid, sidecar: Sidecar, ceiling: float) -> Iterato
 
 
 def _says_nothing(dataset: Any, sidecar: Sidecar) -> bool:
-    """Neither sidecar nor file tells what was not observed."""
+    """True where neither sidecar nor file marks pixels without an observation."""
     return sidecar.nodata is None and MaskFlags.all_valid in dataset.mask_flag_enums[0]
 
 
 def _mask(path: Path, dataset: Any, row: int, rows: int) -> NDArray[np.bool_]:
-    """(rows, columns): where the file itself (alpha, mask, no-data tag) says that there is an observation."""
+    """(rows, columns): pixels that the file itself (alpha, mask, no-data tag) marks as observed."""
     if dataset.count == 4:
         return np.asarray(read_rows(path, dataset, 4, row, rows) != 0)
     with decoding(path):

@@ -1,4 +1,4 @@
-"""What the decoder needs of a scene's files, whatever they are: where the pixels lie, and the pixels in strips."""
+"""A scene about to be decoded, whatever its files are: its grid, its pixels in strips, and checks of both."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ LONGEST_EDGE = 30_000
 #: Longest text of a coordinate reference system that the ledger holds.
 LONGEST_CRS = 2048
 
-#: What images may be, by their first bytes: the library knows formats (VRT) that lead to any other file or address.
+#: The image formats that are read, by their first bytes. Others that the library knows (VRT) lead to any address.
 _FORMATS = {
     b"\x00\x00\x00\x0cjP": "JP2OpenJPEG",
     b"\xff\x4f\xff\x51": "JP2OpenJPEG",
@@ -109,7 +109,7 @@ def read_rows(path: Path, dataset: Any, band: int, first: int, rows: int) -> NDA
 
 @contextmanager
 def decoding(path: Path) -> Iterator[None]:
-    """Turn the raster library's errors into `CorruptProduct` naming the file that is read inside."""
+    """Turn the raster library's errors inside into `CorruptProduct` that names the file."""
     try:
         yield
     except RASTER_ERRORS as error:
@@ -119,7 +119,7 @@ def decoding(path: Path) -> Iterator[None]:
 def check_place(grid: Grid, where: Path) -> None:
     """Raise `CorruptProduct` unless `grid` can be a scene's: north-up, in metres, of a size that fits into memory.
 
-    `where` are the files that tell of it.
+    `where` is the folder of the scene's files, for the message.
     """
     crs = _known_crs(grid.crs, where)
     a, b, left, d, e, top = grid.transform
@@ -140,7 +140,7 @@ def _known_crs(text: str, where: Path) -> CRS:
         if len(text) > LONGEST_CRS:
             raise CRSError(f"{len(text)} characters are too many")
         return CRS.from_string(text)
-    except CRSError as error:
+    except (CRSError, ValueError) as error:  # ValueError: "EPSG:" and no number
         _require_proj()
         raise CorruptProduct(f"{where}: {text[:64]!r} is not a coordinate reference system: {error}") from error
 

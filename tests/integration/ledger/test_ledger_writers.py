@@ -21,9 +21,9 @@ from helpers.racing import race
 from seaice_ops.errors import TransientError
 from seaice_ops.ledger.operations import insert_new
 from seaice_ops.ledger.runs import recorded
-from seaice_ops.ledger.scenes import move_scene
+from seaice_ops.ledger.scenes import add_scene, fail_scene, move_scene
 from seaice_ops.ledger.session import open_ledger
-from seaice_ops.ledger.tables import LabelSet, Model, Run, Scene, SceneState
+from seaice_ops.ledger.tables import LabelSet, Model, Run, Scene, SceneEvent, SceneState
 from seaice_ops.settings import Settings
 
 NOON = datetime(2026, 2, 1, 12, tzinfo=UTC)
@@ -298,3 +298,21 @@ def test_a_writer_killed_before_commit_leaves_nothing_and_blocks_nobody(ledger: 
         assert session.scalars(select(Scene)).all() == []
         assert insert_new(session, a_scene(0))
     assert time.monotonic() - start < 20
+
+
+def test_text_of_others_is_stored_whatever_it_holds(ledger: Settings) -> None:
+    odd = "a\0b\ud800c" * 1000
+    with open_ledger(ledger).begin() as session:
+        add_scene(session, a_scene(1), caller=odd)
+    with open_ledger(ledger).begin() as session:
+        assert fail_scene(session, session.get_one(Scene, a_scene(1).id), odd, caller=odd)
+    with pytest.raises(TransientError), recorded(ledger, "fetch", odd) as stage:
+        stage.summary.failed["n\0l"] = odd
+        raise TransientError(odd)
+    with open_ledger(ledger).begin() as session:
+        scene, run = session.scalars(select(Scene)).one(), session.scalars(select(Run)).one()
+        events = session.scalars(select(SceneEvent)).all()
+    for text_, length in ((scene.reason, 2048), (run.error, 2048), (run.caller, 256), (events[-1].caller, 256)):
+        assert text_ is not None and len(text_) == length and "\0" not in text_
+    assert scene.reason == events[-1].reason
+    assert run.summary["failed"] == {"n\0l": odd}
