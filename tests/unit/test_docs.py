@@ -80,6 +80,15 @@ def test_pre_commit_runs_what_lint_runs() -> None:
     assert lint and [hook["entry"] for hook in hooks][:3] == lint[1].split(" && ")
 
 
+def test_every_benchmark_is_run_by_a_test() -> None:
+    tests = "".join(path.read_text() for path in (ROOT / "tests").rglob("*.py") if path != Path(__file__))
+    files = sorted((ROOT / "benchmarks").glob("*.py"))
+    others = {file.stem: "".join(each.read_text() for each in files if each != file) for file in files}
+    assert [
+        name for name in others if not re.search(rf"\b{name}\b", tests) and not re.search(rf"\b{name}\b", others[name])
+    ] == []
+
+
 def test_the_readme_links_every_page_and_names_every_verb() -> None:
     text = (ROOT / "README.md").read_text()
     assert [page.name for page in (ROOT / "docs").glob("*.md") if f"(docs/{page.name})" not in text] == []
