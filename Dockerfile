@@ -47,7 +47,7 @@ RUN scripts/build-horovod /opt/wheels
 
 # What every image adds to its packages: the code, its DAGs and plugins, its configuration.
 FROM base AS code
-COPY pyproject.toml README.md ./
+COPY LICENSE NOTICE pyproject.toml README.md ./
 COPY config config
 COPY containers containers
 COPY dags dags

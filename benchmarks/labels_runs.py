@@ -101,10 +101,10 @@ def ready(number: int, size: int, key: str) -> Scene:
     )  # fmt: skip
 
 
-def make_scenes(home: Path, count: int) -> None:
-    """`DISTINCT` scenes of 2048 px in the store; the workload reads them in turn."""
-    store, grid = open_store(settings_of(home)), Grid("EPSG:32701", (10, 0, 399960, 0, -10, 1600020), SIZE, SIZE)
-    for number in range(min(count, DISTINCT)):
+def make_scenes(home: Path) -> None:
+    """Write `DISTINCT` scenes of 2048 px to the store; the workload reads them in turn."""
+    store, grid = open_store(settings_of(home).store), Grid("EPSG:32701", (10, 0, 399960, 0, -10, 1600020), SIZE, SIZE)
+    for number in range(DISTINCT):
         data = cog_bytes(scene(number), grid, nodata=imagery.NODATA, names=imagery.BANDS)
         store.put(f"scenes/{number}.tif", data)
 
@@ -134,7 +134,7 @@ def make_tile(home: Path) -> None:
 
 @cache
 def _worker(home: Path) -> tuple[Settings, Any]:
-    return settings_of(home), open_store(settings_of(home))
+    return settings_of(home), open_store(settings_of(home).store)
 
 
 def label_one(home: Path, one: Scene, method: str) -> float:

@@ -263,11 +263,12 @@ class Settings(_Part):
     @model_validator(mode="before")
     @classmethod
     def _defaults(cls, data: Any) -> Any:
-        if isinstance(data, dict) and data.get("home"):
+        if isinstance(data, dict) and isinstance(data.get("home"), (str, Path)):
             home = Path(data["home"]).absolute()
             data = {**data, "home": str(home)}  # a str: JSON input takes no Path
             data["ledger"] = data.get("ledger") or sqlite_url(home / "ledger.sqlite")
-            data["store"] = str(data.get("store") or home / "objects")
+            store = data.get("store") or home / "objects"
+            data["store"] = str(store) if isinstance(store, Path) else store
         return data
 
     @model_validator(mode="before")

@@ -23,7 +23,7 @@ import psutil
 from seaice_ops import files
 from seaice_ops.airflow.supervisor import end_descendants, find, is_alive
 from seaice_ops.errors import ConfigError, TransientError
-from seaice_ops.settings import Settings
+from seaice_ops.settings import Settings, sqlite_url
 from seaice_ops.shipped import shipped
 
 #: Hears in words what is being done.
@@ -55,7 +55,7 @@ def environment(settings: Settings, config: Path, port: int) -> dict[str, str]:
         "AIRFLOW_HOME": str(home),
         # Five seconds, the driver's default, are too few for several writers on a busy machine. Far more would be
         # worse: two requests of the API server can wait for each other until one gives up, and all wait with them.
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout=20",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"{sqlite_url(home / 'airflow.db')}?timeout=20",
         "AIRFLOW__CORE__DAGS_FOLDER": str(shipped("dags")),
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(shipped("plugins")),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",

@@ -25,6 +25,7 @@ import pytest
 import yaml
 from compose_spec import PyCompose
 
+import seaice_ops
 from helpers import servers
 from seaice_ops.ledger.session import open_ledger
 
@@ -148,7 +149,7 @@ def test_images_are_pinned_or_built_from_a_target_that_exists(services: dict[str
         if "build" in service:
             assert service["build"]["target"] in {stage.name for stage in stages()}
             assert targets.setdefault(service["image"], service["build"]["target"]) == service["build"]["target"]
-    assert targets == {f"seaice-{t}:0.1.0": t for t in ("airflow", "spark", "trainer")}
+    assert targets == {f"seaice-{t}:{seaice_ops.__version__}": t for t in ("airflow", "spark", "trainer")}
 
 
 def test_volumes_are_used_mounts_exist_and_one_port_is_published_on_loopback(compose: dict[str, Any]) -> None:

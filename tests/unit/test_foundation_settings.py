@@ -95,6 +95,8 @@ def test_what_is_wrong_is_named_with_its_file(tmp_path: Path, text: str, words: 
         (REGIONS + "archive: null\n", "line 2, archive: Input should be"),
         (REGIONS + "training:\n  epochs: 0\n", "line 3, training.epochs: Input should be greater"),
         (REGIONS + "a: &a [*a]\n", "line 2, a: Extra inputs"),
+        (REGIONS + "home: [here]\n", "line 2, home: Input is not a valid path"),
+        (REGIONS + "store: [here]\n", "line 2, store: Input should be a valid string"),
         ("regions:\n\ta: {}\n", "line 2: this is not YAML"),
         (b"\n" + REGIONS.replace("Ross", "Ross\u00d8").encode("latin-1"), "line 2: byte 0xd8 is not UTF-8"),
         (REGIONS.encode("utf-16"), "is not UTF-8"),

@@ -71,7 +71,7 @@ def overview(settings: Settings) -> Overview:
 
 
 def newest_run(session: Session) -> datetime | None:
-    """When the newest run of any stage began."""
+    """Start of the newest run of any stage."""
     return session.scalar(select(func.max(Run.started_at)))
 
 

@@ -84,7 +84,7 @@ class NewestMap:
 
 @dataclass(frozen=True)
 class TileState:
-    """What there is of one tile."""
+    """The scenes and maps of one tile."""
 
     scenes: Mapping[str, int]
     """Number of scenes by state; states without scenes are left out."""
@@ -107,7 +107,7 @@ class ArchiveState:
     searched_until: datetime | None
     """Everything published until then is known of every tile; None where a tile was never searched."""
     quota: Usage | None
-    """What was used of the last 30 days' quota; None for an archive without a service."""
+    """Use of the quota in the last 30 days; None for an archive without a service."""
     outage: State | None
     """The outage, while the archive does not answer."""
 
@@ -131,7 +131,7 @@ class LastRun:
     seconds: float
     caller: str
     said: str
-    """What the run did, in one sentence."""
+    """The run's Summary in one sentence."""
     error: str | None
 
 
@@ -143,7 +143,7 @@ class Overview:
     at: datetime
     home: str
     store: str
-    """Where objects are kept, without a password."""
+    """Address of the object store, without a password."""
     scenes: Mapping[str, int]
     """Number of scenes by state, every state named."""
     tiles: Mapping[str, TileState]

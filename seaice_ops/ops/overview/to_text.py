@@ -16,7 +16,7 @@ SHOWN = 10
 
 
 Line = tuple[str, str, str]
-"""What stands first, a text that is wrapped beside it, and the style of both."""
+"""The first words of a line, the text that is wrapped after them, and the style of both."""
 
 
 def to_text(found: Overview, width: int = 80) -> list[Text]:
