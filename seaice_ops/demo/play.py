@@ -20,7 +20,7 @@ from seaice_ops.backfill.estimate import estimate
 from seaice_ops.backfill.season import BackfillRequest
 from seaice_ops.demo.progress import IDLE, Tell, Waiting, step, watch
 from seaice_ops.errors import SeaIceError
-from seaice_ops.ledger.operations import model_by_alias, unlabelled_scenes
+from seaice_ops.ledger.operations import unlabelled_scenes
 from seaice_ops.ledger.session import open_ledger
 from seaice_ops.settings import Settings
 
@@ -128,10 +128,9 @@ def _missing(settings: Settings) -> str:
     method = settings.labels.method
     with open_ledger(settings).begin() as session:
         unlabelled = len(unlabelled_scenes(session, method, settings.labels.version(method)))
-        champion = model_by_alias(session, "champion")
     if unlabelled:
         return f"{unlabelled} scenes have no labels"
-    due = tiles_due(settings) if champion else ()
+    due = tiles_due(settings)
     return f"maps of {', '.join(due)} are due" if due else ""
 
 

@@ -226,7 +226,7 @@ class Map(Base):
 
     `scene_contents` are the `Scene.sha256` of the pixels that it was made from, in the order of `scene_ids`: None where
     an older version wrote the row, which then counts as made from the present pixels; shorter where they are unknown,
-    which then count as other pixels.
+    which then count as other pixels. `source` names what told the classes: a model's id, or `labels:method-version`.
     """
 
     __tablename__ = "map"
@@ -236,7 +236,7 @@ class Map(Base):
     window_start: Mapped[datetime]
     window_end: Mapped[datetime]
     revision: Mapped[int]
-    model_id: Mapped[str] = mapped_column(ForeignKey("model.id"))
+    source: Mapped[str] = mapped_column(String(96))
     scene_ids: Mapped[list[str]]
     scene_contents: Mapped[list[str] | None]
     supersedes: Mapped[str | None] = mapped_column(String(128))

@@ -19,8 +19,8 @@ from seaice_ops.errors import CorruptProduct, ObjectMissing
 from seaice_ops.ledger.operations import insert_new, now
 from seaice_ops.ledger.runs import StageRun, recorded
 from seaice_ops.ledger.tables import Probabilities, Scene
-from seaice_ops.mapping.due.plan import method_of
-from seaice_ops.mapping.due.tile_state import TileState, chosen_tiles, tile_state
+from seaice_ops.mapping.due.source import Evidence
+from seaice_ops.mapping.due.tile_state import Rules, TileState, chosen_tiles, tile_state
 from seaice_ops.pixels.imagery import read_scaled
 from seaice_ops.settings import Settings
 from seaice_ops.storage import keys
@@ -48,26 +48,29 @@ def run(settings: Settings, request: EncodeRequest, *, caller: str = "") -> Summ
 
     Probabilities that are there are checked: those that are missing or damaged in the store, or of other pixels than
     the scene's present ones, are made again. A scene that cannot be read is recorded as failed and the others go on; a
-    window that holds it waits. Raises `ExpectedSkip` where there is no champion yet.
+    window that holds it waits. Where the labels make the maps there is nothing to encode (`due.source`).
     """
-    n, method = settings.mapping.window, method_of(settings.labels.mask)
+    rules = Rules.of(settings)
     with recorded(settings, "encode", caller) as stage:
         for tile in chosen_tiles(settings.tiles, request.tiles):
-            _encode_tile(stage, tile_state(stage.ledger, tile, n, method))
+            _encode_tile(stage, tile_state(stage.ledger, tile, rules))
     return stage.summary
 
 
 def _encode_tile(stage: StageRun, state: TileState) -> None:
     summary = stage.summary
     summary.skipped |= state.skipped
+    if state.source.model is None:
+        log.info("%s: nothing to encode, the labels make its maps: %s", state.tile, state.source.why)
+        return
     wanted = [state.scenes[i] for i in sorted({i for due in state.due for i in due.window})]
-    missing = [scene for scene in wanted if not _is_encoded(stage.store, state.encoded.get(scene.id))]
+    missing = [scene for scene in wanted if not _is_encoded(stage.store, state.evidence.get(scene.id))]
     summary.unchanged["probabilities"] += len(wanted) - len(missing)
     if not missing:
         return
     from seaice_ops.models import registry  # imports torch: only where there is something to encode
 
-    model = registry.load(stage.ledger, stage.store, state.champion.id)
+    model = registry.load(stage.ledger, stage.store, state.source.model)
     for number, scene in enumerate(missing, 1):
         log.info("%s: encoding %s (%d of %d)", state.tile, scene.id, number, len(missing))
         try:
@@ -79,7 +82,7 @@ def _encode_tile(stage: StageRun, state: TileState) -> None:
         summary.bytes_in += scene.bytes or 0
         summary.bytes_out += len(data)
         with stage.ledger.begin() as session:
-            new = _take_place(session, row, state.encoded.get(scene.id))
+            new = _take_place(session, row, state.evidence.get(scene.id))
             if new:  # before the row is committed, and while it keeps other writers from this object
                 stage.store.put(row.key, data)
         (summary.done if new else summary.unchanged)["probabilities"] += 1
@@ -87,7 +90,7 @@ def _encode_tile(stage: StageRun, state: TileState) -> None:
             summary.items.append(scene.id)
 
 
-def _is_encoded(store: ObjectStore, row: Probabilities | None) -> bool:
+def _is_encoded(store: ObjectStore, row: Evidence | None) -> bool:
     """True if the scene's probabilities are in the store as they were written."""
     if row is None:
         return False
@@ -120,7 +123,7 @@ def _probabilities(store: ObjectStore, model: LoadedModel, scene: Scene) -> tupl
     return row, data
 
 
-def _take_place(session: Session, row: Probabilities, damaged: Probabilities | None) -> bool:
+def _take_place(session: Session, row: Probabilities, damaged: Evidence | None) -> bool:
     """Insert `row`, or put it in the place of one of other pixels or of the `damaged` one; False where another run
     was first. Where the same bytes as before are written again the row stays as it is."""
     if damaged and damaged.sha256 == row.sha256:

@@ -15,8 +15,8 @@ from pydantic import BaseModel, ConfigDict
 
 from seaice_ops.errors import CorruptProduct, ExpectedSkip, ObjectMissing, PublishConflict, writing
 from seaice_ops.ledger.runs import StageRun, recorded
-from seaice_ops.mapping.due.plan import Due, method_of
-from seaice_ops.mapping.due.tile_state import TileState, chosen_tiles, tile_state
+from seaice_ops.mapping.due.plan import Due
+from seaice_ops.mapping.due.tile_state import Rules, TileState, chosen_tiles, tile_state
 from seaice_ops.mapping.product import release, withdrawal
 from seaice_ops.mapping.product.item import MapInputs
 from seaice_ops.mapping.product.unrecorded import row_of, unrecorded
@@ -50,11 +50,10 @@ class PublishRequest(BaseModel):
 def run(settings: Settings, request: PublishRequest, *, caller: str = "") -> Summary:
     """Issue every due map; `Summary.items` are the ids of the maps published by this run.
 
-    A map that waits for an acquisition to be encoded is skipped with that reason; one whose pixels cannot be read
-    or that conflicts with a published one is recorded as failed; the others go on. Raises `ExpectedSkip` where
-    there is no champion yet.
+    A map that waits for an acquisition to be labelled or encoded is skipped with that reason; one whose pixels cannot
+    be read or that conflicts with a published one is recorded as failed; the others go on.
     """
-    n, method = settings.mapping.window, method_of(settings.labels.mask)
+    rules = Rules.of(settings)
     with recorded(settings, "publish", caller) as stage, rasterio.Env(GDAL_CACHEMAX=CACHE_MB):
         mask, home = settings.labels.mask, settings.home
         on_land = partial(land, mask, home, stage.store) if mask else None
@@ -62,21 +61,21 @@ def run(settings: Settings, request: PublishRequest, *, caller: str = "") -> Sum
             stage.work.mkdir(parents=True, exist_ok=True)
         with scratch_folder(stage.work, "map-") as folder:
             for tile in chosen_tiles(settings.tiles, request.tiles):
-                look = partial(tile_state, stage.ledger, tile, n, method)
+                look = partial(tile_state, stage.ledger, tile, rules)
                 state = look()
-                if _record_strays(stage, state, _ready(state, n, method)):
+                if _record_strays(stage, state, _ready(state, rules)):
                     state = look()
-                _publish_tile(stage, state, n, method, on_land, folder)
+                _publish_tile(stage, state, rules, on_land, folder)
     return stage.summary
 
 
-def _publish_tile(stage: StageRun, state: TileState, n: int, method: str, on_land: Land | None, folder: Path) -> None:
+def _publish_tile(stage: StageRun, state: TileState, rules: Rules, on_land: Land | None, folder: Path) -> None:
     summary = stage.summary
     summary.skipped |= state.skipped
     summary.unchanged["maps"] += state.standing
     for due in state.due:
         _withdraw(stage, due) if not due.window else _note_waiting(state, due, summary)
-    ready, old = _ready(state, n, method), range(0)
+    ready, old = _ready(state, rules), range(0)
     if not ready:
         return
     ashore = on_land(state.grid, state.tile) if on_land else None
@@ -116,9 +115,9 @@ def _record_strays(stage: StageRun, state: TileState, ready: list[tuple[Due, Map
     return found
 
 
-def _ready(state: TileState, n: int, method: str) -> list[tuple[Due, MapInputs]]:
-    """The due maps whose acquisitions are all encoded."""
-    return [(due, _inputs(state, due, n, method)) for due in state.due if due.window and not state.missing(due)]
+def _ready(state: TileState, rules: Rules) -> list[tuple[Due, MapInputs]]:
+    """The due maps of whose acquisitions the source has told everything."""
+    return [(due, _inputs(state, due, rules)) for due in state.due if due.window and not state.missing(due)]
 
 
 def _withdraw(stage: StageRun, due: Due) -> None:
@@ -142,7 +141,8 @@ def _withdraw(stage: StageRun, due: Due) -> None:
 def _note_waiting(state: TileState, due: Due, summary: Summary) -> None:
     if missing := state.missing(due):
         label = f"{state.tile} {due.window_end:%Y-%m-%dT%H:%M:%SZ}"
-        summary.skipped[label] = f"not yet encoded by {state.champion.id}: {', '.join(missing)}"
+        waits = f"not yet encoded by {state.source.model}" if state.source.model else "not yet labelled"
+        summary.skipped[label] = f"{waits}: {', '.join(missing)}"
 
 
 def _note(summary: Summary, product: release.Product, outcome: str) -> None:
@@ -158,19 +158,19 @@ def _note(summary: Summary, product: release.Product, outcome: str) -> None:
         summary.skipped[row.id] = reason
 
 
-def _inputs(state: TileState, due: Due, n: int, method: str) -> MapInputs:
+def _inputs(state: TileState, due: Due, rules: Rules) -> MapInputs:
     scenes = state.window(due)
-    rows = [state.encoded[scene.id] for scene in scenes]
+    rows = [state.evidence[scene.id] for scene in scenes]
     return MapInputs(
         tile=state.tile,
         window_start=scenes[0].sensed_at,
         window_end=due.window_end,
-        n=n,
+        n=rules.n,
         scene_ids=tuple(scene.id for scene in scenes),
         contents=tuple(scene.sha256 or "" for scene in scenes),
         checksums=tuple(row.sha256 for row in rows),
-        model_id=state.champion.id,
-        method=method,
+        source=state.source.id,
+        method=rules.method,
         revision=due.revision,
         supersedes=due.supersedes,
         complete_at=max(row.created_at for row in rows),

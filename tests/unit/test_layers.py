@@ -68,7 +68,12 @@ def test_only_the_airflow_wing_knows_airflow() -> None:
 
 
 def test_array_functions_import_only_the_legend() -> None:
-    for name in ("labels/published/colour.py", "labels/published/iqrah2024.py", "mapping/window/vote.py"):
+    for name in (
+        "labels/published/colour.py",
+        "labels/published/iqrah2024.py",
+        "mapping/window/vote.py",
+        "mapping/window/current.py",
+    ):
         used = {n for n in imports(PACKAGE / name) if n.startswith("seaice_ops.")}
         assert all(n.startswith(("seaice_ops.classes.legend", "seaice_ops.labels.published.colour")) for n in used), (
             name,

@@ -6,8 +6,8 @@
   the next revision and supersedes the last; one acquisition is in at most n maps.
 - Where an acquisition was withdrawn, the map that ended with it is kept right too: at the same window end, of the
   acquisitions that remain. With none left it is withdrawn itself, by a revision that holds nothing but the cause.
-- A new champion, method or land mask re-issues the newest map only. Older maps keep the model they were made with
-  until their scenes change; then they are made with the champion.
+- A new source of classes (a champion, new labels), method or land mask re-issues the newest map only. Older maps keep
+  the source they were made with until their scenes change; then they are made with the present one.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from seaice_ops.ledger.tables import Map, Scene
 from seaice_ops.mapping.window.vote import span
 
 #: The version of how a map is made from probabilities; raised whenever the pixels or the layers change.
-METHOD = "window-2"
+METHOD = "clocks-1"
 
 #: No number of a transform is as large: coordinates in metres stay below twice the Earth's circumference.
 FAR = 1e8
@@ -67,19 +67,19 @@ def one_grid(scenes: Sequence[Scene]) -> tuple[list[Scene], dict[str, str]]:
 
 
 def due_maps(
-    scenes: Sequence[Scene], issued: Mapping[datetime, Map], n: int, model_id: str, method: str = METHOD
+    scenes: Sequence[Scene], issued: Mapping[datetime, Map], n: int, source: str, method: str = METHOD
 ) -> list[Due]:
     """The maps to issue, oldest window end first.
 
     `scenes` are in time order, on one grid, one an acquisition; `issued` holds the newest revision at each window
-    end; `n` is the length of a full window, `model_id` the champion and `method` how it makes them (`method_of`).
+    end; `n` is the length of a full window, `source` what tells the classes, `method` how maps are made (`method_of`).
     """
     times = [scene.sensed_at for scene in scenes]
     ends = sorted({*times, *issued})
     due = []
     for end in ends:
         window, last = span(times, end, n), issued.get(end)
-        if last and _stands(last, [scenes[i] for i in window], (model_id, method), newest=end == ends[-1]):
+        if last and _stands(last, [scenes[i] for i in window], (source, method), newest=end == ends[-1]):
             continue
         due.append(Due(end, window, last.revision + 1 if last else 1, last.id if last else None))
     return due
@@ -92,7 +92,7 @@ def same_pixels(last: Map, scenes: Sequence[Scene]) -> bool:
 
 
 def _stands(last: Map, scenes: list[Scene], maker: tuple[str, str], newest: bool) -> bool:
-    same_maker = (last.model_id, last.statistics.get("method")) == maker
+    same_maker = (last.source, last.statistics.get("method")) == maker
     return same_pixels(last, scenes) and (same_maker or not newest or not scenes)
 
 

@@ -1,4 +1,4 @@
-"""The state of one tile in the ledger: the champion, the scenes, and the maps that are due."""
+"""The state of one tile in the ledger: what tells its classes, its scenes, and the maps that are due."""
 
 from __future__ import annotations
 
@@ -6,16 +6,13 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import or_, select
-from sqlalchemy.orm import Session
-
-from seaice_ops.errors import ConfigError, ExpectedSkip
-from seaice_ops.ledger.operations import model_by_alias, newest_maps, ready_scenes
+from seaice_ops.errors import ConfigError
+from seaice_ops.ledger.operations import newest_maps, ready_scenes
 from seaice_ops.ledger.session import Ledger, open_ledger
-from seaice_ops.ledger.tables import Map, Model, Probabilities, Scene
+from seaice_ops.ledger.tables import Map, Scene
 from seaice_ops.mapping.due.plan import Due, due_maps, method_of, one_grid, same_pixels
-from seaice_ops.sensors.sentinel2 import TRUE_COLOUR
-from seaice_ops.settings import Settings
+from seaice_ops.mapping.due.source import Evidence, Source, evidence, source
+from seaice_ops.settings import LabelSettings, Settings
 from seaice_ops.storage.rasters import Grid
 
 _STANDS = "it holds acquisitions that the champion cannot see; this revision stands"
@@ -27,16 +24,16 @@ class TileState:
 
     tile: str
     """Its MGRS name."""
-    champion: Model
-    """The model that makes maps now."""
+    source: Source
+    """What tells the classes now."""
     scenes: list[Scene]
-    """The scenes that maps are made from: ready, on one grid, with the champion's bands; oldest first."""
+    """The scenes that maps are made from: ready, on one grid, with the bands that the source needs; oldest first."""
     due: list[Due]
     """The maps to issue, oldest window end first; their windows index `scenes`."""
-    encoded: dict[str, Probabilities]
-    """The champion's probabilities of the scenes' present pixels, by scene id."""
+    evidence: dict[str, Evidence]
+    """What the source tells of the scenes' present pixels, by scene id."""
     skipped: dict[str, str]
-    """Why a ready scene is in no map, and why a map stands that the champion could not make."""
+    """Why a ready scene is in no map, and why a map stands that the source could not make."""
     standing: int
     """The number of newest maps that are right as they are."""
 
@@ -53,40 +50,53 @@ class TileState:
         return [self.scenes[i] for i in due.window]
 
     def missing(self, due: Due) -> list[str]:
-        """The ids of the scenes of a due map that the champion has not encoded."""
-        return [scene.id for scene in self.window(due) if scene.id not in self.encoded]
+        """The ids of the scenes of a due map of which the source has told nothing yet."""
+        return [scene.id for scene in self.window(due) if scene.id not in self.evidence]
 
 
-def tile_state(ledger: Ledger, tile: str, n: int, method: str) -> TileState:
-    """The state of `tile`, read in one transaction; raises `ExpectedSkip` where there is no champion.
+@dataclass(frozen=True)
+class Rules:
+    """How maps are made."""
 
-    `n` is the length of a full window, `method` how maps are made (`plan.method_of`).
-    """
+    n: int
+    """Acquisitions in a full window."""
+    method: str
+    """`plan.method_of` the land mask."""
+    labels: LabelSettings
+    """Which auto-labels are in force."""
+
+    @classmethod
+    def of(cls, settings: Settings) -> Rules:
+        """The rules that the settings state."""
+        return cls(settings.mapping.window, method_of(settings.labels.mask), settings.labels)
+
+
+def tile_state(ledger: Ledger, tile: str, rules: Rules) -> TileState:
+    """Look at `tile` in one transaction."""
     with ledger.begin() as session:
-        champion = model_by_alias(session, "champion")
-        if champion is None:
-            raise ExpectedSkip("no champion yet: maps follow when a first model is trained or imported and promoted")
+        chosen = source(session, rules.labels)
         ready, issued = ready_scenes(session, [tile]), newest_maps(session, tile)
-        encoded = _encoded(session, tile, champion.id)
-    able, unable = _with_bands(tile, champion, ready)
+        told = evidence(session, tile, chosen, rules.labels)
+    able, unable = _with_bands(tile, chosen, ready)
     scenes, refused = one_grid(able)
     unseen = _unseen(issued, ready, unable)
-    due = [each for each in due_maps(scenes, issued, n, champion.id, method) if each.window_end not in unseen]
+    planned = due_maps(scenes, issued, rules.n, chosen.id, rules.method)
+    due = [each for each in planned if each.window_end not in unseen]
     return TileState(
         tile,
-        champion,
+        chosen,
         scenes,
         due,
-        encoded,
+        told,
         unable | refused | {issued[end].id: _STANDS for end in unseen},
         len(issued.keys() - {each.window_end for each in due}),
     )
 
 
 def tiles_due(settings: Settings) -> tuple[str, ...]:
-    """The tiles with maps to issue, sorted; raises `ExpectedSkip` where there is no champion."""
-    ledger, n, method = open_ledger(settings), settings.mapping.window, method_of(settings.labels.mask)
-    return tuple(tile for tile in settings.tiles if tile_state(ledger, tile, n, method).due)
+    """The tiles with maps to issue, sorted."""
+    ledger, rules = open_ledger(settings), Rules.of(settings)
+    return tuple(tile for tile in settings.tiles if tile_state(ledger, tile, rules).due)
 
 
 def chosen_tiles(known: tuple[str, ...], wanted: Iterable[str] | None) -> tuple[str, ...]:
@@ -99,20 +109,19 @@ def chosen_tiles(known: tuple[str, ...], wanted: Iterable[str] | None) -> tuple[
     return tuple(sorted(set(wanted)))
 
 
-def _with_bands(tile: str, champion: Model, scenes: list[Scene]) -> tuple[list[Scene], dict[str, str]]:
-    """The scenes that have the bands that the champion sees, and why each of the others (or the tile) is left out."""
-    needed = champion.card.get("manifest", {}).get("preprocessing", {}).get("bands", TRUE_COLOUR)
+def _with_bands(tile: str, chosen: Source, scenes: list[Scene]) -> tuple[list[Scene], dict[str, str]]:
+    """The scenes that have the bands that the source needs, and why each of the others (or the tile) is left out."""
     able, unable = [], {}
     for scene in scenes:
-        missing = [band for band in needed if band not in (scene.bands or ())]
+        missing = [band for band in chosen.bands if band not in (scene.bands or ())]
         if missing:
-            unable[scene.id] = f"it has no {', '.join(missing)}, which the champion {champion.id} sees"
+            unable[scene.id] = f"it has no {', '.join(missing)}, which the champion {chosen.id} sees"
         else:
             able.append(scene)
     if scenes and not able:
         unable[tile] = (
-            f"no map can be made: none of its scenes has all the bands that the champion {champion.id} sees "
-            f"({', '.join(needed)}); promote a model that sees what they have"
+            f"no map can be made: none of its scenes has all the bands that the champion {chosen.id} sees "
+            f"({', '.join(chosen.bands)}); promote a model that sees what they have"
         )
     return able, unable
 
@@ -131,16 +140,3 @@ def _unseen(issued: Mapping[datetime, Map], ready: Iterable[Scene], unable: Coll
         and scenes.keys() >= set(last.scene_ids)
         and same_pixels(last, [scenes[scene_id] for scene_id in last.scene_ids])
     }
-
-
-def _encoded(session: Session, tile: str, model_id: str) -> dict[str, Probabilities]:
-    rows = session.scalars(
-        select(Probabilities)
-        .join(Scene)
-        .where(
-            Scene.tile == tile,
-            Probabilities.model_id == model_id,
-            or_(Probabilities.scene_sha256.is_(None), Probabilities.scene_sha256 == Scene.sha256),
-        )
-    )
-    return {row.scene_id: row for row in rows}

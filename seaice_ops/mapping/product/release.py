@@ -14,7 +14,7 @@ from seaice_ops.ledger.session import Ledger
 from seaice_ops.ledger.tables import Map
 from seaice_ops.mapping.product.item import MapInputs, item, software
 from seaice_ops.mapping.product.layers import Strips, quicklook, statistics, write_layers
-from seaice_ops.mapping.window.vote import LAYERS
+from seaice_ops.mapping.window.strips import LAYERS
 from seaice_ops.storage import keys
 from seaice_ops.storage.store import ObjectStore
 
@@ -87,7 +87,7 @@ def _row(inputs: MapInputs, figures: Mapping[str, Any], data: bytes) -> Map:
         window_start=inputs.window_start,
         window_end=inputs.window_end,
         revision=inputs.revision,
-        model_id=inputs.model_id,
+        source=inputs.source,
         scene_ids=list(inputs.scene_ids),
         scene_contents=list(inputs.contents),
         supersedes=inputs.supersedes,

@@ -54,8 +54,9 @@ def row_of(ledger: Ledger, store: ObjectStore, folder: str) -> Map:
 def _row(session: Session, folder: str, map_id: str, known: Mapping[str, Any]) -> Map:
     ids, supersedes = [str(scene) for scene in known["scene_ids"]], known["supersedes"]
     before = session.get(Map, supersedes) if supersedes else None
-    model_id = known["model"] if ids else before.model_id if before else ""
-    if not session.get(Model, model_id) or not _settled(session, ids):
+    source = str(known["source"]) if ids else before.source if before else ""
+    told = session.get(Model, source) or source.startswith("labels:")
+    if not told or not _settled(session, ids):
         raise ExpectedSkip(f"{map_id} is in the store and not in this ledger, which does not know all that made it")
     figures = {name: known[name] for name in FIGURES if name in known}
     made_by = {"method": known.get("method", METHOD), "software": known["processing:software"]}
@@ -66,7 +67,7 @@ def _row(session: Session, folder: str, map_id: str, known: Mapping[str, Any]) -
         window_start=datetime.fromisoformat(known["window_start"]),
         window_end=datetime.fromisoformat(known["window_end"]),
         revision=int(known["revision"]),
-        model_id=model_id,
+        source=source,
         scene_ids=ids,
         scene_contents=[],
         supersedes=supersedes,

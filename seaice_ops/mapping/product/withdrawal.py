@@ -70,7 +70,7 @@ def write(store: ObjectStore, gone: Withdrawal) -> Map:
         window_start=gone.last.window_end,
         window_end=gone.last.window_end,
         revision=gone.revision,
-        model_id=gone.last.model_id,
+        source=gone.last.source,
         scene_ids=[],
         scene_contents=[],
         supersedes=gone.last.id,

@@ -37,6 +37,9 @@ PACK_EXPIRES, FAST_EXPIRES = 5, 15
 #: `age` where nothing was ever seen, and the largest age told apart, days.
 NEVER, OLDEST = 255, 254
 
+# The compiled functions have signatures: they are compiled, or read from their cache, when the module is imported, so
+# that processes that are forked after it need not.
+
 #: A probability of 0 in 8 bits is not certainty.
 _FLOOR = np.float32(1 / 512)
 _BYTE = np.float32(255)
@@ -57,11 +60,12 @@ def current(
     (the newest that ranks its class first) to `end`, 254 for more, NEVER where nothing was seen; it is there also where
     that evidence has expired. confidence: percent, NODATA where there is no class.
     """
+    fast = np.ascontiguousarray(fast)
     state = np.zeros((3, *fast.shape), np.float32)
     newest = np.full((4, *fast.shape), _NONE, np.int16)
     latest = np.zeros((3, *fast.shape), np.uint8)
     for index in window:
-        latest = read(index)
+        latest = np.ascontiguousarray(read(index))
         _add(state, newest, latest, fast, _kept(times, times[index]), index)
     layers = np.empty((3, *fast.shape), np.uint8)
     ages = np.array([max(_days(time, end), 0.0) for time in times], np.float32)
@@ -90,7 +94,7 @@ def _filtered(s: float, p: int, kept: float) -> np.float32:
     return np.float32((kept * s + (1 - kept) / 3) * (p / 255 + _FLOOR))
 
 
-@njit(cache=True, parallel=True)
+@njit("(f4[:,:,::1], i2[:,:,::1], u1[:,:,::1], b1[:,::1], f4[:,::1], i8)", cache=True, parallel=True)
 def _add(
     state: NDArray[np.float32],
     newest: NDArray[np.int16],
@@ -123,7 +127,7 @@ def _add(
             newest[3, row, column] = index
 
 
-@njit(cache=True, parallel=True)
+@njit("(f4[:,:,::1], u1[:,:,::1], i2[:,:,::1], b1[:,::1], f4[::1], u1[:,:,::1])", cache=True, parallel=True)
 def _decide(
     state: NDArray[np.float32],
     latest: NDArray[np.uint8],

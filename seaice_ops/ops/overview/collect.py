@@ -120,7 +120,7 @@ def _newest_map(row: Map, at: datetime) -> NewestMap:
         window_start=row.window_start,
         window_end=row.window_end,
         revision=row.revision,
-        model=row.model_id,
+        model=row.source,
         scenes=len(row.scene_ids),
         withdrawn=row.statistics.get("withdrawn"),
         age_hours=(at - row.window_end).total_seconds() / 3600,

@@ -90,7 +90,7 @@ def test_a_new_champion_encodes_the_newest_window_only(three: Settings, add_scen
     assert summary.items == [scene_on(three, number).id for number in (3, 4, 5)]
     assert len(rows(three)) == 9
     assert publish.run(three, PublishRequest()).done == {"maps": 1}
-    assert all_maps(three)[-1].model_id == second
+    assert all_maps(three)[-1].source == second
 
 
 def test_a_scene_that_cannot_be_read_fails_alone(three: Settings, add_scene: AddScene) -> None:

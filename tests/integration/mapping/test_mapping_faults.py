@@ -260,4 +260,4 @@ def test_a_grid_of_no_numbers_is_refused_by_name(three: Settings, add_scene: Add
     summary = run(three, PublishRequest())
     assert summary.done == {"maps": 1} and len(made) == 3 and not summary.failed
     assert all("is no grid" in summary.skipped[scene_on(three, number).id] for number, _ in bad)
-    assert all_maps(three)[0].model_id == CHAMPION
+    assert all_maps(three)[0].source == CHAMPION

@@ -13,6 +13,7 @@ import pytest
 import rasterio
 from pystac.errors import DeprecatedWarning
 from rio_cogeo import cog_validate
+from sqlalchemy import select
 
 from helpers.crash import crash_everywhere
 from helpers.factories import write_mask
@@ -22,7 +23,9 @@ from helpers.mapped import (
     crown,
     day,
     encoded,
+    from_nothing,
     likely,
+    prove,
     publish_maps,
     reflectance,
     season,
@@ -32,18 +35,25 @@ from helpers.mapped import (
 from helpers.mapped import scene_on as ready_on
 from helpers.racing import race
 from seaice_ops.classes.legend import COLOURS
-from seaice_ops.errors import ConfigError, ExpectedSkip
+from seaice_ops.errors import ConfigError
+from seaice_ops.labels.stage import LabelRequest
+from seaice_ops.labels.stage import run as label
 from seaice_ops.ledger.session import Ledger, open_ledger
-from seaice_ops.ledger.tables import Map, Probabilities, Scene, SceneState
+from seaice_ops.ledger.tables import LabelSet, Map, Probabilities, Scene, SceneState
 from seaice_ops.mapping.product import release
 from seaice_ops.mapping.product.release import FILES
 from seaice_ops.mapping.publish import PublishRequest, run
-from seaice_ops.mapping.window.vote import LAYERS, maps, without
+from seaice_ops.mapping.window.strips import LAYERS
 from seaice_ops.settings import Settings
 from seaice_ops.storage.rasters import Grid, read_raster
 from seaice_ops.storage.store import ObjectStore, open_store
 
 AddScene = Callable[..., Scene]
+
+
+def label_key(settings: Settings, scene: Scene) -> str:
+    with open_ledger(settings).begin() as session:
+        return session.scalars(select(LabelSet).where(LabelSet.scene_id == scene.id)).one().key
 
 
 @pytest.fixture
@@ -59,8 +69,8 @@ def pixels(settings: Settings, row: Map) -> np.ndarray:
 
 
 def rebuilt(made: dict[float, np.ndarray], numbers: list[float], end: float) -> np.ndarray:
-    """The map of exactly these acquisitions, summed from nothing."""
-    return next(maps([made[d] for d in numbers], [day(d) for d in numbers], len(numbers), [day(end)]))
+    """The map of exactly these acquisitions."""
+    return from_nothing([made[d] for d in numbers], [day(d) for d in numbers], day(end))
 
 
 def revisions(settings: Settings) -> list[tuple[float, int]]:
@@ -216,7 +226,7 @@ def test_a_new_champion_reissues_the_newest_map(three: Settings, add_scene: AddS
     for number in (1, 2, 3):
         encoded(three, ready_on(three, number), likely(24, 40, seed=50), "unet-4/ba9876543210")
     assert run(three, PublishRequest()).done == {"maps": 1}
-    assert [(row.revision, row.model_id) for row in all_maps(three)][-2:] == [
+    assert [(row.revision, row.source) for row in all_maps(three)][-2:] == [
         (1, CHAMPION),
         (2, "unet-4/ba9876543210"),
     ]
@@ -260,7 +270,7 @@ def test_a_tile_without_valid_pixels_is_mapped_as_not_observed(three: Settings, 
     encoded(three, add_scene(reflectance()), np.zeros((3, 24, 40), np.uint8))
     run(three, PublishRequest())
     row = all_maps(three)[0]
-    assert {tuple(p) for p in pixels(three, row).reshape(4, -1).T} == {(255, 0, 255, 255)}
+    assert {tuple(p) for p in pixels(three, row).reshape(5, -1).T} == {(255, 255, 0, 255, 255)}
     assert row.statistics["valid_share"] == 0 and row.statistics["shares"]["open_water"] is None
     json.loads(open_store(three.store).get(f"{row.folder}/item.json"))
 
@@ -271,7 +281,9 @@ def masked(settings: Settings, name: str, land: np.ndarray) -> Settings:
     grid = Grid(scene.crs, tuple(scene.transform), scene.width, scene.height)
     write_mask(settings.home / f"01CCV.{name}.tif", land, grid)
     labels = settings.labels.model_copy(update={"mask": f"{{tile}}.{name}.tif"})
-    return settings.model_copy(update={"labels": labels})
+    on_land = settings.model_copy(update={"labels": labels})
+    prove(on_land, CHAMPION)  # other labels: their score is another one
+    return on_land
 
 
 def test_land_is_no_ice_in_any_map_and_another_coast_reissues_the_newest(three: Settings, add_scene: AddScene) -> None:
@@ -282,7 +294,8 @@ def test_land_is_no_ice_in_any_map_and_another_coast_reissues_the_newest(three: 
     assert run(ashore, PublishRequest()).done == {"maps": 4}
     for row in all_maps(ashore):
         numbers = [d for d in made if ready_on(three, d).id in row.scene_ids]
-        np.testing.assert_array_equal(pixels(ashore, row), without(rebuilt(made, numbers, numbers[-1]), land))
+        series, times = [made[d] for d in numbers], [day(d) for d in numbers]
+        np.testing.assert_array_equal(pixels(ashore, row), from_nothing(series, times, times[-1], land))
         assert row.statistics["land_km2"] == pytest.approx(60 * 25 * 1e-4, rel=0.01)
         assert row.statistics["valid_share"] == pytest.approx((pixels(ashore, row)[0] < 4).sum() / (~land).sum())
     with rasterio.open(Path(three.store) / row.folder / "class.tif") as dataset:
@@ -300,15 +313,30 @@ def test_a_land_mask_that_is_not_there_is_a_mistake_and_nothing_is_published(
 ) -> None:
     season(three, add_scene, [0, 1])
     labels = three.labels.model_copy(update={"mask": "nowhere/{tile}.tif"})
+    nowhere = three.model_copy(update={"labels": labels})
+    prove(nowhere, CHAMPION)
     with pytest.raises(ConfigError, match=r"nowhere/01CCV\.tif"):
-        run(three.model_copy(update={"labels": labels}), PublishRequest())
+        run(nowhere, PublishRequest())
     assert all_maps(three) == [] and not list(open_store(three.store).list("maps"))
 
 
-def test_no_champion_is_an_expected_skip(settings: Settings, add_scene: AddScene) -> None:
-    add_scene(reflectance())
-    with pytest.raises(ExpectedSkip, match="no champion yet"):
-        run(settings, PublishRequest())
+def test_labels_make_the_maps_until_a_champion_is_proven_better(settings: Settings, add_scene: AddScene) -> None:
+    scene = add_scene(reflectance())
+    waiting = run(settings, PublishRequest())
+    assert waiting.nothing_new and [why.split(":")[0] for why in waiting.skipped.values()] == ["not yet labelled"]
+    assert label(settings, LabelRequest()).items == [scene.id]
+    assert run(settings, PublishRequest()).done == {"maps": 1}
+    (first,) = all_maps(settings)
+    assert first.source == f"labels:colour-{settings.labels.version('colour')}"
+    named = read_raster(open_store(settings.store), label_key(settings, scene))[0]
+    np.testing.assert_array_equal(pixels(settings, first)[0], np.where(named[0] < 4, named[0], 255))
+    crown(settings)
+    encoded(settings, scene, likely(24, 40, seed=1))
+    prove(settings, CHAMPION, score=0.8, labels=0.8)  # no better
+    assert run(settings, PublishRequest()).nothing_new
+    prove(settings, CHAMPION)
+    assert run(settings, PublishRequest()).done == {"maps": 1}
+    assert [(row.revision, row.source) for row in all_maps(settings)] == [(1, first.source), (2, CHAMPION)]
 
 
 def test_a_tile_of_no_region_is_a_mistake(three: Settings) -> None:
@@ -340,7 +368,7 @@ def test_a_rival_with_other_inputs_leaves_nothing_behind(
             window_start=day(0),
             window_end=day(0),
             revision=1,
-            model_id=CHAMPION,
+            source=CHAMPION,
             scene_ids=["other"],
             folder="maps/rival",
             statistics={},

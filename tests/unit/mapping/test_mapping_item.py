@@ -87,7 +87,7 @@ def inputs(**changes: Any) -> MapInputs:
         "scene_ids": ("a", "b"),
         "contents": ("cc", "dd"),
         "checksums": ("00", "11"),
-        "model_id": "unet-8/0123456789ab",
+        "source": "unet-8/0123456789ab",
         "method": "window-0",
         "revision": 2,
         "supersedes": "01CCV_20260201T201529_r1_89abcdef",
@@ -166,7 +166,7 @@ def test_the_id_changes_with_whatever_decides_the_bytes_and_with_nothing_else() 
     changes: list[dict[str, Any]] = [
         {"scene_ids": ("a", "c")},
         {"checksums": ("0", "1")},
-        {"model_id": "x/y"},
+        {"source": "x/y"},
         {"method": "window-0-01234567"},
         {"n": 7},
     ]
