@@ -4,7 +4,7 @@ Each pixel is compared with a physical model of ice, water, cloud, shadow and ai
 (`reflectance_model`). From the scene as a whole come its haze, by its darkest water, and its gains, by its brightest
 snow (`levels`). Then a pixel's label depends on nothing but itself and few pixels around it, more where brightness is
 even and fewer at edges, so that fields and leads of any width are alike (`pixels`); in the end shapes decide what
-brightness cannot, and what cannot be known is left out (`settle`).
+brightness cannot, and what cannot be known is left out (`post_processing`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from seaice_ops.labels.reflectance import optics, shapes
 from seaice_ops.labels.reflectance.levels import lattice, references
 from seaice_ops.labels.reflectance.pixels import REACH, labelled
-from seaice_ops.labels.reflectance.settle import NO_SUN, settle
+from seaice_ops.labels.reflectance.post_processing import NO_SUN, post_process
 from seaice_ops.labels.reflectance.surfaces import BANDS
 from seaice_ops.labels.reflectance.surroundings import CELL, at_pixels, cell_sums, class_weights
 from seaice_ops.labels.reflectance.table import SHAPE, band_codes, nearest_zenith, table
@@ -76,7 +76,7 @@ def from_strips(read: Reader, shape: tuple[int, ...], sun_zenith: float | None, 
             pieces = labelled(bright[block], _narrow(bright, *block), block_codes, cells, around, half, opaque)
             for plane, piece in zip(planes, pieces, strict=True):
                 plane[top:bottom, left:right] = piece[top - above :, left - before :][: bottom - top, : right - left]
-    settle(classes, confidence, notes, zenith)
+    post_process(classes, confidence, notes, zenith)
     return Labels(classes, confidence, notes)
 
 
