@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from seaice_ops.classes import legend
 from seaice_ops.labels.reflectance import optics, shapes
 from seaice_ops.labels.reflectance.levels import lattice, references
 from seaice_ops.labels.reflectance.pixels import REACH, labelled
@@ -24,7 +25,7 @@ from seaice_ops.labels.reflectance.surfaces import BANDS
 from seaice_ops.labels.reflectance.surroundings import CELL, at_pixels, cell_sums, class_weights
 from seaice_ops.labels.reflectance.table import SHAPE, band_codes, nearest_zenith, table
 from seaice_ops.labels.result import Labels
-from seaice_ops.pixels.imagery import SCALE
+from seaice_ops.pixels.imagery import NODATA, SCALE
 from seaice_ops.storage.rasters import BLOCK
 
 #: Reflectance of a surface half of which is water and half snow; levels of brightness to a reflectance of 1.
@@ -49,7 +50,30 @@ def reflectance(bands: NDArray[np.int16], sun_zenith: float | None) -> Labels:
     return from_strips(lambda top, bottom: bands[:, top:bottom], bands.shape[1:], sun_zenith)
 
 
-def from_strips(read: Reader, shape: tuple[int, ...], sun_zenith: float | None, strip: int = BLOCK) -> Labels:
+def from_strips(
+    read: Reader,
+    shape: tuple[int, ...],
+    sun_zenith: float | None,
+    strip: int = BLOCK,
+    land: NDArray[np.bool_] | None = None,
+) -> Labels:
+    """`_of_sea` of a scene of which `land` (rows, columns) has no part in what is asked of the scene as a whole or of a
+    pixel's surroundings; it is LAND where observed."""
+    if land is None:
+        return _of_sea(read, shape, sun_zenith, strip)
+    observed = np.zeros(shape, np.bool_)
+
+    def sea(top: int, bottom: int) -> NDArray[np.int16]:
+        bands = read(top, bottom)
+        observed[top:bottom] = (bands != NODATA).all(axis=0)
+        return np.where(land[top:bottom], np.int16(NODATA), bands)
+
+    labels = _of_sea(sea, shape, sun_zenith, strip)
+    labels.classes[land & observed] = legend.LAND
+    return labels
+
+
+def _of_sea(read: Reader, shape: tuple[int, ...], sun_zenith: float | None, strip: int) -> Labels:
     """`reflectance` of a scene of `shape` (rows, columns) that is read twice from top to bottom, each row once, the
     second time `strip` rows together; the labels do not depend on `strip`."""
     zenith = optics.USUAL_ZENITH if sun_zenith is None else sun_zenith
