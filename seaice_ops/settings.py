@@ -176,7 +176,7 @@ class LabelSettings(_Part):
 
 
 #: Raised by hand whenever an algorithm changes what it answers, so that its labels are made anew.
-_LABEL_ALGORITHM = {"colour": 1, "iqrah2024": 2, "reflectance": 8}
+_LABEL_ALGORITHM = {"colour": 1, "iqrah2024": 2, "reflectance": 9}
 _FILTER_ONLY = {"dilate_m", "median_m"}
 _UNUSED = {
     "colour": _FILTER_ONLY,
