@@ -16,13 +16,13 @@ ROOT = Path(__file__).parents[3]
 #: Least share in % right of `reflectance`, by source, class and condition; a few points below what was reached.
 REACHED = {
     ("jamtland_annsjon", "open_water", "clean"): 95,
-    ("jamtland_annsjon", "thin_ice", "clean"): 60,
-    ("jamtland_annsjon", "thin_ice", "dark"): 75,
+    ("jamtland_annsjon", "thin_ice", "clean"): 72,
+    ("jamtland_annsjon", "thin_ice", "dark"): 85,
     ("jamtland_west", "thick_ice", "clean"): 95,
     ("lake", "thick_ice", "low_sun"): 98,
     ("laptev_olci", "dark_lead", "low_sun"): 92,
     ("laptev_olci", "thick_ice", "low_sun"): 98,
-    ("laptev_olci", "thin_ice", "low_sun"): 80,
+    ("laptev_olci", "thin_ice", "low_sun"): 85,
     ("nares", "melt_pond", "clean"): 95,
     ("nares", "open_water", "clean"): 95,
     ("nares", "thick_ice", "clean"): 95,
@@ -43,7 +43,7 @@ def test_real_pixels_keep_the_class_that_a_person_sees(outside_data: Path, tmp_p
     found = {tuple(cell[:3]): cell[3]["reflectance"][0] for cell in told["cells"]}
     below = {cell: found[cell] for cell, least in REACHED.items() if found[cell] < least}
     assert not below
-    assert np.mean(list(found.values())) > 82
+    assert np.mean(list(found.values())) > 85
     sheets = sorted(tmp_path.glob("*.png"))
     assert len(sheets) == 12
     assert all(cv2.imread(str(sheet)) is not None for sheet in sheets)
