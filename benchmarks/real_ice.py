@@ -3,7 +3,7 @@
     make real-ice [ARGS="--sheets build/real-ice --json"]
 
 The chips and the rectangles drawn on them by eye are outside test data (SEAICE_TEST_DATA, default ../shared/data; its
-real_ice/README.md says what each is). The published methods get the true colour of an L1C product (white at 0.3558), as
+its README says what each is). The published methods get the true colour of an L1C product (white at 0.3558), as
 does `reflectance, true colour`. `--sheets` writes one picture a chip: the true colour, and the labels of each method.
 
 A chip of surface reflectance is put below the air of our own model first: it tests the surfaces and not the air. Where
@@ -34,6 +34,7 @@ from seaice_ops.labels.reflectance.label import reflectance
 from seaice_ops.labels.reflectance.surfaces import BANDS
 from seaice_ops.labels.result import Labels
 from seaice_ops.pixels import imagery
+from seaice_ops.sensors.sentinel2 import TRUE_COLOUR
 from seaice_ops.settings import LabelSettings
 
 Codes = NDArray[np.uint8]
@@ -101,7 +102,7 @@ def _chip(name: str, stored: dict[str, NDArray[np.generic]], rectangles: Sequenc
         planes = {band: _below_air(plane, band, zenith) for band, plane in planes.items()}
     bands = np.stack([planes[band] for band in BANDS])
     valid &= (bands != imagery.NODATA).all(axis=0)
-    rgb = imagery.true_colour(np.stack([planes[band] for band in imagery.RGB_BANDS]), CEILING)
+    rgb = imagery.true_colour(np.stack([planes[band] for band in TRUE_COLOUR]), CEILING)
     rgb[~valid] = 0
     return Chip(name, bands, rgb, valid, zenith, float(stored["pixel_size"]), rectangles)
 
