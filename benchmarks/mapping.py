@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from seaice_ops.ledger.operations import now
 from seaice_ops.ledger.session import open_ledger
+from seaice_ops.ledger.stores import initialise
 from seaice_ops.ledger.tables import Model, ModelAlias, Probabilities, Scene, SceneState
 from seaice_ops.mapping import publish
 from seaice_ops.mapping.due.survey import Survey, survey
@@ -51,7 +52,7 @@ def acquisition(size: int, seed: int) -> NDArray[np.uint8]:
 
 def prepare(settings: Settings, size: int, acquisitions: int) -> list[NDArray[np.uint8]]:
     """A ledger and a store with one encoded season of one tile; its probabilities."""
-    open_ledger(settings).migrate()
+    initialise(settings)
     store, series = open_store(settings.store), []
     grid = Grid("EPSG:32701", (10.0, 0.0, 399_960.0, 0.0, -10.0, 1_600_020.0), size, size)
     with open_ledger(settings).begin() as session:

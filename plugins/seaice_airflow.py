@@ -277,7 +277,7 @@ def waiting_for_labels(settings: Settings) -> list[str]:
 
     method = settings.labels.method
     with open_ledger(settings).begin() as session:
-        return [scene.id for scene in unlabelled_scenes(session, method, settings.labels.version(method))]
+        return [scene.id for scene in unlabelled_scenes(session, method, settings.label_version(method))]
 
 
 @stage_task

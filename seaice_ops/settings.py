@@ -19,8 +19,10 @@ from urllib.parse import urlsplit
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from seaice_ops import versions
 from seaice_ops.errors import ConfigError
 from seaice_ops.geo.regions import Region
+from seaice_ops.versions import Method
 
 
 class _Part(BaseModel):
@@ -145,38 +147,55 @@ class ArchiveSettings(_Part):
         return self.kind in ("folder", "simulated")
 
 
-class LabelSettings(_Part):
-    """How scenes are auto-labelled (docs/labels.md)."""
+class SceneSettings(_Part):
+    """What holds for a scene wherever it is used: decoding, labels, training, maps."""
 
-    method: Literal["colour", "iqrah2024", "reflectance"] = Field(
-        "colour", description="the labels that training learns from"
-    )
-    ceiling: float = Field(0.3558, gt=0, le=1.5, description="reflectance shown as 255 in the true colour")
-    water_max: int = Field(30, ge=0, le=253, description="V of the darkest colours, called open water")
-    thin_max: int = Field(204, ge=1, le=254, description="V up to which ice is called thin / young")
-    dilate_m: float = Field(7 * 54.0, gt=0, description="ground size of the filter's dilation, metres")
-    median_m: float = Field(155 * 54.0, gt=0, description="ground size of the filter's background median, metres")
-    mask: str = Field(
+    land_mask: str = Field(
         "",
         description="what is land or ice shelf (254) in labels, whatever the method says, and in maps: empty for "
         "nothing, `coastline` for the polygons of OpenStreetMap and GSHHG, else a raster (not 0 is land) or a GeoJSON "
         "file, relative to home, in whose name {tile} stands for the tile; another mask needs another name",
     )
+    ceiling: float = Field(
+        0.3558,
+        gt=0,
+        le=1.5,
+        description="reflectance shown as 255 in the true colour: what labels by colour and networks see, and what "
+        "plain scenes that state no ceiling are decoded by",
+    )
 
-    def version(self, method: str) -> str:
-        """The version of `method`'s labels: its algorithm's number and a hash of the settings it depends on."""
-        unused = {"method"} | _UNUSED[method] | (set() if self.mask else {"mask"})
-        parameters = self.model_dump(exclude=unused)
-        digest = hashlib.sha256(json.dumps(parameters, sort_keys=True).encode()).hexdigest()[:8]
-        return f"{_LABEL_ALGORITHM[method]}-{digest}"
+
+#: Fields that had another section, by section: their names today.
+_MOVED = {"labels": {"mask": "scenes.land_mask", "ceiling": "scenes.ceiling"}}
 
 
-#: Raised by hand whenever an algorithm changes what it answers, so that its labels are made anew.
-_LABEL_ALGORITHM = {"colour": 1, "iqrah2024": 2, "reflectance": 8}
+class LabelSettings(_Part):
+    """How scenes are auto-labelled (docs/labels.md)."""
+
+    method: Method = Field("colour", description="the labels that training learns from")
+    water_max: int = Field(30, ge=0, le=253, description="V of the darkest colours, called open water")
+    thin_max: int = Field(204, ge=1, le=254, description="V up to which ice is called thin / young")
+    dilate_m: float = Field(7 * 54.0, gt=0, description="ground size of the filter's dilation, metres")
+    median_m: float = Field(155 * 54.0, gt=0, description="ground size of the filter's background median, metres")
+
+
+def label_parameters(labels: LabelSettings, scenes: SceneSettings) -> dict[str, Any]:
+    """Every setting that labels may depend on, as it is written into a label raster and into its version."""
+    return {**labels.model_dump(exclude={"method"}), "ceiling": scenes.ceiling, "mask": scenes.land_mask}
+
+
+def label_version(method: str, labels: LabelSettings, scenes: SceneSettings) -> str:
+    """The version of `method`'s labels: its algorithm's number and a hash of the settings it depends on."""
+    unused = _UNUSED[method] | (set() if scenes.land_mask else {"mask"})
+    used = {name: value for name, value in label_parameters(labels, scenes).items() if name not in unused}
+    digest = hashlib.sha256(json.dumps(used, sort_keys=True).encode()).hexdigest()[:8]
+    return f"{versions.LABELS[method]}-{digest}"
+
+
 _FILTER_ONLY = {"dilate_m", "median_m"}
-_UNUSED = {
+_UNUSED: dict[str, set[str]] = {
     "colour": _FILTER_ONLY,
-    "iqrah2024": set[str](),
+    "iqrah2024": set(),
     "reflectance": _FILTER_ONLY | {"water_max", "thin_max"},
 }
 
@@ -232,6 +251,7 @@ class Settings(_Part):
     )
     archive: ArchiveSettings = ArchiveSettings()
     regions: dict[str, Region] = Field(min_length=1)
+    scenes: SceneSettings = SceneSettings()
     labels: LabelSettings = LabelSettings()
     training: TrainingSettings = TrainingSettings()
     mapping: MappingSettings = MappingSettings()
@@ -240,6 +260,8 @@ class Settings(_Part):
     @model_validator(mode="before")
     @classmethod
     def _defaults(cls, data: Any) -> Any:
+        if isinstance(data, dict):
+            _refuse_moved(data)
         if isinstance(data, dict) and data.get("home"):
             home = Path(data["home"]).absolute()
             data = {**data, "home": str(home)}  # a str: JSON input takes no Path
@@ -257,6 +279,10 @@ class Settings(_Part):
         if name not in self.regions:
             raise ConfigError(f"there is no region {name!r} in the configuration; it has {', '.join(self.regions)}")
         return self.regions[name]
+
+    def label_version(self, method: str) -> str:
+        """The version of `method`'s labels under these settings."""
+        return label_version(method, self.labels, self.scenes)
 
     @property
     def archive_path(self) -> Path:
@@ -308,8 +334,21 @@ class Settings(_Part):
         try:
             return cls.model_validate(data)
         except ValidationError as error:
-            lines = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-            raise ConfigError(f"{path}: {lines}") from error
+            raise ConfigError(f"{path}: {'; '.join(map(_said, error.errors()))}") from error
+
+
+def _said(problem: Any) -> str:
+    """One of pydantic's errors: the field, and what is wrong with it."""
+    field, words = ".".join(map(str, problem["loc"])), problem["msg"].removeprefix("Value error, ")
+    return f"{field}: {words}" if field else words
+
+
+def _refuse_moved(data: dict[str, Any]) -> None:
+    """Raise `ValueError` naming today's field for each field of `data` that an older version had elsewhere."""
+    for section, moved in _MOVED.items():
+        given = data.get(section)
+        if found := [name for name in moved if isinstance(given, dict) and name in given]:
+            raise ValueError("; ".join(f"{section}.{name} is {moved[name]} now" for name in found))
 
 
 def _area_files_beside(config: Path, data: dict[str, Any]) -> None:

@@ -71,7 +71,7 @@ def show(settings: Settings, term: Console, *, truth_expected: bool, margin: flo
 def agreement(settings: Settings, store: ObjectStore, session: Session, row: Map) -> Agreement | None:
     """How a map and the labels in its window agree with truth; None where a scene of the window has no truth."""
     bands, grid = read_raster(store, f"{row.folder}/class.tif")
-    truths = [read_reference(settings, scene_id, grid) for scene_id in row.scene_ids]
+    truths = [read_reference(settings.reference_path, scene_id, grid) for scene_id in row.scene_ids]
     known = [truth for truth in truths if truth is not None]
     if len(known) < len(truths):
         return None
@@ -79,7 +79,7 @@ def agreement(settings: Settings, store: ObjectStore, session: Session, row: Map
     method = settings.labels.method
     matrix = np.zeros((3, 3), np.int64)
     for scene_id, truth in zip(row.scene_ids, known, strict=True):
-        labels = session.get(LabelSet, (scene_id, method, settings.labels.version(method)))
+        labels = session.get(LabelSet, (scene_id, method, settings.label_version(method)))
         if labels is not None:
             matrix += confusion(truth, read_raster(store, labels.key)[0][0])
     return Agreement(

@@ -30,6 +30,7 @@ from seaice_ops.errors import ConfigError, SeaIceError, TransientError
 from seaice_ops.geo.regions import TILE
 from seaice_ops.ledger.operations import model_by_alias, unlabelled_scenes
 from seaice_ops.ledger.session import open_ledger
+from seaice_ops.ledger.stores import initialise
 from seaice_ops.settings import Settings
 
 DAY = timedelta(days=1)
@@ -78,7 +79,7 @@ def main() -> int:
     console.end_with_parent()
     os.environ.setdefault("SEAICE_RETRY_SECONDS", "5")
     settings, config = _settings(arguments)
-    open_ledger(settings).migrate()
+    initialise(settings)
     _say(f"home {settings.home}, configuration {config}")
     try:
         season = (
@@ -175,7 +176,7 @@ def _unfinished(settings: Settings) -> str:
 
     method = settings.labels.method
     with open_ledger(settings).begin() as session:
-        unlabelled = len(unlabelled_scenes(session, method, settings.labels.version(method)))
+        unlabelled = len(unlabelled_scenes(session, method, settings.label_version(method)))
         champion = model_by_alias(session, "champion")
     if unlabelled:
         return f"{unlabelled} scenes have no labels"
@@ -210,7 +211,7 @@ def _pretrained(home: Path, arguments: argparse.Namespace, bands: Sequence[str])
     values = yaml.safe_load(Path(arguments.config).read_text())
     values["training"]["bands"] = list(bands)
     settings = Settings.model_validate({**values, "home": str(home)})
-    open_ledger(settings).migrate()
+    initialise(settings)
     simulate.run(settings, simulate.SimulateRequest(seed=arguments.seed, size=arguments.size, acquisitions=12))
     eternity = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
     found = search.run(settings, search.SearchRequest("sensed", *eternity)).items

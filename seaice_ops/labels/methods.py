@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,15 +15,13 @@ from seaice_ops.labels.published.iqrah2024 import iqrah2024, kernel
 from seaice_ops.labels.result import Labels
 from seaice_ops.settings import LabelSettings
 from seaice_ops.storage.rasters import Grid
-
-Method = Literal["colour", "iqrah2024", "reflectance"]
-METHODS: tuple[Method, ...] = get_args(Method)
+from seaice_ops.versions import METHODS, Method
 
 _METRES_PER_DEGREE = 111_195.0
 
 
 def known_method(name: str) -> Method:
-    """`name` as a method; raises `ConfigError` that lists the methods there are."""
+    """`name` as a method; raises `ConfigError` that lists the methods."""
     for method in METHODS:
         if name == method:
             return method
@@ -44,7 +41,7 @@ def label_pixels(
 def labels_of_picture(
     rgb: NDArray[np.uint8], valid: NDArray[np.bool_], pixel_m: float, method: Method, settings: LabelSettings
 ) -> Labels:
-    """`label_pixels` with all that the method knows."""
+    """`label_pixels`, with confidence and quality flags where the method gives them."""
     limits = {"water_max": settings.water_max, "thin_max": settings.thin_max}
     if method == "reflectance":
         return reflectance_rgb(rgb, valid)

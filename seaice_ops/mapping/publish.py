@@ -73,7 +73,8 @@ def _publish_tile(settings: Settings, tile: Survey, summary: Summary) -> None:
     if not ready:
         return
     store, old = open_store(settings.store), range(0)
-    ashore = land(settings, store, tile.grid, tile.tile) if settings.labels.mask else None
+    mask = settings.scenes.land_mask
+    ashore = land(mask, settings.home, store, tile.grid, tile.tile) if mask else None
     settings.work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="map-", dir=settings.work) as folder, kept_sums(settings.work) as sums:
         kept = sums if len(ready) > 1 else None
@@ -156,7 +157,7 @@ def _inputs(settings: Settings, tile: Survey, due: Due) -> MapInputs:
         scene_ids=tuple(scene.id for scene in scenes),
         checksums=tuple(row.sha256 for row in rows),
         model_id=tile.champion.id,
-        method=method_of(settings.labels.mask),
+        method=method_of(settings.scenes.land_mask),
         revision=due.revision,
         supersedes=due.supersedes,
         complete_at=max(row.created_at for row in rows),

@@ -117,7 +117,7 @@ def _labels(session: Session, settings: Settings, scores: dict[str, list[dict[st
         {
             "method": method,
             "version": version,
-            "current": method == settings.labels.method and version == settings.labels.version(method),
+            "current": method == settings.labels.method and version == settings.label_version(method),
             "scenes": count,
             "seconds": round(seconds, 1),
             "newest": _iso(newest),

@@ -17,7 +17,7 @@ from seaice_ops.errors import ConfigError, CorruptProduct
 from seaice_ops.labels.methods import pixel_metres
 from seaice_ops.labels.picture.reading import read_picture
 from seaice_ops.labels.published.iqrah2024 import PUBLISHED_PIXEL_M
-from seaice_ops.pixels import imagery
+from seaice_ops.pixels import radiometry
 
 _SUFFIXES = (".png", ".tif", ".tiff")
 
@@ -40,10 +40,10 @@ def simulated(first_seed: int, count: int, size: int, ceiling: float) -> Iterato
     truth, which no hand reaches."""
     from seaice_ops.simulate.example import acquisition
 
-    order = [imagery.BANDS.index(band) for band in imagery.RGB_BANDS]
+    order = [radiometry.BANDS.index(band) for band in radiometry.RGB_BANDS]
     for seed in range(first_seed, first_seed + count):
         seen = acquisition(seed, size)
-        rgb = imagery.true_colour(np.ascontiguousarray(seen.reflectance[order]), ceiling)
+        rgb = radiometry.true_colour(np.ascontiguousarray(seen.reflectance[order]), ceiling)
         rgb[~seen.valid] = 0
         veiled = (seen.conditions & (conditions.THIN_CLOUD | conditions.SHADOW)) > 0
         yield LabelledScene(f"seed {seed}", rgb, seen.valid, seen.truth, veiled, seen.pixel_m)

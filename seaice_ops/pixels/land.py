@@ -15,7 +15,6 @@ from rasterio.warp import Resampling, reproject, transform_geom
 
 from seaice_ops.errors import ConfigError
 from seaice_ops.pixels.coastline import Mask, coastline
-from seaice_ops.settings import Settings
 from seaice_ops.storage.rasters import Grid
 from seaice_ops.storage.store import ObjectStore
 
@@ -23,29 +22,29 @@ from seaice_ops.storage.store import ObjectStore
 COASTLINE = "coastline"
 
 
-def land(settings: Settings, store: ObjectStore, grid: Grid, tile: str) -> Mask:
-    """(rows, columns) bool: pixels of `grid` whose centre is land or ice shelf according to the setting `labels.mask`.
+def land(mask: str, home: Path, store: ObjectStore, grid: Grid, tile: str) -> Mask:
+    """(rows, columns) bool: pixels of `grid` whose centre is land or ice shelf.
 
-    Raises `ConfigError` for a file that cannot be used and a grid without a CRS, `TransientError` where the coastline
-    cannot be drawn.
+    `mask` is `COASTLINE`, or the name of a file below `home` in which {tile} stands for the tile's name. Raises
+    `ConfigError` for a file that cannot be used and a grid without a CRS, `TransientError` where the coastline cannot
+    be drawn.
     """
-    mask = settings.labels.mask
     if not grid.crs:
-        raise ConfigError("the pixels have no CRS, so nothing tells which are land; set labels.mask to nothing")
+        raise ConfigError("the pixels have no CRS, so nothing tells which are land; set scenes.land_mask to nothing")
     if mask == COASTLINE:
         return coastline(store, grid, tile)
-    path = mask_file(settings, tile)
+    path = mask_file(mask, home, tile)
     try:
         if path.suffix.lower() in {".json", ".geojson"}:
             return from_polygons(json.loads(path.read_text()), grid)
         return from_raster(path, grid)
     except (OSError, ValueError, KeyError, RasterioError) as error:
-        raise ConfigError(f"the land mask {path} (labels.mask) cannot be used: {error}") from error
+        raise ConfigError(f"the land mask {path} (scenes.land_mask) cannot be used: {error}") from error
 
 
-def mask_file(settings: Settings, tile: str) -> Path:
-    """Where a mask that is no coastline has the tile's file."""
-    return settings.home / settings.labels.mask.replace("{tile}", tile)
+def mask_file(mask: str, home: Path, tile: str) -> Path:
+    """The tile's file of a mask that is not the coastline."""
+    return home / mask.replace("{tile}", tile)
 
 
 def from_raster(path: Path, grid: Grid) -> Mask:

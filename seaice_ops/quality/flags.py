@@ -105,7 +105,7 @@ def of_brightness(method: str, counts: NDArray[np.int64], thin_max: int) -> list
     found, top = [], counts[255] / total
     if top > SATURATED:
         reason = (
-            f"{top:.0%} of the pixels are at 255, where snow, cloud and thick ice look the same; raise labels.ceiling"
+            f"{top:.0%} of the pixels are at 255, where snow, cloud and thick ice look the same; raise scenes.ceiling"
         )
         found.append(Flag(method, "saturated", reason))
     if counts[thin_max + 1 :].sum() < BRIGHTEST * total:

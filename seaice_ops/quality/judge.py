@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from seaice_ops.classes import metrics
+from seaice_ops.classes import metrics, quality_flags
 from seaice_ops.classes.legend import NODATA
 from seaice_ops.quality import flags, tables
-from seaice_ops.quality.reading import SATURATED_BIT, Picture
+from seaice_ops.quality.reading import Picture
 from seaice_ops.quality.ssim import ssim
 from seaice_ops.quality.tables import Counts
 
@@ -70,7 +70,7 @@ def _signs(
             found += flags.of_brightness(method, bright, thin_max)
         reasons = picture.reasons.get(method)
         if reasons is not None and (observed := codes != NODATA).any():
-            found += flags.of_saturation(method, float(((reasons & SATURATED_BIT) > 0)[observed].mean()))
+            found += flags.of_saturation(method, float(((reasons & quality_flags.SATURATED) > 0)[observed].mean()))
     return found
 
 

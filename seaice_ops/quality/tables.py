@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seaice_ops.classes import conditions, metrics
-from seaice_ops.classes.legend import CLASSES, SLUGS
+from seaice_ops.classes.legend import CLASSES, CLOUD, NODATA, SLUGS
 
 #: Under the first three a pixel is hard to see, in the fourth there is no one class: what is left is clean.
 _UNCLEAN = conditions.THIN_CLOUD | conditions.SHADOW | conditions.LOW_SUN | conditions.MIXED
@@ -74,7 +74,7 @@ def compare(labels: Mapping[str, NDArray[np.uint8]], valid: NDArray[np.bool_]) -
 
 def _abstaining(codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """No-data within a valid pixel is an abstention, too."""
-    return np.where(codes == 255, np.uint8(205), codes)
+    return np.where(codes == NODATA, np.uint8(CLOUD), codes)
 
 
 def same_pixels(labels: Sequence[NDArray[np.uint8]], valid: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -19,7 +19,7 @@ from seaice_ops.ledger.operations import fail_scene, get_scene, move_scene, scen
 from seaice_ops.ledger.runs import recorded
 from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Scene, SceneState
-from seaice_ops.pixels.imagery import NODATA
+from seaice_ops.pixels.radiometry import UNOBSERVED
 from seaice_ops.scenes.merged import open_merged
 from seaice_ops.scenes.plain import open_plain
 from seaice_ops.scenes.sentinel2.product import open_product
@@ -75,7 +75,7 @@ def _decode(settings: Settings, store: ObjectStore, scene: Scene, summary: Summa
         summary.unchanged["scenes"] += 1
         return
     try:
-        values = _write(store, scene, inbox, settings.labels.ceiling)
+        values = _write(store, scene, inbox, settings.scenes.ceiling)
     except (CorruptProduct, ExpectedSkip) as error:
         part = error.part if isinstance(error, CorruptPart) else None
         with open_ledger(settings).begin() as session:
@@ -148,11 +148,11 @@ def _write_cog(path: Path, scene: Scene, source: Source) -> float:
     }
     valid = 0
     with cog_writer(
-        path, source.grid, count=len(source.bands), dtype=np.int16, nodata=NODATA, names=source.bands, tags=tags
+        path, source.grid, count=len(source.bands), dtype=np.int16, nodata=UNOBSERVED, names=source.bands, tags=tags
     ) as target:
         for row, strip in source.strips():
             target.write(strip, window=((row, row + strip.shape[1]), (0, strip.shape[2])))
-            valid += int((strip != NODATA).all(axis=0).sum())
+            valid += int((strip != UNOBSERVED).all(axis=0).sum())
         if not valid:
             raise ExpectedSkip("no data: no pixel was observed in all bands")
     return valid / (source.grid.width * source.grid.height)

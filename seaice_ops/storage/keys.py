@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
+#: The object by which a store is known: its id, as JSON. Written once, by `seaice init`.
+MARKER = "store.json"
+
 
 def scene(tile: str, sensed_at: datetime, scene_id: str) -> str:
     """One COG a scene: reflectance x 10000, int16."""

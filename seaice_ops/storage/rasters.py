@@ -22,9 +22,8 @@ from rasterio.shutil import copy as rio_copy
 from rasterio.transform import Affine
 
 from seaice_ops.errors import ObjectMissing, TransientError
+from seaice_ops.storage.layout import BLOCK
 from seaice_ops.storage.store import ObjectStore
-
-BLOCK = 512
 
 #: ZSTD level. Higher ones store little less and take twice as long and more.
 _LEVEL = 1
@@ -33,8 +32,8 @@ _LEVEL = 1
 RASTER_ERRORS = (RasterioError, CPLE_BaseError)
 
 
-def _threads() -> str:
-    """How many threads blocks are packed and unpacked by: all cores, or GDAL_NUM_THREADS where that is set."""
+def threads() -> str:
+    """Threads that pack and unpack blocks, as GDAL takes them: all cores, or GDAL_NUM_THREADS where that is set."""
     return os.environ.get("GDAL_NUM_THREADS", "ALL_CPUS")
 
 
@@ -115,7 +114,7 @@ def cog_writer(
             PREDICTOR="NO" if colours else "YES",
             BLOCKSIZE=BLOCK,
             BIGTIFF="IF_SAFER",
-            NUM_THREADS=_threads(),
+            NUM_THREADS=threads(),
         )
     except RASTER_ERRORS as error:
         raise TransientError(f"cannot write {path}: {error}; is the disk full, or was its folder removed?") from error
@@ -163,7 +162,7 @@ def cog_bytes(
 @contextmanager
 def open_raster(store: ObjectStore, key: str) -> Iterator[Any]:
     """Open the raster `key` for windowed reading; raises `ObjectMissing`."""
-    with store.gdal_env(), rasterio.Env(GDAL_NUM_THREADS=_threads()):
+    with store.gdal_env(), rasterio.Env(GDAL_NUM_THREADS=threads()):
         try:
             dataset = rasterio.open(store.gdal_path(key))
         except RasterioIOError as error:

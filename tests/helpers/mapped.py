@@ -12,8 +12,8 @@ from sqlalchemy import select
 
 from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Map, Model, ModelAlias, Probabilities, Scene, SceneState
-from seaice_ops.pixels import imagery
-from seaice_ops.pixels.imagery import RGB_BANDS
+from seaice_ops.pixels import radiometry
+from seaice_ops.pixels.radiometry import RGB_BANDS
 from seaice_ops.settings import Settings
 from seaice_ops.storage import keys
 from seaice_ops.storage.rasters import Grid, cog_bytes
@@ -73,7 +73,7 @@ def reflectance(rows: int = 24, columns: int = 40, seed: int = 0) -> np.ndarray:
     rng = np.random.default_rng(seed)
     values = rng.integers(0, 9000, (rows, columns)).astype(np.int16)
     bands = np.repeat(values[None], 5, axis=0)
-    bands[:, np.add.outer(np.arange(rows), np.arange(columns)) < rows // 3] = imagery.NODATA
+    bands[:, np.add.outer(np.arange(rows), np.arange(columns)) < rows // 3] = radiometry.UNOBSERVED
     return bands
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from helpers import servers
-from seaice_ops.ledger.session import open_ledger
+from seaice_ops.ledger.stores import initialise
 from seaice_ops.settings import Settings
 
 
@@ -29,7 +29,7 @@ def empty_ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
 @pytest.fixture
 def ledger(empty_ledger: Settings) -> Settings:
     """Settings of a migrated, empty ledger on either database."""
-    open_ledger(empty_ledger).migrate()
+    initialise(empty_ledger)
     return empty_ledger
 
 

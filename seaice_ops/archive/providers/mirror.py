@@ -25,7 +25,7 @@ from seaice_ops.archive.transport.http import Wire, shown
 from seaice_ops.archive.transport.s3 import S3Auth, s3_address
 from seaice_ops.archive.transport.transfer import receive
 from seaice_ops.errors import ArchiveUnavailable, ConfigError, CorruptProduct
-from seaice_ops.pixels.imagery import BANDS
+from seaice_ops.pixels.radiometry import BANDS
 from seaice_ops.pixels.sidecar import MIRROR
 from seaice_ops.settings import Settings, StacSettings
 

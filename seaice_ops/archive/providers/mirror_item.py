@@ -15,7 +15,7 @@ from typing import Any
 from seaice_ops.archive.product import ProductName, parse_name
 from seaice_ops.archive.times import parse_time
 from seaice_ops.errors import CorruptProduct
-from seaice_ops.pixels.imagery import BANDS
+from seaice_ops.pixels.radiometry import BANDS
 from seaice_ops.pixels.sidecar import MirrorGrid, MirrorSidecar
 
 Item = Mapping[str, Any]

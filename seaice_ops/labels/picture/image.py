@@ -20,12 +20,13 @@ from rasterio.errors import NotGeoreferencedWarning
 
 from seaice_ops.classes import legend
 from seaice_ops.errors import ConfigError
-from seaice_ops.labels.methods import Method, known_method, label_pixels, pixel_metres
+from seaice_ops.labels.methods import known_method, label_pixels, pixel_metres
 from seaice_ops.labels.picture.reading import Picture, read_picture
 from seaice_ops.labels.published.iqrah2024 import PUBLISHED_PIXEL_M
-from seaice_ops.labels.stage import class_shares
-from seaice_ops.settings import LabelSettings
+from seaice_ops.labels.scene import class_shares
+from seaice_ops.settings import LabelSettings, SceneSettings, label_version
 from seaice_ops.storage.rasters import Grid, cog_writer
+from seaice_ops.versions import Method
 
 _NOWHERE = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 _SUFFIXES = {".tif", ".tiff", ".png"}
@@ -50,7 +51,8 @@ def label_image(
     source: Path,
     target: Path,
     method: str,
-    settings: LabelSettings = LabelSettings(),
+    labels: LabelSettings = LabelSettings(),
+    scenes: SceneSettings = SceneSettings(),
     *,
     ceiling: float | None = None,
     pixel_size: float | None = None,
@@ -60,8 +62,8 @@ def label_image(
     """Label the 8-bit picture `source` (see `read_picture`) into `target`.
 
     `target` holds u8 legend codes: a .tif is a cloud-optimised GeoTIFF with the source's georeference and the
-    legend's colours, a .png the bare codes. `ceiling`: reflectance that the picture shows as 255 (default: the
-    settings'). `pixel_size`: metres (default: from the georeference, else the published 54 m). `nodata`: the value of
+    legend's colours, a .png the bare codes. `ceiling`: reflectance that the picture shows as 255 (default:
+    `scenes`'). `pixel_size`: metres (default: from the georeference, else the published 54 m). `nodata`: the value of
     all bands where nothing was observed. `preview`: also a picture in the legend's colours, `target` with the suffix
     .png, or .preview.png where `target` is a .png itself.
 
@@ -74,10 +76,10 @@ def label_image(
         if value is not None and not value > 0:
             raise ConfigError(f"the {what} must be above 0, not {value}")
     picture = read_picture(source, nodata)
-    rgb = picture.rgb if ceiling is None else rescaled(picture.rgb, ceiling, settings.ceiling)
+    rgb = picture.rgb if ceiling is None else rescaled(picture.rgb, ceiling, scenes.ceiling)
     metres, how = _pixel_size(picture.grid, pixel_size)
-    codes = label_pixels(rgb, picture.valid, metres, chosen, settings)
-    tags = {"method": chosen, "version": settings.version(chosen), "pixel_size_m": f"{metres:g}"}
+    codes = label_pixels(rgb, picture.valid, metres, chosen, labels)
+    tags = {"method": chosen, "version": label_version(chosen, labels, scenes), "pixel_size_m": f"{metres:g}"}
     _write(target, picture_png(codes) if _is_png(target) else _geotiff(codes, picture, tags))
     if shown:
         _write(shown, picture_png(codes, legend.COLOURS))

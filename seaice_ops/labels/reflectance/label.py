@@ -24,8 +24,8 @@ from seaice_ops.labels.reflectance.surfaces import BANDS
 from seaice_ops.labels.reflectance.surroundings import CELL, at_pixels, cell_sums, class_weights
 from seaice_ops.labels.reflectance.table import SHAPE, band_codes, nearest_zenith, table
 from seaice_ops.labels.result import Labels
-from seaice_ops.pixels.imagery import SCALE
-from seaice_ops.storage.rasters import BLOCK
+from seaice_ops.pixels.radiometry import SCALE
+from seaice_ops.storage.layout import BLOCK
 
 #: Reflectance of a surface half of which is water and half snow; levels of brightness to a reflectance of 1.
 _HALF, _LEVELS = 0.42, 250

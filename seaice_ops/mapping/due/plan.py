@@ -20,9 +20,7 @@ from typing import Any
 
 from seaice_ops.ledger.tables import Map, Scene
 from seaice_ops.mapping.window.vote import span
-
-#: The version of how a map is made from probabilities; raised whenever the pixels or the layers change.
-METHOD = "window-2"
+from seaice_ops.versions import MAPS
 
 
 @dataclass(frozen=True)
@@ -39,8 +37,8 @@ class Due:
 
 
 def method_of(mask: str) -> str:
-    """How maps are made where `mask` (the setting `labels.mask`) says what is land: another mask, another method."""
-    return f"{METHOD}-{hashlib.sha256(mask.encode()).hexdigest()[:8]}" if mask else METHOD
+    """How maps are made with the land mask that the setting `scenes.land_mask` names: another mask, another method."""
+    return f"{MAPS}-{hashlib.sha256(mask.encode()).hexdigest()[:8]}" if mask else MAPS
 
 
 def one_grid(scenes: Sequence[Scene]) -> tuple[list[Scene], dict[str, str]]:
@@ -61,7 +59,7 @@ def one_grid(scenes: Sequence[Scene]) -> tuple[list[Scene], dict[str, str]]:
 
 
 def due_maps(
-    scenes: Sequence[Scene], issued: Mapping[datetime, Map], n: int, model_id: str, method: str = METHOD
+    scenes: Sequence[Scene], issued: Mapping[datetime, Map], n: int, model_id: str, method: str = MAPS
 ) -> list[Due]:
     """The maps to issue, oldest window end first.
 

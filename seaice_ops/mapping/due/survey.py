@@ -14,7 +14,7 @@ from seaice_ops.ledger.operations import model_by_alias, newest_maps, ready_scen
 from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Map, Model, Probabilities, Scene
 from seaice_ops.mapping.due.plan import Due, due_maps, method_of, one_grid
-from seaice_ops.pixels.imagery import RGB_BANDS
+from seaice_ops.pixels.radiometry import RGB_BANDS
 from seaice_ops.settings import Settings
 from seaice_ops.storage.rasters import Grid
 
@@ -57,7 +57,7 @@ class Survey:
 
 def survey(settings: Settings, tile: str) -> Survey:
     """Look at `tile` in one transaction; raises `ExpectedSkip` where there is no champion."""
-    n, method = settings.mapping.window, method_of(settings.labels.mask)
+    n, method = settings.mapping.window, method_of(settings.scenes.land_mask)
     with open_ledger(settings).begin() as session:
         champion = model_by_alias(session, "champion")
         if champion is None:

@@ -16,10 +16,11 @@ from sqlalchemy.orm import Session
 
 from seaice_ops.ledger.operations import now
 from seaice_ops.ledger.tables import Map, Scene, SceneState
-from seaice_ops.mapping.due.plan import METHOD, Due
+from seaice_ops.mapping.due.plan import Due
 from seaice_ops.mapping.product.item import encoded_json, software, version_links
 from seaice_ops.storage import keys
 from seaice_ops.storage.store import ObjectStore
+from seaice_ops.versions import MAPS
 
 #: Properties of the revision before that hold of the place and time, not of what was seen there.
 _KEPT = ("title", "datetime", "end_datetime", "gsd", "grid:code", "created", "seaice:tile", "seaice:window_end")
@@ -52,7 +53,7 @@ def publish(store: ObjectStore, gone: Withdrawal) -> Map:
     folder = keys.map_folder(gone.last.tile, gone.last.window_end, gone.map_id)
     record = item(gone, json.loads(store.get(keys.map_item(gone.last.folder))))
     store.create(keys.map_item(folder), record)
-    details = {"method": METHOD, "software": software(), "withdrawn": gone.cause}
+    details = {"method": MAPS, "software": software(), "withdrawn": gone.cause}
     return Map(
         id=gone.map_id,
         tile=gone.last.tile,

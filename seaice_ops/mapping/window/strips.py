@@ -17,7 +17,8 @@ from seaice_ops.errors import CorruptProduct
 from seaice_ops.mapping.due.plan import Due
 from seaice_ops.mapping.due.survey import Survey
 from seaice_ops.mapping.window.vote import PLANES, ages_at, change, decide, shift, without
-from seaice_ops.storage.rasters import BLOCK, RASTER_ERRORS, open_raster
+from seaice_ops.storage.layout import BLOCK
+from seaice_ops.storage.rasters import RASTER_ERRORS, open_raster
 from seaice_ops.storage.store import ObjectStore
 
 #: A file of the sums of all strips, 12 bytes a pixel, from which the next window is shifted.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from seaice_ops.errors import CorruptProduct
-from seaice_ops.pixels.imagery import BANDS
+from seaice_ops.pixels.radiometry import BANDS
 from seaice_ops.pixels.sidecar import MIRROR, MirrorSidecar, read_model
 from seaice_ops.scenes.sentinel2.metadata import ProductMetadata, TileMetadata, read_tile
 from seaice_ops.storage.rasters import Grid

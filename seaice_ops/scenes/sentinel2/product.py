@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from seaice_ops.errors import CorruptProduct
 from seaice_ops.ledger.tables import Scene
-from seaice_ops.pixels.imagery import BANDS
+from seaice_ops.pixels.radiometry import BANDS
 from seaice_ops.pixels.sidecar import MIRROR
 from seaice_ops.scenes.bands import CEILING, reflectance_table, replicate
 from seaice_ops.scenes.sentinel2.metadata import ProductMetadata, TileMetadata, read_product, read_tile

@@ -14,9 +14,7 @@ from seaice_ops.ledger.tables import LabelSet, Scene, SceneState
 from seaice_ops.models.card import Architecture, Card, Labels, Manifest, Preprocessing, Recipe
 from seaice_ops.settings import Settings
 from seaice_ops.summary import counted
-
-#: Raised by hand whenever the code would train something else from the same manifest.
-ALGORITHM = 1
+from seaice_ops.versions import TRAINING
 
 #: Mean and spread of a band's share of the ceiling: snow and ice fill the visible and the near infrared, and are dark
 #: at 1.6 micrometres.
@@ -29,7 +27,7 @@ def take(settings: Settings) -> Manifest:
 
     Raises `ExpectedSkip` where there are too few labelled scenes, scenes of one day only, or too few new ones.
     """
-    labels = Labels(method=settings.labels.method, version=settings.labels.version(settings.labels.method))
+    labels = Labels(method=settings.labels.method, version=settings.label_version(settings.labels.method))
     days = _labelled(settings, labels)
     known, wanted = len(days), settings.training.min_scenes
     if known < wanted:
@@ -37,7 +35,7 @@ def take(settings: Settings) -> Manifest:
     held_out = set(held_out_days(sorted(set(days.values())), settings.training.holdout_every))
     training = settings.training
     manifest = Manifest(
-        algorithm=ALGORITHM,
+        algorithm=TRAINING,
         architecture=Architecture(width=training.width, bands=len(training.bands)),
         preprocessing=_preprocessing(settings),
         labels=labels,
@@ -53,7 +51,7 @@ def _preprocessing(settings: Settings) -> Preprocessing:
     bands = settings.training.bands
     centres = [_DARK if band in _DARK_BANDS else _BRIGHT for band in bands]
     mean, std = (tuple(values) for values in zip(*centres, strict=True))
-    return Preprocessing(bands=bands, ceiling=settings.labels.ceiling, mean=mean, std=std)
+    return Preprocessing(bands=bands, ceiling=settings.scenes.ceiling, mean=mean, std=std)
 
 
 def _check_worthwhile(settings: Settings, manifest: Manifest) -> None:
@@ -86,6 +84,7 @@ def _labelled(settings: Settings, labels: Labels) -> dict[str, date]:
         select(Scene.id, Scene.sensed_at, Scene.bands)
         .join(LabelSet, LabelSet.scene_id == Scene.id)
         .where(Scene.state == SceneState.READY, LabelSet.method == labels.method, LabelSet.version == labels.version)
+        .where(LabelSet.scene_sha256 == Scene.sha256)
         .order_by(Scene.id)
     )
     with open_ledger(settings).begin() as session:

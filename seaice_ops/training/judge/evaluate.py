@@ -48,7 +48,7 @@ def evaluate(settings: Settings, model_id: str, scenes: Sequence[str], labels: L
     the labels themselves (subject `labels.subject`). Raises `ObjectMissing`, `CorruptProduct` where rasters differ.
     """
     dataset = dataset_of(scenes, labels)
-    due = {AUTO_LABELS} | ({TRUTH} if any(has_reference(settings, scene) for scene in scenes) else set())
+    due = {AUTO_LABELS} | ({TRUTH} if any(has_reference(settings.reference_path, scene) for scene in scenes) else set())
     if due <= stored(settings, model_id, dataset).keys():
         return 0
     tally = _tally(settings, load(settings, model_id), scenes, labels)
@@ -74,7 +74,7 @@ def _tally(settings: Settings, loaded: LoadedModel, scenes: Sequence[str], label
             scene = session.get_one(Scene, scene_id)
             label_set = session.get_one(LabelSet, (scene_id, labels.method, labels.version))
         bands, grid = read_raster(store, label_set.key)
-        truth = read_reference(settings, scene_id, grid)
+        truth = read_reference(settings.reference_path, scene_id, grid)
         found = compare(loaded.card.id, labels.subject, _predict(store, scene, loaded), bands[0], truth)
         for key, matrix in found.items():
             tally[key] = tally.get(key, np.zeros_like(matrix)) + matrix

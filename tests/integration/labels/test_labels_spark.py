@@ -19,15 +19,16 @@ import yaml
 from sqlalchemy import select
 
 from helpers.spark_cluster import BIN, bare_interpreter, environment, executors, process, standalone
-from seaice_ops.labels.methods import Method
+from seaice_ops.labels.scene import label_raster
 from seaice_ops.labels.spark.application import last_line
 from seaice_ops.labels.spark.package import APPLICATION, spark_conf, zip_package
-from seaice_ops.labels.stage import label_raster
+from seaice_ops.labels.stage import labelling
 from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import LabelSet, Run, Scene, SceneState
-from seaice_ops.pixels import imagery
+from seaice_ops.pixels import radiometry
 from seaice_ops.settings import Settings
 from seaice_ops.storage.store import open_store
+from seaice_ops.versions import Method
 
 METHOD: Method = "iqrah2024"
 
@@ -54,12 +55,12 @@ def executor_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def add_scenes(add_scene: Callable[..., Scene]) -> Callable[..., list[Scene]]:
     """add_scenes(count, size, bands): scenes of an hour apart, all different; true colour unless told."""
 
-    def add(count: int, size: int, bands: tuple[str, ...] = imagery.RGB_BANDS) -> list[Scene]:
+    def add(count: int, size: int, bands: tuple[str, ...] = radiometry.RGB_BANDS) -> list[Scene]:
         scenes = []
         for number in range(count):
             blocks = np.random.default_rng(number).integers(0, 4000, (len(bands), size // 20, size // 20))
             values = np.kron(blocks, np.ones((20, 20))).astype(np.int16)
-            values[:, : 10 * number, :50] = imagery.NODATA
+            values[:, : 10 * number, :50] = radiometry.UNOBSERVED
             sensed_at = datetime(2026, 2, 1, tzinfo=UTC) + timedelta(hours=number)
             scenes.append(add_scene(values, sensed_at=sensed_at, bands=bands))
         return scenes
@@ -108,7 +109,7 @@ def assert_all_labelled_as_in_process(settings: Settings, scenes: list[Scene], m
         rows = {row.scene_id: row for row in session.scalars(select(LabelSet))}
     assert rows.keys() == {scene.id for scene in scenes}
     for scene in scenes:
-        data, shares = label_raster(settings, store, scene, method)
+        data, shares = label_raster(store, scene, labelling(settings, method))
         assert store.get(rows[scene.id].key) == data
         assert rows[scene.id].shares == shares
 
@@ -130,7 +131,7 @@ def test_local_spark_labels_as_this_process_does_and_a_second_run_finds_nothing_
 def test_both_executors_of_a_cluster_label_with_nothing_but_the_packaged_code(
     cluster, executor_python, settings, add_scenes, submit
 ):
-    scenes = add_scenes(8, 600, imagery.BANDS)
+    scenes = add_scenes(8, 600, radiometry.BANDS)
     summary, log = submit(cluster[0], executor_python, method="reflectance").result()
     assert summary["done"] == {"labels": 8}
     counts = [int(count) for count in re.findall(r"executor \S+ labelled (\d+) scenes", log)]

@@ -268,8 +268,8 @@ def masked(settings: Settings, name: str, land: np.ndarray) -> Settings:
     scene = ready_on(settings, 0)
     grid = Grid(scene.crs, tuple(scene.transform), scene.width, scene.height)
     write_mask(settings.home / f"01CCV.{name}.tif", land, grid)
-    labels = settings.labels.model_copy(update={"mask": f"{{tile}}.{name}.tif"})
-    return settings.model_copy(update={"labels": labels})
+    scenes = settings.scenes.model_copy(update={"land_mask": f"{{tile}}.{name}.tif"})
+    return settings.model_copy(update={"scenes": scenes})
 
 
 def test_land_is_no_ice_in_any_map_and_another_coast_reissues_the_newest(three: Settings, add_scene: AddScene) -> None:
@@ -297,9 +297,9 @@ def test_a_land_mask_that_is_not_there_is_a_mistake_and_nothing_is_published(
     three: Settings, add_scene: AddScene
 ) -> None:
     season(three, add_scene, [0, 1])
-    labels = three.labels.model_copy(update={"mask": "nowhere/{tile}.tif"})
+    scenes = three.scenes.model_copy(update={"land_mask": "nowhere/{tile}.tif"})
     with pytest.raises(ConfigError, match=r"nowhere/01CCV\.tif"):
-        run(three.model_copy(update={"labels": labels}), MapRequest())
+        run(three.model_copy(update={"scenes": scenes}), MapRequest())
     assert all_maps(three) == [] and not list(open_store(three.store).list("maps"))
 
 

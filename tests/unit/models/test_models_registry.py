@@ -16,6 +16,7 @@ from sqlalchemy import select
 from seaice_ops.errors import ConfigError, CorruptProduct
 from seaice_ops.ledger.operations import insert_new, now
 from seaice_ops.ledger.session import open_ledger
+from seaice_ops.ledger.stores import initialise
 from seaice_ops.ledger.tables import Evaluation, Model, ModelAlias
 from seaice_ops.models import registry
 from seaice_ops.models.card import Architecture, Card, Epoch, Labels, Manifest, Preprocessing, Recipe
@@ -133,7 +134,7 @@ def test_export_and_import_between_homes(settings: Settings, tmp_path: Path) -> 
     registry.promote(settings, model_id, "first")
     folder = registry.export_model(settings, "champion", tmp_path / "model")
     elsewhere = Settings.model_validate({"home": tmp_path / "else", "regions": settings.model_dump()["regions"]})
-    open_ledger(elsewhere).migrate()
+    initialise(elsewhere)
     assert registry.import_model(elsewhere, folder) == model_id == registry.import_model(elsewhere, folder)
     assert aliases(elsewhere) == {}
     assert registry.load(elsewhere, model_id).card == registry.load(settings, model_id).card

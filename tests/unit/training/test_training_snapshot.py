@@ -13,7 +13,7 @@ from helpers.training_cases import DAY, add_labelled, small
 from seaice_ops.errors import ExpectedSkip
 from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Scene, SceneState
-from seaice_ops.pixels.imagery import BANDS, RGB_BANDS
+from seaice_ops.pixels.radiometry import BANDS, RGB_BANDS
 from seaice_ops.settings import Settings
 from seaice_ops.training.data.snapshot import held_out_days, take
 
