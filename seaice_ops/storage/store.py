@@ -211,8 +211,10 @@ class ObjectStore:
                 f"access to {self.url}/{key} is denied: {_reason(error)}; check the folder's owner, or "
                 "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
             ) from error
-        except (BaseError, OSError, MemoryError) as error:
-            raise TransientError(f"the object store failed at {self.url}/{key}: {_reason(error)}") from error
+        except BaseError as error:
+            raise TransientError(f"the object store does not answer for {self.url}/{key}: {_reason(error)}") from error
+        except (OSError, MemoryError) as error:
+            raise TransientError(f"this machine failed at {self.url}/{key}: {_reason(error)}") from error
 
     def _flush(self, key: str) -> None:
         """Bring a file of the folder store to the disk: the ledger row that names it will be, too."""

@@ -107,10 +107,10 @@ def test_wrong_keys_of_the_archive_are_told_and_not_shown(space, guarded, settin
     assert not [secret for secret in (*WRONG, space.secret_key) if secret in told]
 
 
-def test_wrong_keys_of_the_store_are_told_and_not_shown(guarded, tmp_path, monkeypatch):
+def test_wrong_keys_of_the_store_are_told_and_not_shown(guarded, monkeypatch):
     for name, value in {**servers.s3_environment(guarded), "AWS_SECRET_ACCESS_KEY": WRONG[1]}.items():
         monkeypatch.setenv(name, value)
-    store = open_store(servers.settings_for(tmp_path, store="s3://eodata/objects"))
+    store = open_store("s3://eodata/objects")
     with pytest.raises(ConfigError) as caught:
         store.put("a/b.txt", b"content")
     assert WRONG[1] not in "".join(traceback.format_exception(caught.value))
