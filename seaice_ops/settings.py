@@ -30,7 +30,7 @@ class _Part(BaseModel):
 
 
 class QuotaSettings(_Part):
-    """What the archive's service allows an account; the defaults are those of the Copernicus Data Space (2026)."""
+    """Limits of the archive's service for an account; the defaults are those of the Copernicus Data Space (2026)."""
 
     connections: int = Field(4, ge=1, description="transfers at once, over all workers that share SEAICE_HOME")
     requests_per_minute: int = Field(
@@ -148,7 +148,7 @@ class ArchiveSettings(_Part):
 
 
 class SceneSettings(_Part):
-    """What holds for a scene wherever it is used: decoding, labels, training, maps."""
+    """Settings that decoding, labels, training and maps share."""
 
     land_mask: str = Field(
         "",
@@ -170,7 +170,7 @@ _MOVED = {"labels": {"mask": "scenes.land_mask", "ceiling": "scenes.ceiling"}}
 
 
 class LabelSettings(_Part):
-    """How scenes are auto-labelled (docs/labels.md)."""
+    """Auto-labelling of scenes (docs/labels.md)."""
 
     method: Method = Field("colour", description="the labels that training learns from")
     water_max: int = Field(30, ge=0, le=253, description="V of the darkest colours, called open water")

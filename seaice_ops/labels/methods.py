@@ -1,4 +1,4 @@
-"""The labelling methods by name, with the parameters that the settings give them on the ground."""
+"""Label a true colour by a method's name. Kernel sizes are set in metres and brought to pixels here."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ _CACHE_MB = 256
 
 @dataclass(frozen=True)
 class Labelling:
-    """How scenes are labelled: all that a label raster depends on beside the scene. Spark sends it to its executors."""
+    """A way of labelling: all that a label raster depends on beside the scene. Spark sends it to its executors."""
 
     method: Method
     """The method, of those in `versions.METHODS`."""
@@ -57,7 +57,7 @@ class Labelling:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one scene: its `label_set` row, or the reason why it has none."""
+    """The result for one scene: its `label_set` row, or the reason why it has none."""
 
     scene_id: str
     """The scene."""

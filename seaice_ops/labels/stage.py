@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class LabelRequest:
-    """What to label: by which method (None: the configured one), and which scenes (None: all that are ready)."""
+    """The method (None: the configured one) and the scenes (None: all that are ready)."""
 
     method: str | None = None
     scene_ids: tuple[str, ...] | None = None
@@ -61,7 +61,10 @@ def run(settings: Settings, request: LabelRequest, execute: Executor | None = No
 
 
 def labelling(settings: Settings, method: str | None = None) -> Labelling:
-    """How `method` (None: the configured one) labels under these settings; raises `ConfigError` for an unknown one."""
+    """The way in which `method` (None: the configured one) labels under these settings.
+
+    Raises `ConfigError` for an unknown method.
+    """
     named = known_method(method or settings.labels.method)
     return Labelling(named, settings.labels, settings.scenes, settings.home)
 

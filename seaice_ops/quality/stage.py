@@ -28,7 +28,7 @@ from seaice_ops.summary import Summary
 
 log = logging.getLogger(__name__)
 
-#: What the rows of this stage are against (`Evaluation.against`).
+#: `Evaluation.against` of this stage's rows.
 TRUTH, AGREEMENT, PLAUSIBILITY = "truth", "agreement", "plausibility"
 
 Progress = Callable[[int, int, str], None]
@@ -36,8 +36,10 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass(frozen=True)
 class QualityRequest:
-    """Which scenes (None: all that have labels), of which tiles, labelled by which methods (None: all); `sheets`: a
-    folder for one picture a scene."""
+    """The scenes (None: all that have labels), tiles and methods (None: all) to judge.
+
+    `sheets` is a folder for one picture a scene, or None for no pictures.
+    """
 
     scene_ids: tuple[str, ...] | None = None
     tiles: tuple[str, ...] | None = None
@@ -83,7 +85,7 @@ def assess(
 
 @dataclass(frozen=True)
 class _Shown:
-    """What labels are judged by: the true colour's ceiling, the threshold of thick ice, the folder of references."""
+    """Settings used for judging: the true colour's ceiling, the threshold of thick ice, the folder of references."""
 
     ceiling: float
     thin_max: int

@@ -1,4 +1,4 @@
-"""How stored rasters are laid out."""
+"""The layout of stored rasters."""
 
 #: Edge of a block of a stored raster, pixels.
 BLOCK = 512

@@ -1,4 +1,4 @@
-"""Rasters in the store: the one place that opens and writes GeoTIFFs."""
+"""Write and open GeoTIFFs. Stored rasters whose SHA-256 is known are opened by `storage.verified`."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def cog_bytes(
     colours: Mapping[int, tuple[int, int, int, int]] | None = None,
     resampling: str = "nearest",
 ) -> bytes:
-    """Encode `bands`, (rows, columns) each, as `cog_writer` does, in memory."""
+    """The bytes of a COG of `bands`, (rows, columns) each, as `cog_writer` writes it."""
     with tempfile.TemporaryDirectory(prefix="seaice-cog-") as folder:
         path = Path(folder) / "cog.tif"
         with cog_writer(

@@ -1,7 +1,10 @@
-"""One object store over a folder or S3 (obstore), with the two writes the package knows: replace and create.
+"""One object store over a folder or S3 (obstore), with two kinds of write: replace and create.
 
-A key's commit record (a ledger row, or a map's STAC item) is what makes an object exist for readers. An
-object without one may be replaced; a commit record is created once, by conditional write, and never replaced.
+Readers know an object by its commit record: a ledger row, or a map's STAC item. An object without a commit record may
+be replaced. A STAC item is created once, by conditional write, and never replaced.
+
+A store is known by its marker: an object that holds the store's id, written once by `seaice init`. The ledger remembers
+the id, so that a store that is not mounted, or another one, is noticed before anything changes (ledger.stores).
 """
 
 from __future__ import annotations
@@ -31,13 +34,13 @@ from obstore.store import LocalStore, S3Store
 from seaice_ops.errors import ConfigError, ObjectMissing, PublishConflict, TransientError
 from seaice_ops.storage import keys
 
-#: Names that mean the same to a folder, to S3, to GDAL and in a URL; no segment starts with a dot.
+#: Keys that a folder, S3, GDAL and a URL understand alike; no segment starts with a dot.
 _KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._=+-]*(/[A-Za-z0-9_][A-Za-z0-9._=+-]*)*")
 
 #: Bytes copied from S3 at a time.
 _PIECE = 4 << 20
 
-#: Waiting longer than a minute for S3 is Airflow's part (`TransientError`, retried with back-off).
+#: After a minute without an answer from S3 a task ends (`TransientError`), and Airflow repeats it with back-off.
 _RETRY: Any = {"max_retries": 5, "retry_timeout": timedelta(seconds=60)}
 
 
@@ -63,7 +66,7 @@ class ObjectStore:
         return hashlib.sha256(data).hexdigest()
 
     def put_file(self, key: str, path: Path) -> str:
-        """Like `put`, with the content of the file `path`, read in pieces; it may be removed meanwhile."""
+        """Like `put`, with the content of the file `path`, read in pieces; another process may remove it meanwhile."""
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             file.seek(0)
@@ -217,7 +220,7 @@ class ObjectStore:
             raise TransientError(f"this machine failed at {self.url}/{key}: {_reason(error)}") from error
 
     def _flush(self, key: str) -> None:
-        """Bring a file of the folder store to the disk: the ledger row that names it will be, too."""
+        """Bring a file of a folder store to the disk before the ledger row that names it is written."""
         if self.url.startswith("s3://"):
             return
         path = Path(self.url) / key

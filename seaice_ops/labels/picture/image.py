@@ -1,4 +1,4 @@
-"""Label one picture on its own: a PNG or GeoTIFF in, class codes out, for people who only want labels."""
+"""Label one picture: a PNG or GeoTIFF in, class codes out, without ledger and object store."""
 
 from __future__ import annotations
 
@@ -34,17 +34,20 @@ _SUFFIXES = {".tif", ".tiff", ".png"}
 
 @dataclass(frozen=True)
 class Labelled:
-    """What `label_image` did: each class's share of the pixels by slug, and what it went by, in words.
-
-    `pixel_m` is in metres; `preview` is None where none was asked for.
-    """
+    """The result of `label_image`."""
 
     method: Method
+    """The method used."""
     shares: dict[str, float]
+    """Each class's share of all pixels (0..1), by slug."""
     pixel_m: float
+    """Size of a pixel on the ground, metres."""
     pixel_from: str
+    """How the pixel size is known, in words."""
     nodata_from: str
+    """How no-data is known, in words."""
     preview: Path | None
+    """The picture in the legend's colours; None where none was asked for."""
 
 
 def label_image(
@@ -87,7 +90,7 @@ def label_image(
 
 
 def _outputs(source: Path, target: Path, preview: bool) -> Path | None:
-    """Where the preview goes, if any; raises `ConfigError` where an output has a wrong suffix or is the source."""
+    """The preview's path, if any; raises `ConfigError` where an output has a wrong suffix or is the source."""
     if target.suffix.lower() not in _SUFFIXES:
         raise ConfigError(f"cannot write labels to {target}: its name must end with .tif or .png")
     shown = target.with_suffix(".preview.png" if _is_png(target) else ".png") if preview else None
