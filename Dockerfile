@@ -23,7 +23,7 @@ ENV PATH=/opt/seaice/.venv/bin:$PATH \
     AIRFLOW__CORE__PLUGINS_FOLDER=/opt/seaice/plugins \
     AIRFLOW__CORE__LOAD_EXAMPLES=False
 WORKDIR /opt/seaice
-ENTRYPOINT ["tini", "-g", "--"]
+ENTRYPOINT ["tini", "-g", "--", "/opt/seaice/containers/with-address"]
 
 FROM base AS packages
 COPY requirements/bootstrap.lock requirements/runtime.lock requirements/
@@ -47,7 +47,7 @@ RUN scripts/build-horovod /opt/wheels
 
 # What every image adds to its packages: the code, its DAGs and plugins, its configuration.
 FROM base AS code
-COPY pyproject.toml README.md ./
+COPY LICENSE NOTICE pyproject.toml README.md ./
 COPY config config
 COPY containers containers
 COPY dags dags

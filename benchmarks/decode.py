@@ -33,10 +33,10 @@ from seaice_ops.archive.search import SearchRequest
 from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.stores import initialise
 from seaice_ops.ledger.tables import Scene, SceneState
-from seaice_ops.pixels.radiometry import BANDS
 from seaice_ops.scenes import decode
 from seaice_ops.scenes.decode import DecodeRequest
 from seaice_ops.scenes.source import STRIP, open_image, read_rows
+from seaice_ops.sensors.sentinel2 import BANDS
 from seaice_ops.settings import Settings
 
 NAME = "S2B_MSIL1C_20260201T201529_N0511_R028_T01CCV_20260201T214500"

@@ -31,6 +31,7 @@ from seaice_ops.pixels import radiometry
 from seaice_ops.quality.report import condition_table, share, side_by_side
 from seaice_ops.quality.tables import Counts, figures, same_pixels
 from seaice_ops.quality.targets import Target, targets
+from seaice_ops.sensors import sentinel2
 from seaice_ops.settings import LabelSettings
 from seaice_ops.simulate.example import Example, acquisition
 
@@ -41,7 +42,7 @@ OURS, RGB_ONLY = "reflectance", "reflectance, true colour only"
 
 def true_colour(example: Example, ceiling: float) -> Codes:
     """(rows, columns, 3) u8, 0 where not observed."""
-    red_green_blue = [radiometry.BANDS.index(band) for band in radiometry.RGB_BANDS]
+    red_green_blue = [sentinel2.BANDS.index(band) for band in sentinel2.TRUE_COLOUR]
     rgb = radiometry.true_colour(np.ascontiguousarray(example.reflectance[red_green_blue]), ceiling)
     rgb[~example.valid] = 0
     return rgb
@@ -49,7 +50,7 @@ def true_colour(example: Example, ceiling: float) -> Codes:
 
 def by_reflectance(example: Example) -> Codes:
     """All that `reflectance` uses: calibrated bands and the sun."""
-    bands = np.ascontiguousarray(example.reflectance[[radiometry.BANDS.index(band) for band in BANDS]])
+    bands = np.ascontiguousarray(example.reflectance[[sentinel2.BANDS.index(band) for band in BANDS]])
     return reflectance(bands, example.sun_zenith).classes
 
 

@@ -42,7 +42,7 @@ def measure(parts: list[str], scenes: int, home: Path) -> dict[str, Any]:
         runs.in_child(runs.make_tile, home)
         found["tile"] = {method: runs.in_child(runs.tile, home, method) for method in runs.ALL_METHODS}
     if {"workload", "spark"} & set(parts):
-        runs.in_child(runs.make_scenes, home, scenes)
+        runs.in_child(runs.make_scenes, home)
     if "workload" in parts:
         found["workload"] = {method: workload(home, method, scenes) for method in runs.ALL_METHODS}
     if "spark" in parts:

@@ -31,6 +31,7 @@ from seaice_ops.labels.spark.package import zip_package
 from seaice_ops.labels.stage import labelling
 from seaice_ops.ledger.tables import Scene
 from seaice_ops.pixels import radiometry
+from seaice_ops.sensors import sentinel2
 from seaice_ops.settings import Settings
 from seaice_ops.storage.rasters import Grid, cog_bytes
 from seaice_ops.storage.store import ObjectStore, open_store
@@ -53,7 +54,7 @@ def scene(seed: int, size: int = SIZE) -> np.ndarray:
 
 
 def rgb_of(bands: np.ndarray) -> np.ndarray:
-    return radiometry.true_colour(bands[[radiometry.BANDS.index(band) for band in radiometry.RGB_BANDS]], CEILING)
+    return radiometry.true_colour(bands[[sentinel2.BANDS.index(band) for band in sentinel2.TRUE_COLOUR]], CEILING)
 
 
 def compute(size: int, count: int, rounds: int) -> dict[str, float]:
@@ -63,7 +64,7 @@ def compute(size: int, count: int, rounds: int) -> dict[str, float]:
     scenes = [scene(seed, size) for seed in range(count)]
     pictures = [rgb_of(bands) for bands in scenes]
     valid = np.ones((size, size), bool)
-    four = [np.ascontiguousarray(bands[[radiometry.BANDS.index(band) for band in BANDS]]) for bands in scenes]
+    four = [np.ascontiguousarray(bands[[sentinel2.BANDS.index(band) for band in BANDS]]) for bands in scenes]
     ways: dict[str, tuple[Callable[[np.ndarray], Any], list[np.ndarray]]] = {
         "copy": (np.ndarray.copy, pictures),
         "colour": (lambda rgb: colour(rgb, valid), pictures),
@@ -97,7 +98,7 @@ def settings_of(home: Path) -> Settings:
 def ready(home: Path, number: int, size: int, key: str) -> Scene:
     """A scene as the ledger would give it."""
     return Scene(
-        id=f"bench_{number:03d}", tile="01CCV", key=key, bands=list(radiometry.BANDS), sun_zenith=ZENITH,
+        id=f"bench_{number:03d}", tile="01CCV", key=key, bands=list(sentinel2.BANDS), sun_zenith=ZENITH,
         sha256=_sha256(home, key), width=size, height=size, bytes=0, sensed_at=datetime(2026, 2, 1, tzinfo=UTC),
     )  # fmt: skip
 
@@ -108,11 +109,11 @@ def _sha256(home: Path, key: str) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def make_scenes(home: Path, count: int) -> None:
-    """`DISTINCT` scenes of 2048 px in the store; the workload reads them in turn."""
+def make_scenes(home: Path) -> None:
+    """Write `DISTINCT` scenes of 2048 px to the store; the workload reads them in turn."""
     store, grid = _store(home), Grid("EPSG:32701", (10, 0, 399960, 0, -10, 1600020), SIZE, SIZE)
-    for number in range(min(count, DISTINCT)):
-        data = cog_bytes(scene(number), grid, nodata=radiometry.UNOBSERVED, names=radiometry.BANDS)
+    for number in range(DISTINCT):
+        data = cog_bytes(scene(number), grid, nodata=radiometry.UNOBSERVED, names=sentinel2.BANDS)
         store.put(f"scenes/{number}.tif", data)
 
 

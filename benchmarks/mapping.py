@@ -28,13 +28,15 @@ from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.stores import initialise
 from seaice_ops.ledger.tables import Model, ModelAlias, Probabilities, Scene, SceneState
 from seaice_ops.mapping import publish
-from seaice_ops.mapping.due.survey import Survey, survey
+from seaice_ops.mapping.due.tile_state import TileState, tile_state
 from seaice_ops.mapping.window.strips import kept_sums, map_strips
 from seaice_ops.mapping.window.vote import PLANES, ages_at, decide, shift
+from seaice_ops.sensors.sentinel2 import TRUE_COLOUR
 from seaice_ops.settings import Settings
 from seaice_ops.storage import keys
 from seaice_ops.storage.rasters import Grid, cog_bytes
 from seaice_ops.storage.store import ObjectStore, open_store
+from seaice_ops.versions import MAPS
 
 TILE, MODEL = "01CCV", "benchmark/0"
 START = datetime(2026, 2, 1, 20, 15, 29, tzinfo=UTC)
@@ -86,6 +88,7 @@ def add(session: Any, store: ObjectStore, grid: Grid, number: int, values: NDArr
             transform=list(grid.transform),
             width=grid.width,
             height=grid.height,
+            bands=list(TRUE_COLOUR),
             discovered_at=now(),
             updated_at=now(),
         )
@@ -95,7 +98,7 @@ def add(session: Any, store: ObjectStore, grid: Grid, number: int, values: NDArr
     session.add(Probabilities(scene_id=scene_id, model_id=MODEL, key=key, sha256=sha256, seconds=0.0, created_at=now()))
 
 
-def in_memory(tile: Survey, series: list[NDArray[np.uint8]], again: bool) -> tuple[float, str]:
+def in_memory(tile: TileState, series: list[NDArray[np.uint8]], again: bool) -> tuple[float, str]:
     """Seconds a full window of sums in memory, and a hash of all maps; `again`: each from nothing."""
     state, old = np.zeros((PLANES, *series[0].shape[1:]), np.uint16), range(0)
     times, digest, spent = [scene.sensed_at for scene in tile.scenes], hashlib.sha256(), []
@@ -109,7 +112,7 @@ def in_memory(tile: Survey, series: list[NDArray[np.uint8]], again: bool) -> tup
     return typical(tile, spent), digest.hexdigest()
 
 
-def by_strips(settings: Settings, tile: Survey, again: bool) -> tuple[float, str]:
+def by_strips(settings: Settings, tile: TileState, again: bool) -> tuple[float, str]:
     """The same from the stored COGs."""
     store, old, digest, spent = open_store(settings.store), range(0), hashlib.sha256(), []
     with kept_sums(settings.home) as sums:
@@ -122,15 +125,15 @@ def by_strips(settings: Settings, tile: Survey, again: bool) -> tuple[float, str
     return typical(tile, spent), digest.hexdigest()
 
 
-def whole(settings: Settings, tile: Survey) -> float:
+def whole(settings: Settings, tile: TileState) -> float:
     """Seconds a map published, all of the season's in one run."""
     start = time.perf_counter()
-    summary = publish.run(settings, publish.MapRequest(tiles=(TILE,)))
+    summary = publish.run(settings, publish.PublishRequest(tiles=(TILE,)))
     assert summary.done["maps"] == len(tile.due), summary
     return (time.perf_counter() - start) / len(tile.due)
 
 
-def typical(tile: Survey, spent: list[float]) -> float:
+def typical(tile: TileState, spent: list[float]) -> float:
     """The median over full windows that one before was shifted to."""
     longest = max(len(due.window) for due in tile.due)
     full = [seconds for seconds, due in zip(spent, tile.due, strict=True) if len(due.window) == longest]
@@ -162,7 +165,7 @@ def main() -> None:
             }
         )
         series = prepare(settings, options.size, options.acquisitions)
-        tile = survey(settings, TILE)
+        tile = tile_state(open_ledger(settings), TILE, options.window, MAPS)
         result = {
             "size": options.size,
             "window": options.window,

@@ -43,6 +43,7 @@ from numpy.typing import NDArray
 from seaice_ops.classes import conditions, legend, metrics
 from seaice_ops.labels.published.colour import colour
 from seaice_ops.labels.published.iqrah2024 import iqrah2024, kernel
+from seaice_ops.sensors.sentinel2 import BANDS
 from seaice_ops.settings import LabelSettings, SceneSettings
 from seaice_ops.simulate.clouds import clear, overcast
 from seaice_ops.simulate.example import Example, acquisition
@@ -52,7 +53,6 @@ from seaice_ops.simulate.ocean import uniform
 from seaice_ops.simulate.product import render
 from seaice_ops.simulate.season import OLDER, SimulateRequest, plan
 from seaice_ops.simulate.sensor import Image, observe
-from seaice_ops.simulate.spectra import BANDS
 
 TILES = ("01CCV", "60CWS")
 WIDTHS = (40, 60, 80, 100, 150, 300)

@@ -1,20 +1,21 @@
 """
 # Retrain the classifier
 
-**When.** Mondays 03:00 UTC, or by hand.
+**When.** Mondays at 03:00 UTC, or by hand.
 
-**What.** `snapshot` freezes the labelled scenes and holds whole acquisition days out -> `train` runs Horovod on the `gpu`
-pool -> `evaluate` scores challenger, champion and auto-labels on the held-out days, against reference labels where there
-are any and against auto-labels, never mixed -> `promote` lets the gate decide and wakes `seaice_update_maps` for every tile.
+**What.** `snapshot` freezes the training set and holds out whole acquisition days. -> `train` runs Horovod in the pool `gpu`.
+-> `evaluate` scores the challenger, the champion and the auto-labels on the held-out days: against reference labels where
+there are any, and against auto-labels, never mixed. -> `promote` lets the gate decide, and starts `seaice_update_maps` for
+every tile with due maps.
 
 | you see | it means | do |
 |---|---|---|
-| `snapshot` pink | too few labelled scenes, or too few new ones since the champion; the log has the numbers | nothing |
-| `train` orange | a rank failed or was killed; the next try resumes at the last finished epoch | look at the log if it happens twice |
-| `promote` ends without promotion | the challenger lost to the champion; both scores are in the log | nothing; `seaice status` keeps them |
+| `snapshot` pink (skipped) | too few labelled scenes, or too few new ones since the champion; the log has the numbers | nothing |
+| `train` orange (retry) | a rank failed or was killed; the next try resumes at the last finished epoch | read the log if it happens twice |
+| `promote` ends without a promotion | the challenger did not beat the champion; both scores are in the log | nothing; `seaice status` keeps them |
 
-**Roll back:** `seaice model rollback` makes the previous champion champion again; the next run of `seaice_update_maps`
-re-issues each tile's newest map.
+**Roll back:** `seaice model rollback` makes the previous champion the champion again. The next run of `seaice_update_maps`
+issues each tile's newest map again.
 """
 
 from __future__ import annotations
@@ -23,8 +24,10 @@ from datetime import UTC, datetime
 
 from airflow.sdk import DAG, CronTriggerTimetable, task
 
-import seaice_airflow as seaice
 from horovod_operator import HorovodOperator
+from seaice_ops.airflow import training
+from seaice_ops.airflow.assets import MODEL, POOL_GPU, QUEUE_GPU
+from seaice_ops.airflow.outcome import DEFAULT_ARGS
 
 with DAG(
     dag_id="seaice_retrain",
@@ -32,12 +35,12 @@ with DAG(
     start_date=datetime(2015, 7, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
-    default_args=seaice.DEFAULT_ARGS,
+    default_args=DEFAULT_ARGS,
     doc_md=__doc__,
     tags=["sea-ice", "training"],
 ):
-    model_id = task(seaice.snapshot, task_id="snapshot")()
-    trained = HorovodOperator(task_id="train", model_id=model_id, pool=seaice.POOL_GPU, queue=seaice.QUEUE_GPU)
-    evaluated = task(seaice.evaluate, task_id="evaluate")(model_id)
-    promoted = task(seaice.promote, task_id="promote", outlets=[seaice.MODEL])(model_id)
+    model_id = task(training.snapshot, task_id="snapshot")()
+    trained = HorovodOperator(task_id="train", model_id=model_id, pool=POOL_GPU, queue=QUEUE_GPU)
+    evaluated = task(training.evaluate, task_id="evaluate")(model_id)
+    promoted = task(training.promote, task_id="promote", outlets=[MODEL])(model_id)
     trained >> evaluated >> promoted

@@ -1,35 +1,37 @@
 """
 # Update a tile's maps
 
-**When.** One run for each tile (the run's *partition key*) whose labels or whose champion model are new. Started by hand
-without a partition key it looks at every tile.
+**When.** One run for each tile (the run's *partition key*) with new labels or a new champion model. A run by hand without a
+partition key is for all tiles.
 
-**What.** `encode` keeps the champion's class probabilities of each new scene, once -> `publish` shifts the window by one
-acquisition a map and publishes: pixels first, the STAC item last. A late scene re-issues the maps it belongs to as new
-revisions; a withdrawn one re-issues them without it, and a map of which nothing is left is withdrawn; a promoted model
-re-issues each tile's newest map.
+**What.** `encode` computes the champion's class probabilities of each new scene, once. -> `publish` shifts the window by one
+acquisition a map and publishes: pixels first, the STAC item last. Maps are issued again as new revisions where a scene came
+late, where one was withdrawn, and, for each tile's newest map, where a model was promoted. A map of which no scene is left is
+withdrawn.
 
 | you see | it means | do |
 |---|---|---|
-| `encode` pink: no champion yet | no model has been trained or imported | run `seaice_retrain`, or `seaice model import` |
-| `publish` red: PublishConflict | another writer published this map with other content first; nothing was overwritten | compare versions of the two writers, then clear the task |
+| `encode` pink (skipped): no champion yet | no model has been trained or imported | run `seaice_retrain`, or `seaice model import` |
+| `publish` red: PublishConflict | another writer published this map first, with other content; nothing was overwritten | compare the software versions of the two writers, then clear the task |
 """
 
 from __future__ import annotations
 
 from airflow.sdk import DAG, AssetAny, PartitionedAssetTimetable, task
 
-import seaice_airflow as seaice
+from seaice_ops.airflow import maps
+from seaice_ops.airflow.assets import LABELS, MAPS, MODEL
+from seaice_ops.airflow.outcome import DEFAULT_ARGS
 
 with DAG(
     dag_id="seaice_update_maps",
-    schedule=PartitionedAssetTimetable(assets=AssetAny(seaice.LABELS, seaice.MODEL)),
+    schedule=PartitionedAssetTimetable(assets=AssetAny(LABELS, MODEL)),
     catchup=False,
     max_active_runs=4,
-    default_args=seaice.DEFAULT_ARGS,
+    default_args=DEFAULT_ARGS,
     doc_md=__doc__,
     tags=["sea-ice", "maps"],
 ):
-    encoded = task(seaice.encode, task_id="encode")()
-    published = task(seaice.publish_maps, task_id="publish", outlets=[seaice.MAPS])()
+    encoded = task(maps.encode, task_id="encode")()
+    published = task(maps.publish, task_id="publish", outlets=[MAPS])()
     encoded >> published

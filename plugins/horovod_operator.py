@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from airflow.sdk import BaseOperator
+from airflow.sdk import BaseOperator, Context
 
-import seaice_airflow as seaice
+from seaice_ops.airflow import training
 
 
 class HorovodOperator(BaseOperator):
     """Train the model that `model_id` (templated) names on the configured number of Horovod ranks.
 
-    The ranks are children of the task's process: killing the task, in the UI or by SIGKILL, ends every rank. A try
-    after that resumes at the last finished epoch. Returns the training Summary.
+    The ranks are children of the task's process: when the task is killed, in the UI or by SIGKILL, every rank ends.
+    The next try resumes at the last finished epoch. Returns the summary of the training.
     """
 
     template_fields: Sequence[str] = ("model_id",)
@@ -24,8 +24,8 @@ class HorovodOperator(BaseOperator):
         super().__init__(**kwargs)
         self.model_id = model_id
 
-    def execute(self, context: Any) -> Any:
-        return seaice.train(self.model_id, **context)
+    def execute(self, context: Context) -> dict[str, object]:
+        return training.train(self.model_id)
 
     def on_kill(self) -> None:
         from seaice_ops.training.ranks import launch

@@ -8,6 +8,7 @@ Credentials are never settings: object-store keys come from the usual `AWS_*` va
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import os
 import re
@@ -16,12 +17,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from seaice_ops import versions
+from seaice_ops import configuration, versions
 from seaice_ops.errors import ConfigError
 from seaice_ops.geo.regions import Region
+from seaice_ops.sensors.known import band_sets
+from seaice_ops.sensors.sentinel2 import CEILING, TRUE_COLOUR
+from seaice_ops.shipped import shipped
 from seaice_ops.versions import Method
 
 
@@ -157,7 +160,7 @@ class SceneSettings(_Part):
         "file, relative to home, in whose name {tile} stands for the tile; another mask needs another name",
     )
     ceiling: float = Field(
-        0.3558,
+        CEILING,
         gt=0,
         le=1.5,
         description="reflectance shown as 255 in the true colour: what labels by colour and networks see, and what "
@@ -165,8 +168,8 @@ class SceneSettings(_Part):
     )
 
 
-#: Fields that had another section, by section: their names today.
-_MOVED = {"labels": {"mask": "scenes.land_mask", "ceiling": "scenes.ceiling"}}
+#: Fields of older versions and their names today.
+_MOVED = {"labels.mask": "scenes.land_mask", "labels.ceiling": "scenes.ceiling"}
 
 
 class LabelSettings(_Part):
@@ -204,10 +207,11 @@ class TrainingSettings(_Part):
     """How models are trained."""
 
     width: int = Field(16, ge=2, le=128, description="channels of the U-Net's first level; 16 is the paper's")
-    bands: tuple[Literal["B02", "B03", "B04", "B08", "B11"], ...] = Field(
-        ("B04", "B03", "B02"),
+    bands: tuple[str, ...] = Field(
+        TRUE_COLOUR,
         min_length=1,
-        description="what the network sees; plain true-colour scenes have the default's three only",
+        description="what the network sees: names of bands, or the name of a set such as `sentinel2` for all of a "
+        "sensor's; plain true-colour scenes have the default's three only",
     )
     epochs: int = Field(50, ge=1)
     batch: int = Field(16, ge=1, description="chips per rank and step")
@@ -222,6 +226,21 @@ class TrainingSettings(_Part):
         24, ge=1, description="newly labelled scenes since the champion's training below which no training is due"
     )
     gate_margin: float = Field(0.005, ge=0, description="macro-F1 a challenger may lose to the champion")
+
+    @field_validator("bands", mode="before")
+    @classmethod
+    def _named(cls, bands: Any) -> Any:
+        if isinstance(bands, str) and bands not in band_sets():
+            raise ValueError(f"there is no set of bands {bands!r}; there are {', '.join(sorted(band_sets()))}")
+        return band_sets()[bands] if isinstance(bands, str) else bands
+
+    @field_validator("bands")
+    @classmethod
+    def _known(cls, bands: tuple[str, ...]) -> tuple[str, ...]:
+        known = sorted({band for names in band_sets().values() for band in names})
+        if unknown := [band for band in bands if band not in known]:
+            raise ValueError(f"no sensor has a band {', '.join(unknown)}; known are {', '.join(known)}")
+        return bands
 
 
 class MappingSettings(_Part):
@@ -249,6 +268,9 @@ class Settings(_Part):
         description="folder of truth or hand labels, <scene_id>.tif or .geojson (docs/label-quality.md), for "
         "evaluation only; relative to home",
     )
+    sensors: tuple[str, ...] = Field(
+        (), description="Python modules of further sensors, each of which makes its bands and its decoder known"
+    )
     archive: ArchiveSettings = ArchiveSettings()
     regions: dict[str, Region] = Field(min_length=1)
     scenes: SceneSettings = SceneSettings()
@@ -260,13 +282,23 @@ class Settings(_Part):
     @model_validator(mode="before")
     @classmethod
     def _defaults(cls, data: Any) -> Any:
-        if isinstance(data, dict):
-            _refuse_moved(data)
-        if isinstance(data, dict) and data.get("home"):
+        if isinstance(data, dict) and isinstance(data.get("home"), (str, Path)):
             home = Path(data["home"]).absolute()
             data = {**data, "home": str(home)}  # a str: JSON input takes no Path
-            data["ledger"] = data.get("ledger") or f"sqlite:///{home / 'ledger.sqlite'}"
-            data["store"] = str(data.get("store") or home / "objects")
+            data["ledger"] = data.get("ledger") or sqlite_url(home / "ledger.sqlite")
+            store = data.get("store") or home / "objects"
+            data["store"] = str(store) if isinstance(store, Path) else store
+        return data
+
+    @model_validator(mode="before")
+    @classmethod
+    def _sensors_first(cls, data: Any) -> Any:
+        """Import the sensors' modules before a band is looked up."""
+        for module in (data.get("sensors") or ()) if isinstance(data, dict) else ():
+            try:
+                importlib.import_module(str(module))
+            except ImportError as error:
+                raise ValueError(f"sensors: the module {module} cannot be imported: {error}") from error
         return data
 
     @cached_property
@@ -304,51 +336,44 @@ class Settings(_Part):
         return self.work / "inbox" / scene_id
 
     def redacted(self) -> dict[str, Any]:
-        """The settings as JSON types without the ledger's password."""
-        return {**self.model_dump(mode="json"), "ledger": redact(self.ledger)}
+        """The settings as JSON types, without a password in the addresses of ledger and store."""
+        return {**self.model_dump(mode="json"), "ledger": redact(self.ledger), "store": redact(self.store)}
 
     @classmethod
     def load(cls, config: Path | str | None = None) -> Settings:
         """Read the configuration file and the environment.
 
-        `config` or `SEAICE_CONFIG` names the YAML file (default `config/seaice.yaml` of the working folder,
-        else of this checkout). `SEAICE_HOME`, `SEAICE_LEDGER_URL`, `SEAICE_STORE_URL` and `SEAICE_ARCHIVE`
-        override it. Raises `ConfigError` naming the file and each wrong field.
+        `config` or `SEAICE_CONFIG` names the YAML file; without either it is `config/seaice.yaml` of the working
+        folder, else the package's own. `SEAICE_HOME`, `SEAICE_LEDGER_URL`, `SEAICE_STORE_URL` and `SEAICE_ARCHIVE`
+        override it. Raises `ConfigError` naming the file, and line and name of each wrong field.
         """
-        path = Path(config or os.environ.get("SEAICE_CONFIG") or default_config())
-        try:
-            data = yaml.safe_load(path.read_text()) or {}
-        except OSError as error:
-            raise ConfigError(f"cannot read the configuration {path}: {error.strerror}; set SEAICE_CONFIG") from error
-        except yaml.YAMLError as error:
-            raise ConfigError(f"{path} is not YAML: {error}") from error
-        if not isinstance(data, dict):
-            raise ConfigError(f"{path} must hold a mapping of settings")
+        path = config_path(config)
+        data, lines = configuration.read(path)
         env = os.environ
         data["home"] = env.get("SEAICE_HOME") or data.get("home") or ".seaice"
         data["ledger"] = env.get("SEAICE_LEDGER_URL") or data.get("ledger", "")
         data["store"] = env.get("SEAICE_STORE_URL") or data.get("store", "")
-        if env.get("SEAICE_ARCHIVE"):
-            data["archive"] = {**data.get("archive", {}), "path": str(Path(env["SEAICE_ARCHIVE"]).absolute())}
+        archive = data.get("archive", {})
+        if env.get("SEAICE_ARCHIVE") and isinstance(archive, dict):
+            data["archive"] = {**archive, "path": str(Path(env["SEAICE_ARCHIVE"]).absolute())}
         _area_files_beside(path, data)
         try:
             return cls.model_validate(data)
         except ValidationError as error:
-            raise ConfigError(f"{path}: {'; '.join(map(_said, error.errors()))}") from error
+            raise ConfigError(f"{path}: {'; '.join(_told(e, lines) for e in error.errors())}") from error
 
 
-def _said(problem: Any) -> str:
-    """One of pydantic's errors: the field, and what is wrong with it."""
-    field, words = ".".join(map(str, problem["loc"])), problem["msg"].removeprefix("Value error, ")
-    return f"{field}: {words}" if field else words
+def _told(error: Any, lines: dict[configuration.KeyPath, int]) -> str:
+    """One wrong field: its line, its name and what is wrong with it, without its value, which may be secret."""
+    line = configuration.line_of(lines, error["loc"])
+    field, words = ".".join(map(str, error["loc"])), error["msg"].removeprefix("Value error, ")
+    said = f"{field} is {_MOVED[field]} now" if field in _MOVED else f"{field}: {words}"
+    return f"{f'line {line}, ' if line else ''}{said}"
 
 
-def _refuse_moved(data: dict[str, Any]) -> None:
-    """Raise `ValueError` naming today's field for each field of `data` that an older version had elsewhere."""
-    for section, moved in _MOVED.items():
-        given = data.get(section)
-        if found := [name for name in moved if isinstance(given, dict) and name in given]:
-            raise ValueError("; ".join(f"{section}.{name} is {moved[name]} now" for name in found))
+def sqlite_url(file: Path) -> str:
+    """The SQLAlchemy URL of an SQLite file, with what a URL would read as its own escaped."""
+    return f"sqlite:///{file}".replace("%", "%25").replace("?", "%3F")
 
 
 def _area_files_beside(config: Path, data: dict[str, Any]) -> None:
@@ -359,12 +384,20 @@ def _area_files_beside(config: Path, data: dict[str, Any]) -> None:
             region["area"] = str(config.absolute().parent / region["area"])
 
 
+#: Names of query parameters whose values are secret.
+_HIDDEN = r"[^=&#]*(?:password|passwd|pwd|secret|token|key|sig)[^=&#]*"
+
+
 def redact(url: str) -> str:
     """`url` with its password, in the user-info or in the query, replaced by ***."""
-    return re.sub(r"([?&]password=)[^&]*", r"\1***", re.sub(r"(://[^:/@]*):.*@", r"\1:***@", url))
+    if url.startswith("sqlite:"):  # a path, which may hold any sign
+        return url
+    url = re.sub(r"(://[^:@]*):.*@", r"\1:***@", url, flags=re.DOTALL)
+    return re.sub(rf"([?&]{_HIDDEN}=)[^&#]*", r"\1***", url, flags=re.DOTALL | re.IGNORECASE)
 
 
-def default_config() -> Path:
-    """`config/seaice.yaml` of the working folder, else of this checkout."""
+def config_path(given: Path | str | None = None) -> Path:
+    """The configuration file in force: `given`, SEAICE_CONFIG, `config/seaice.yaml` of the working folder, or the one
+    that comes with the package."""
     here = Path("config/seaice.yaml")
-    return here if here.exists() else Path(__file__).parent.parent / here
+    return Path(given or os.environ.get("SEAICE_CONFIG") or (here if here.exists() else shipped("seaice.yaml")))

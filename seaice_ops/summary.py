@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
+
+from seaice_ops.errors import TransientError, sparing_data
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -69,3 +74,21 @@ def timed(stage: str) -> Iterator[Summary]:
         yield summary
     finally:
         summary.seconds = time.perf_counter() - start
+
+
+def each_alone(items: Iterable[str], work: Callable[[str], None], summary: Summary) -> None:
+    """Call `work` with each item; one that must wait does not keep the others from their turn.
+
+    It is skipped with its reason, and the first such `TransientError` is raised when all have had their turn.
+    """
+    first: TransientError | None = None
+    for item in items:
+        try:
+            with sparing_data(item):
+                work(item)
+        except TransientError as error:
+            summary.skipped[item] = f"waits: {error}"
+            log.warning("%s waits: %s", item, error)
+            first = first or error
+    if first is not None:
+        raise first

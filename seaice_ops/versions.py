@@ -12,7 +12,7 @@ METHODS: tuple[Method, ...] = get_args(Method)
 LABELS: dict[str, int] = {"colour": 1, "iqrah2024": 2, "reflectance": 8}
 
 #: How a map is made from probabilities. A new name re-issues the newest map of each tile.
-MAPS = "window-2"
+MAPS = "clocks-1"
 
 #: How a model is trained from a manifest. A new number makes another model of the same scenes.
 TRAINING = 1

@@ -1,1 +1,1 @@
-"""What runs inside or beside Airflow: tasks, console, REST client."""
+"""Everything that knows Airflow: the tasks of the DAGs, the console on one machine, the REST client, mail."""

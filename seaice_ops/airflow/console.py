@@ -1,16 +1,13 @@
 """The ops console on one machine: Airflow's processes over `SEAICE_HOME`, started, found and ended as one.
 
-A supervisor owns Airflow's processes and everything they start. It adopts orphans (sub-reaper), so that ending it ends
-them all, and it ends itself when the process that it serves is gone.
+`supervisor` owns the processes. This module starts it, finds it again, and ends it.
 """
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import secrets
-import signal
 import socket
 import sqlite3
 import subprocess
@@ -20,34 +17,37 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psutil
 
+from seaice_ops import files
+from seaice_ops.airflow.supervisor import end_descendants, find, is_alive
 from seaice_ops.errors import ConfigError, TransientError
-from seaice_ops.settings import Settings
+from seaice_ops.settings import Settings, sqlite_url
+from seaice_ops.shipped import shipped
 
-ROOT = Path(__file__).parents[2]
-COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
-_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+#: Hears in words what is being done.
+Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Console:
-    """A running console: where it is, how to log in, and the process it ends with (0: none)."""
+    """A running console."""
 
     url: str
+    """The address of the API and the UI."""
     user: str
     password: str
     pid: int
+    """The supervisor's process."""
     serves: int
+    """The process with which it ends; 0 for a console in the background."""
 
 
 def environment(settings: Settings, config: Path, port: int) -> dict[str, str]:
     """The environment of every Airflow process and of `airflow` commands on the same data."""
     home = settings.home / "airflow"
     secret = _secrets(settings)
-    logs = _free_ports(2)
     env = {
         "SEAICE_HOME": str(settings.home),
         "SEAICE_CONFIG": str(config.absolute()),
@@ -55,9 +55,9 @@ def environment(settings: Settings, config: Path, port: int) -> dict[str, str]:
         "AIRFLOW_HOME": str(home),
         # Five seconds, the driver's default, are too few for several writers on a busy machine. Far more would be
         # worse: two requests of the API server can wait for each other until one gives up, and all wait with them.
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout=20",
-        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
-        "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"{sqlite_url(home / 'airflow.db')}?timeout=20",
+        "AIRFLOW__CORE__DAGS_FOLDER": str(shipped("dags")),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(shipped("plugins")),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
         "AIRFLOW__CORE__PARALLELISM": "4",
@@ -72,10 +72,10 @@ def environment(settings: Settings, config: Path, port: int) -> dict[str, str]:
         "AIRFLOW__API__SECRET_KEY": secret["api"],
         "AIRFLOW__API__WORKERS": "1",
         "AIRFLOW__API_AUTH__JWT_SECRET": secret["jwt"],
-        "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(logs[0]),
-        "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(logs[1]),
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60",
         "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "60",
+        # What a killed scheduler had queued is taken up after a minute, not after five.
+        "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "30",
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "60",
         "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "120",
         "AIRFLOW_CONN_SPARK_DEFAULT": json.dumps(
@@ -103,33 +103,41 @@ def airflow(env: dict[str, str], *arguments: str) -> str:
     return result.stdout
 
 
-def prepare(settings: Settings, env: dict[str, str]) -> None:
+def prepare(settings: Settings, env: dict[str, str], tell: Tell = lambda step: None) -> None:
     """Create Airflow's database and the pools; safe to repeat."""
+    tell("Airflow's database and pools")
     home = settings.home / "airflow"
     home.mkdir(parents=True, exist_ok=True)
     (home / "logs").mkdir(exist_ok=True)
     passwords = home / "passwords.json"
     if not passwords.exists():
-        _write_private(passwords, json.dumps({"admin": secrets.token_urlsafe(12)}))
+        files.write(passwords, json.dumps({"admin": secrets.token_urlsafe(12)}).encode(), mode=0o600)
     airflow(env, "db", "migrate")
     with closing(sqlite3.connect(home / "airflow.db", timeout=90)) as database:
         database.execute("PRAGMA journal_mode=WAL")  # readers and the writer then do not lock each other out
-    airflow(env, "pools", "import", str(ROOT / "config" / "pools.json"))
+    airflow(env, "pools", "import", str(shipped("pools.json")))
 
 
-def start(settings: Settings, config: Path, port: int = 0, *, detach: bool = False) -> Console:
-    """Start Airflow over `settings.home`, wait until it is healthy, and say where it is.
+def start(
+    settings: Settings,
+    config: Path,
+    port: int = 0,
+    *,
+    detach: bool = False,
+    tell: Tell = lambda step: None,
+) -> Console:
+    """Start Airflow over `settings.home`, wait until it is healthy, and say where it is; `tell` hears each step.
 
     Not detached, it ends with the calling process, however that ends. Raises `ConfigError` when one runs already.
     """
     if found := _standing(settings):
         raise ConfigError(f"the console already runs at {found.url} (process {found.pid}); end it with `make down`")
-    port = port or _free_ports(1)[0]
+    port = port or _free_port()
     env = environment(settings, config, port)
-    prepare(settings, env)
+    prepare(settings, env, tell)
     serves = 0 if detach else os.getpid()
     process = subprocess.Popen(
-        [sys.executable, "-m", "seaice_ops.airflow.console", str(serves), str(settings.home / "airflow")],
+        [sys.executable, "-m", "seaice_ops.airflow.supervisor", str(serves), str(settings.home / "airflow")],
         env=env,
         stdin=subprocess.DEVNULL,
         # Not ours: a console in the background would keep whoever reads our output waiting.
@@ -139,11 +147,10 @@ def start(settings: Settings, config: Path, port: int = 0, *, detach: bool = Fal
     )
     passwords = json.loads((settings.home / "airflow" / "passwords.json").read_text())
     console = Console(f"http://127.0.0.1:{port}", "admin", passwords["admin"], process.pid, serves)
-    _write_private(
-        _state_file(settings), json.dumps({**console.__dict__, "started": psutil.Process(process.pid).create_time()})
-    )
+    state = {**console.__dict__, "started": psutil.Process(process.pid).create_time()}
+    files.write(_state_file(settings), json.dumps(state).encode(), mode=0o600)
     try:
-        _wait_healthy(console, process)
+        _wait_healthy(console, process, tell)
     except BaseException:
         stop(settings)
         raise
@@ -155,16 +162,16 @@ def running(settings: Settings) -> Console | None:
     try:
         state = json.loads(_state_file(settings).read_text())
         process = psutil.Process(state["pid"])
-        alive = process.create_time() == state.pop("started") and _is_alive(process)
+        alive = process.create_time() == state.pop("started") and is_alive(process)
         return Console(**state) if alive else None
     except (OSError, ValueError, KeyError, TypeError, psutil.NoSuchProcess):
         return None
 
 
 def _standing(settings: Settings, patience: float = 60.0) -> Console | None:
-    """The console that runs and goes on running: one whose process was killed is ending, and is waited for."""
+    """The console that runs, if one does. One whose process was killed is about to end and is waited for."""
     deadline = time.monotonic() + patience
-    while (found := running(settings)) and found.serves and not _is_alive(_find(found.serves)):
+    while (found := running(settings)) and found.serves and not is_alive(find(found.serves)):
         if time.monotonic() > deadline:
             break
         time.sleep(0.5)
@@ -180,7 +187,7 @@ def stop(settings: Settings) -> bool:
         try:
             process.wait(40)
         except psutil.TimeoutExpired:
-            _end_descendants(process)
+            end_descendants(process)
             process.kill()
     _state_file(settings).unlink(missing_ok=True)
     return console is not None
@@ -196,94 +203,10 @@ def served(settings: Settings, config: Path) -> Iterator[Console]:
         stop(settings)
 
 
-def end_with_parent(handler: int = signal.SIGTERM) -> None:
-    """Ask the kernel to signal this process when its parent dies."""
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, handler, 0, 0, 0)
-
-
-def supervise(serves: int, home: Path) -> int:
-    """Run Airflow's components until told to stop, until one of them ends, or until process `serves` is gone."""
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    stopping: list[int] = []
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda received, _: stopping.append(received))
-    served_process = _find(serves)
-    logs = home / "logs"
-    children = {}
-    for name in COMPONENTS:
-        with (logs / f"{name}.log").open("ab") as output:
-            children[name] = subprocess.Popen(
-                [sys.executable, "-m", "airflow", name],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
-    code = 0
-    while not stopping and (not serves or _is_alive(served_process)):
-        ended = [name for name, child in children.items() if child.poll() is not None]
-        if ended:
-            (logs / "console.log").write_text(f"ended by itself: {', '.join(ended)}\n")
-            code = 1
-            break
-        _reap(set(child.pid for child in children.values()))
-        time.sleep(0.5)
-    _end_descendants(psutil.Process())
-    return code
-
-
-def _end_descendants(process: psutil.Process, patience: float = 12.0) -> None:
-    """Terminate, then kill, all below `process`, again until none is left (a dying parent may still start a child)."""
-    deadline = time.monotonic() + patience
-    while children := _living(process):
-        for child in children:
-            _quietly(child.terminate if time.monotonic() < deadline else child.kill)
-        psutil.wait_procs(children, 1.0)
-
-
-def _living(process: psutil.Process) -> list[psutil.Process]:
-    try:
-        found = process.children(recursive=True)
-    except psutil.NoSuchProcess:
-        return []
-    return [child for child in found if _is_alive(child)]
-
-
-def _is_alive(process: psutil.Process | None) -> bool:
-    try:
-        return process is not None and process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
-def _find(pid: int) -> psutil.Process | None:
-    try:
-        return psutil.Process(pid) if pid else None
-    except psutil.NoSuchProcess:
-        return None
-
-
-def _reap(keep: set[int]) -> None:
-    """Collect adopted orphans that ended; Popen collects its own."""
-    for child in psutil.Process().children():
-        if child.pid not in keep and not _is_alive(child):
-            try:
-                os.waitpid(child.pid, os.WNOHANG)
-            except ChildProcessError:
-                continue
-
-
-def _quietly(action: Callable[[], Any]) -> None:
-    try:
-        action()
-    except psutil.NoSuchProcess:
-        return
-
-
-def _wait_healthy(console: Console, process: subprocess.Popen[bytes], patience: float = 240.0) -> None:
+def _wait_healthy(console: Console, process: subprocess.Popen[bytes], tell: Tell, patience: float = 600.0) -> None:
     import httpx
 
-    deadline, last = time.monotonic() + patience, "no answer yet"
+    deadline, last = time.monotonic() + patience, "the API does not answer yet"
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise TransientError("Airflow ended while it started; see airflow/logs/*.log below SEAICE_HOME")
@@ -294,6 +217,7 @@ def _wait_healthy(console: Console, process: subprocess.Popen[bytes], patience: 
                 return
         except (httpx.HTTPError, ValueError, KeyError, TypeError):
             pass
+        tell(last)
         time.sleep(1)
     raise TransientError(
         f"Airflow was not healthy after {patience:.0f} s ({last}); see airflow/logs/*.log in SEAICE_HOME"
@@ -310,30 +234,13 @@ def _secrets(settings: Settings) -> dict[str, str]:
 
     path = settings.home / "airflow" / "secrets.json"
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
         made = {"fernet": Fernet.generate_key().decode(), "api": secrets.token_hex(32), "jwt": secrets.token_hex(32)}
-        _write_private(path, json.dumps(made))
+        files.write(path, json.dumps(made).encode(), mode=0o600)
     found: dict[str, str] = json.loads(path.read_text())
     return found
 
 
-def _write_private(path: Path, text: str) -> None:
-    part = path.with_suffix(".part")
-    part.touch(mode=0o600)
-    part.write_text(text)
-    part.replace(path)
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for item in sockets:
-            item.bind(("127.0.0.1", 0))
-        return [item.getsockname()[1] for item in sockets]
-    finally:
-        for item in sockets:
-            item.close()
-
-
-if __name__ == "__main__":
-    raise SystemExit(supervise(int(sys.argv[1]), Path(sys.argv[2])))
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -72,10 +71,10 @@ def ask(client: httpx.Client, method: str, path: str, **kwargs: Any) -> Json:
 
 
 def send(client: httpx.Client, method: str, path: str, **kwargs: Any) -> httpx.Response:
-    """Send until an answer comes that is no server's error; raises `TransientError` after some attempts.
+    """Send until an answer comes that is not a server's error; raises `TransientError` after some attempts.
 
-    On SQLite Airflow gives up a request whose turn to write did not come, and has then done nothing of it. A request
-    that was not answered may have been done: what is sent here may be done twice.
+    With SQLite Airflow answers 500 or 503 when a request could not get its turn to write, and has then done nothing.
+    A request that was not answered may have been done. So only what may be done twice is sent by this function.
     """
     for attempt in range(ATTEMPTS):
         last = attempt == ATTEMPTS - 1
@@ -110,56 +109,31 @@ def failed_tasks(client: httpx.Client, since: datetime) -> list[str]:
     return [f"{t['dag_id']}.{t['task_id']} ({t['dag_run_id']})" for t in found]
 
 
-def wait_until(condition: Callable[[], bool], what: str, patience: float, poll: float = 1.5) -> None:
-    """Poll `condition`; raises `TransientError` after `patience` seconds."""
-    deadline = time.monotonic() + patience
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TransientError(f"{what}: not done after {patience:.0f} s")
-        time.sleep(poll)
+def known_dags(client: httpx.Client) -> set[str]:
+    """Ids of the DAGs that Airflow has read; a new Airflow is healthy before it has read any."""
+    return {str(dag["dag_id"]) for dag in ask(client, "GET", "/dags", params={"limit": 100})["dags"]}
 
 
 def run_once(client: httpx.Client, dag_id: str, run_id: str, start: datetime, end: datetime) -> None:
     """Run `dag_id` for the data interval [start, end): a new run, or the existing one of that id again."""
-    runs = f"/dags/{dag_id}/dagRuns"
-    if send(client, "GET", f"{runs}/{run_id}").status_code == httpx.codes.NOT_FOUND:
-        body = {
-            "dag_run_id": run_id,
-            "logical_date": start.isoformat(),
-            "data_interval_start": start.isoformat(),
-            "data_interval_end": end.isoformat(),
-        }
-        answer = send(client, "POST", runs, json=body)
-        if answer.status_code != httpx.codes.CONFLICT:  # an attempt that went unanswered had made it
-            _accepted(answer, "POST", runs)
+    if send(client, "GET", f"/dags/{dag_id}/dagRuns/{run_id}").status_code == httpx.codes.NOT_FOUND:
+        interval = {"data_interval_start": start.isoformat(), "data_interval_end": end.isoformat()}
+        start_run(client, dag_id, run_id, logical_date=start.isoformat(), **interval)
     else:
-        ask(client, "POST", f"{runs}/{run_id}/clear", json={"dry_run": False})
+        ask(client, "POST", f"/dags/{dag_id}/dagRuns/{run_id}/clear", json={"dry_run": False})
 
 
-def trigger(client: httpx.Client, dag_id: str) -> str:
-    """Start a run by hand; its id."""
-    return str(ask(client, "POST", f"/dags/{dag_id}/dagRuns", json={"logical_date": None})["dag_run_id"])
+def start_run(client: httpx.Client, dag_id: str, run_id: str, **fields: str | None) -> None:
+    """Start the run of that id, once: an attempt that was not answered may have started it."""
+    body = {"dag_run_id": run_id, "logical_date": None, **fields}
+    answer = send(client, "POST", f"/dags/{dag_id}/dagRuns", json=body)
+    if answer.status_code != httpx.codes.CONFLICT:
+        _accepted(answer, "POST", f"/dags/{dag_id}/dagRuns")
 
 
 def run_state(client: httpx.Client, dag_id: str, run_id: str) -> str:
     """State of one run: queued, running, success or failed."""
     return str(ask(client, "GET", f"/dags/{dag_id}/dagRuns/{run_id}")["state"])
-
-
-def cancel_backfills(client: httpx.Client) -> None:
-    """Cancel every backfill of `seaice_ingest` that has not ended."""
-    for backfill in ask(client, "GET", "/backfills", params={"dag_id": "seaice_ingest"})["backfills"]:
-        if backfill["completed_at"] is None:
-            ask(client, "PUT", f"/backfills/{backfill['id']}/cancel")
-
-
-def end_leftovers(client: httpx.Client, before: datetime) -> int:
-    """Cancel backfills and fail runs that an interrupted Airflow left active `before`, so that they can run anew."""
-    cancel_backfills(client)
-    left = [run for run in active_runs(client) if datetime.fromisoformat(run["queued_at"] or run["run_after"]) < before]
-    for run in left:
-        ask(client, "PATCH", f"/dags/{run['dag_id']}/dagRuns/{run['dag_run_id']}", json={"state": "failed"})
-    return len(left)
 
 
 def note(client: httpx.Client, dag_id: str, run_id: str, text: str) -> None:

@@ -1,1 +1,1 @@
-"""What can be had: searching an archive, planning what is new or superseded, and fetching it with checks."""
+"""Search an archive, plan what is new or superseded, and fetch it with checks."""

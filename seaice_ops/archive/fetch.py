@@ -1,26 +1,22 @@
-"""The fetch stage: the files that discovered scenes need, checked and complete in the inbox."""
+"""The fetch stage: bring the files of discovered scenes into the inbox, checked and complete."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from seaice_ops.archive.product import Product, from_row
 from seaice_ops.archive.source import Archive, open_archive
 from seaice_ops.archive.transport.transfer import is_complete
-from seaice_ops.errors import BadTransfer, CorruptPart, CorruptProduct, TransientError
-from seaice_ops.ledger.operations import fail_scene, get_scene, move_scene, put_back_scene, release_scene
-from seaice_ops.ledger.runs import recorded
-from seaice_ops.ledger.session import open_ledger
+from seaice_ops.errors import BadTransfer, CorruptPart, CorruptProduct, TransientError, sparing_data
+from seaice_ops.ledger.runs import StageRun, recorded
+from seaice_ops.ledger.scenes import fail_scene, get_scene, move_scene, put_back_scene, release_scenes
+from seaice_ops.ledger.session import Ledger
 from seaice_ops.ledger.tables import Scene, SceneState
 from seaice_ops.settings import Settings
-from seaice_ops.summary import Summary
+from seaice_ops.summary import Summary, each_alone
 
-log = logging.getLogger(__name__)
-
-#: Runs that try to bring a scene's files before a service's wrong or missing ones are believed.
+#: So many runs try to bring a scene's files before a wrong or missing file of a service fails the scene.
 TRIES = 3
 
 
@@ -35,69 +31,71 @@ def run(settings: Settings, request: FetchRequest, *, caller: str = "") -> Summa
     """Bring the files of each scene into its inbox; the scene is then `fetched`.
 
     Files that are there already and right are not copied again. A scene whose files are missing or not what was
-    published fails with its reason, and the others go on; over a network only the third run in which that is so fails
-    it. Raises `ConfigError` for an unknown scene, and where the inbox cannot be written.
+    published fails with its reason; over a network only the third run in which that is so fails it. Raises
+    `ConfigError` for an unknown scene, and where the inbox cannot be written. Where the archive does not answer for a
+    scene, or this machine lacks memory or room, that scene stays as it is, the others have their turn, and
+    `TransientError` is raised.
     """
     with recorded(settings, "fetch", caller) as stage:
-        summary = stage.summary
-        archive = open_archive(settings)
-        for scene in _scenes(settings, request.scene_ids):
-            if scene.state in (SceneState.DISCOVERED, SceneState.FETCHED):
-                _fetch(settings, archive, scene, summary)
-            elif scene.state is SceneState.FAILED:
-                summary.skipped[scene.id] = f"failed before: {scene.reason}"
-            else:
-                summary.unchanged["scenes"] += 1
-    return summary
+        archive, inbox = open_archive(settings), settings.inbox("")
+        each_alone(request.scene_ids, lambda scene_id: _take(stage, archive, scene_id, inbox), stage.summary)
+        return stage.summary
 
 
-def _scenes(settings: Settings, scene_ids: Iterable[str]) -> Iterator[Scene]:
-    """Each scene as it is when its turn comes: another worker may have changed it meanwhile."""
-    for scene_id in scene_ids:
-        with open_ledger(settings).begin() as session:
-            scene = get_scene(session, scene_id)
-        yield scene
+def _take(stage: StageRun, archive: Archive, scene_id: str, inbox: Path) -> None:
+    with stage.ledger.begin() as session:  # now: another worker may have moved it since the run began
+        scene = get_scene(session, scene_id)
+    if scene.state in (SceneState.DISCOVERED, SceneState.FETCHED):
+        _fetch(stage, archive, scene, inbox / scene_id)
+    elif scene.state is SceneState.FAILED:
+        stage.summary.skipped[scene_id] = f"failed before: {scene.reason}"
+    else:
+        stage.summary.unchanged["scenes"] += 1
 
 
-def _fetch(settings: Settings, archive: Archive, scene: Scene, summary: Summary) -> None:
-    paths: list[Path] = []
+def _fetch(stage: StageRun, archive: Archive, scene: Scene, inbox: Path) -> None:
+    summary, paths = stage.summary, list[Path]()
     try:
-        for product, inbox in _products(settings, scene):
-            paths += _bring(archive, product, inbox)
+        with sparing_data(scene.id):
+            for product, folder in _products(stage.ledger, scene, inbox):
+                paths += _bring(archive, product, folder)
     except CorruptPart as error:
-        if _set_aside(settings, scene, error):
+        if _set_aside(stage.ledger, scene, error, stage.caller):
             summary.failed[scene.id] = str(error)
-            log.warning("%s: %s", scene.id, error)
         return
     except TransientError:
-        with open_ledger(settings).begin() as session:
-            release_scene(session, scene.id)
+        with stage.ledger.begin() as session:
+            release_scenes(session, [scene.id])
         raise
     summary.bytes_in += sum(path.stat().st_size for path in paths)
-    with open_ledger(settings).begin() as session:
-        moved = move_scene(session, scene.id, (SceneState.DISCOVERED,), SceneState.FETCHED)
+    moved = scene.state is SceneState.DISCOVERED and _fetched(stage.ledger, scene, stage.caller)
     (summary.done if moved or paths else summary.unchanged)["scenes"] += 1
 
 
-def _set_aside(settings: Settings, scene: Scene, error: CorruptPart) -> bool:
+def _fetched(ledger: Ledger, scene: Scene, caller: str) -> bool:
+    with ledger.begin() as session:
+        return move_scene(session, scene, SceneState.FETCHED, caller=caller)
+
+
+def _set_aside(ledger: Ledger, scene: Scene, error: CorruptPart, caller: str) -> bool:
     """Fail the scene, or leave a bad transfer to the next run while there are tries left."""
-    with open_ledger(settings).begin() as session:
+    with ledger.begin() as session:
         if isinstance(error.__cause__, BadTransfer) and scene.attempts + 1 < TRIES:
-            return put_back_scene(session, scene.id, str(error))
-        return fail_scene(session, scene.id, str(error), error.part)
+            return put_back_scene(session, scene, str(error), caller=caller)
+        return fail_scene(session, scene, str(error), caller=caller, part=error.part)
 
 
-def _products(settings: Settings, scene: Scene) -> list[tuple[Product, Path]]:
-    """What is to be brought, and into which folder: the product, or each part of a merged one into its own."""
-    product, inbox = from_row(scene), settings.inbox(scene.id)
+def _products(ledger: Ledger, scene: Scene, inbox: Path) -> list[tuple[Product, Path]]:
+    """Each product to bring and its folder: the scene's own, or the parts of a merged one."""
+    product = from_row(scene)
     if not product.parts:
         return [(product, inbox)]
-    with open_ledger(settings).begin() as session:
+    with ledger.begin() as session:
         return [(from_row(get_scene(session, part)), inbox / part) for part in product.parts]
 
 
 def _bring(archive: Archive, product: Product, inbox: Path) -> list[Path]:
-    """The files of `product` that were not complete in `inbox` and now are; raises `CorruptPart` of it."""
+    """Bring the files of `product` that are not complete in `inbox`; returns their paths. Raises `CorruptPart`."""
     missing = [file for file in product.files if not is_complete(file, inbox / file.path)]
     try:
         return archive.fetch(product, missing, inbox) if missing else []

@@ -1,7 +1,7 @@
 """One acquisition received by two ground stations: products of the same baseline whose datastrips begin differently.
 
-Each station holds a part of what was seen. The parts are merged into one scene, a version of the acquisition of its own
-that is better than each of its parts and than any merger of fewer of them. Pure: names and files, no pixels.
+Each station holds a part of the acquisition. The parts are merged into one scene, which counts as a version of its own.
+It is better than each of its parts and than a merger of fewer of them. Pure: names and files, no pixels.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ MAX_PARTS = 4
 def parts_of(versions: Iterable[Product]) -> list[Product]:
     """The products that together are the best of one acquisition, newest first; empty without any version.
 
-    These are, of the highest baseline, the newest generation of each datastrip. Where a product does not name its
-    datastrip nobody can say whether the others are of another one: the newest generation is taken alone.
+    These are the newest generation of each datastrip in the highest baseline. Where a product does not name its
+    datastrip, it may be that of the others: then the newest generation is taken alone.
     """
     ordered = sorted(versions, key=lambda p: p.rank, reverse=True)
     highest = [product for product in ordered if product.rank[0] == ordered[0].rank[0]]

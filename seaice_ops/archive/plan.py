@@ -1,11 +1,11 @@
-"""What to do about what an archive holds: pure decisions from the products found and the ledger's rows.
+"""The plan of a search: pure decisions from the products found and the ledger's rows.
 
-Of each acquisition the best version is wanted: the highest baseline, in it the newest generation of each datastrip,
-and where there are several datastrips (two ground stations) their merger. While a better one is being ingested the
-ready one stays ready; what is not the best is superseded by it at once; a best one that failed gives way to the next.
-A withdrawn product is used no more, alone or merged, until the archive publishes it again.
+The best version of each acquisition is wanted: the highest baseline, and in it the newest generation of each datastrip.
+Several datastrips (two ground stations) are merged. While a better version is being ingested, the ready one stays
+ready. All other versions are superseded at once. A best version that failed gives way to the next best. A withdrawn
+product is not used, alone or merged, until the archive publishes it again.
 
-Nothing depends on the order in which an archive's products came to be known.
+The order in which the products became known does not matter.
 """
 
 from __future__ import annotations
@@ -24,23 +24,27 @@ _WAITING = (SceneState.DISCOVERED, SceneState.FETCHED)
 
 @dataclass(frozen=True)
 class Decision:
-    """The state that a version of an acquisition is to have; `new` where the ledger has no row of it.
-
-    `product` is what the row is to say of it (None: what it says already).
-    """
+    """The state that one version of an acquisition is to have."""
 
     id: str
+    """The scene's id."""
     state: SceneState
+    """The new state."""
     new: bool
+    """True where the ledger has no row of it yet."""
     reason: str | None = None
+    """Why it failed or was withdrawn."""
     superseded_by: str | None = None
+    """The id of the better version."""
     product: Product | None = None
+    """The product that the row is to describe; None leaves the row's description as it is."""
     withdrawn_at: datetime | None = None
+    """When the archive withdrew it."""
 
 
 @dataclass
 class Plan:
-    """What changes in the ledger, and by acquisition what is to be fetched now: (sensing time, id), or None."""
+    """The decisions, and for each acquisition the scene to fetch now: (sensing time, id), or None."""
 
     decisions: list[Decision] = field(default_factory=list)
     best: dict[str, tuple[datetime, str] | None] = field(default_factory=dict)
@@ -70,12 +74,12 @@ def plan(found: Iterable[Product], known: Iterable[Scene], withdrawn: Iterable[W
 
 
 class _Version:
-    """One product of an acquisition: what the archive says of it, what the ledger says, and what holds of both."""
+    """One version of an acquisition, as the archive and the ledger describe it."""
 
     def __init__(self, product: Product | None, row: Scene | None, gone: Withdrawn | None) -> None:
         self.product, self.row = product, row
         self.state = row.state if row is not None else None
-        # What the archive says now, unless that cannot be used.
+        # The archive's description, unless that cannot be used.
         fresh = product is not None and (not product.problem or row is None)
         self.now = product if product is not None and fresh else from_row(_present(row))
         self.id = self.now.id
@@ -85,21 +89,23 @@ class _Version:
 
     @property
     def usable(self) -> bool:
-        """Whether the version may be ingested, or is ready."""
+        """True where the version is ready or may be ingested."""
         if self.gone or self.state is SceneState.READY:
             return not self.gone
         if self.product is not None and self.product.problem:
             return False
         if self.state is SceneState.WITHDRAWN:
             return self.product is not None and self.product.published_at > _withdrawn_at(_present(self.row))
-        # A scene that failed is tried again once what the archive holds of it has changed, or once nothing is wrong
-        # with it any more (no attempt was made: it failed at the search, because its tile was not configured, say).
+        # A failed scene is tried again when its files in the archive have changed. One that failed at the search (its
+        # tile was not configured, say) was never attempted, and is tried when the search finds nothing wrong any more.
         untried = self.row is not None and self.row.attempts == 0
         return self.state is not SceneState.FAILED or (self.product is not None and (untried or self.differs(self.now)))
 
     def differs(self, product: Product) -> bool:
-        """Whether `product` lies elsewhere or has other files than the ledger knows; what one of both does not tell of
-        a file is no difference."""
+        """True where `product` has another address or other files than the ledger's row.
+
+        A size or checksum that one side does not know is no difference.
+        """
         if self.row is None or self.row.href != product.href:
             return True
         return not same_files(product.files, from_row(self.row).files)
@@ -113,7 +119,7 @@ class _Acquisition:
         self.mergers = {v.id: v for v in versions if v.now.kind == "merged"}
 
     def decide(self, decisions: list[Decision]) -> Product | None:
-        """Append what is to change; the product to ingest, or None."""
+        """Append the decisions about all versions; return the product to ingest, or None."""
         best = self._best()
         for version in [*self.singles.values(), *self.mergers.values()]:
             if best is None or version.id != best.id:
@@ -138,7 +144,7 @@ class _Acquisition:
             known = self.mergers.get(whole.id)
             if known is None or known.state is not SceneState.FAILED or known.differs(whole):
                 return whole
-            # Together they show nothing: neither does any of them, unless it was ready before.
+            # The merged scene failed: its parts are tried no more, unless one was ready before.
             tried = {part.id for part in parts if usable[part.id].state is not SceneState.READY}
             if not tried:
                 return parts[0]
@@ -146,7 +152,7 @@ class _Acquisition:
         return None
 
     def _other(self, version: _Version, best: Product | None) -> Iterator[Decision]:
-        """What is to become of a version that is not the best."""
+        """The decision about a version that is not the best, if there is any."""
         if cause := self._cause(version):
             if version.state is not SceneState.WITHDRAWN:
                 reason, at = cause
@@ -158,7 +164,7 @@ class _Acquisition:
             yield Decision(version.id, SceneState.SUPERSEDED, new, superseded_by=best.id, product=product)
 
     def _cause(self, version: _Version) -> tuple[str, datetime] | None:
-        """Why and when a version was withdrawn, itself or a part of it; None where it was not."""
+        """The reason and time of the withdrawal of a version or of a part of it; None where nothing was withdrawn."""
         if version.gone:
             return version.gone.cause, version.gone.at
         parts = [part for id_ in version.now.parts if (part := self.singles.get(id_))]
@@ -168,7 +174,7 @@ class _Acquisition:
         return None
 
     def _gives_way(self, version: _Version, best: Product) -> bool:
-        """Whether a version that is not the best is yet to be marked as superseded by it."""
+        """True where a version is to be marked as superseded by `best`."""
         row = version.row
         if version.state is SceneState.READY or not version.usable:
             return False
@@ -177,7 +183,7 @@ class _Acquisition:
 
 
 def _refused(product: Product, row: Scene | None) -> Iterator[Decision]:
-    """A product that the archive offers and nobody can use, told once."""
+    """The decision about a product that is offered but cannot be used: it fails once for each reason."""
     news = row is not None and row.state is SceneState.FAILED and row.attempts == 0 and row.reason != product.problem
     if row is None or news or row.state in _WAITING:
         readable = product if row is None or product.tile else None

@@ -1,8 +1,8 @@
-"""The archive that the settings name, and what every archive can do."""
+"""The door to the archive: the one that the settings name, and the interface that all of them have."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -16,13 +16,14 @@ from seaice_ops.archive.providers.folder import FolderArchive
 from seaice_ops.archive.providers.mirror import MirrorArchive
 from seaice_ops.archive.transport.credentials import Credentials, credentials
 from seaice_ops.archive.transport.http import Wire, open_wire
-from seaice_ops.settings import Settings
+from seaice_ops.ledger.session import Ledger, open_ledger
+from seaice_ops.settings import ArchiveSettings, Settings
 
 T = TypeVar("T")
 
 
 class Archive(Protocol):
-    """Where products are found and fetched from; everything can be repeated at any time."""
+    """A place where products are found and fetched from. Every call can be repeated at any time."""
 
     def search(self, tiles: Collection[str], by: By, start: datetime, end: datetime) -> list[Product]:
         """Products of `tiles` published (or sensed) in [start, end), sorted by sensing time."""
@@ -33,34 +34,33 @@ class Archive(Protocol):
         ...
 
     def withdrawn(self, start: datetime, end: datetime) -> list[Withdrawn]:
-        """Products that the archive withdrew in [start, end), by time; none where it tells of none."""
+        """Products that the archive withdrew in [start, end), by time; empty where it publishes no withdrawals."""
         ...
 
 
 def open_archive(settings: Settings) -> Archive:
     """The archive of `settings`. Raises `ConfigError` where its credentials cannot be read."""
-    if settings.archive.kind in quota.LOCAL:
-        return FolderArchive(settings.archive_path, frozenset(settings.tiles))
-    return _Polite(settings, credentials(settings), quota.meter(settings))
-
-
-_NETWORK: Mapping[str, Callable[[Settings, Wire, Credentials], Archive]] = {
-    "cdse": CdseArchive,
-    "dhus": DhusArchive,
-    "stac": MirrorArchive,
-}
+    archive, tiles = settings.archive, frozenset(settings.tiles)
+    if archive.is_folder:
+        return FolderArchive(settings.archive_path, tiles)
+    ledger = open_ledger(settings)
+    meter = quota.Meter(ledger, archive, settings.work)
+    return _Polite(archive, ledger, meter, credentials(archive.connection), tiles, settings.work / "tokens")
 
 
 @dataclass(frozen=True)
 class _Polite:
-    """An archive over the network: left alone while its breaker is open, its use told to the ledger.
+    """An archive over the network: left alone while its breaker is open, its use counted in the ledger.
 
-    Connections are closed after each use: while a scene is decoded they would count against the quota for nothing.
+    Connections are closed after each use. While a scene is decoded, open ones would count against the quota.
     """
 
-    settings: Settings
-    credentials: Credentials = field(repr=False)
+    archive: ArchiveSettings
+    ledger: Ledger = field(repr=False)
     meter: quota.Meter
+    credentials: Credentials = field(repr=False)
+    tiles: frozenset[str]
+    tokens: Path
 
     def search(self, tiles: Collection[str], by: By, start: datetime, end: datetime) -> list[Product]:
         return self._ask(lambda archive: archive.search(tiles, by, start, end))
@@ -72,10 +72,17 @@ class _Polite:
         return self._ask(lambda archive: archive.withdrawn(start, end))
 
     def _ask(self, what: Callable[[Archive], T]) -> T:
-        with breaker.guarded(self.settings):
-            wire = open_wire(self.settings.archive.http, self.meter)
+        with breaker.guarded(self.ledger, self.archive):
+            wire = open_wire(self.archive.http, self.meter)
             try:
-                return what(_NETWORK[self.settings.archive.kind](self.settings, wire, self.credentials))
+                return what(self._service(wire))
             finally:
                 wire.client.close()
                 self.meter.flush()
+
+    def _service(self, wire: Wire) -> Archive:
+        if self.archive.kind == "cdse":
+            return CdseArchive(self.archive, wire, self.credentials, self.tiles, self.tokens)
+        if self.archive.kind == "dhus":
+            return DhusArchive(self.archive, wire, self.credentials)
+        return MirrorArchive(self.archive, wire, self.credentials)

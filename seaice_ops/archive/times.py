@@ -1,4 +1,4 @@
-"""Times as archives write them, and the rule by which a search's interval is kept."""
+"""Times as archives write them, and the filter that keeps a search's interval."""
 
 from __future__ import annotations
 
@@ -8,23 +8,24 @@ from datetime import UTC, datetime, timedelta
 
 from seaice_ops.archive.product import By, Product
 from seaice_ops.errors import CorruptProduct
+from seaice_ops.pixels.checks import check_time
 
-#: A product's name gives its sensing start to the second, a catalogue to the microsecond: services are asked for an
-#: interval so much wider on both sides, and `inside` decides.
+#: A product's name gives its sensing start to the second, a catalogue to the microsecond. Services are therefore asked
+#: for an interval that is wider by this much on both sides, and `inside` decides.
 MARGIN = timedelta(seconds=1)
 
 
 def parse_time(text: object) -> datetime:
     """An aware UTC time from ISO 8601 with any number of decimals, UTC where no offset is given.
 
-    Raises `CorruptProduct` where it is none.
+    Raises `CorruptProduct` where it is none, or where its year is none that a product has.
     """
     if isinstance(text, str):
         micros = re.sub(r"\.(\d+)", lambda match: f".{match[1][:6]:0<6}", text.strip(), count=1)
         try:
             moment = datetime.fromisoformat(micros)
-            return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-        except (ValueError, OverflowError):
+            return check_time(moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment)
+        except ValueError:
             pass
     raise CorruptProduct(f"{str(text)[:64]!r} is not a time")
 
@@ -35,17 +36,17 @@ def iso(moment: datetime) -> str:
 
 
 def inside(found: Iterable[Product], tiles: Iterable[str], by: By, start: datetime, end: datetime) -> list[Product]:
-    """Of the products found, each once, those of `tiles` published (or sensed) in [start, end), by sensing time.
+    """The products in `found` of `tiles` that were published (or sensed) in [start, end), each once, by sensing time.
 
     The sensing time is that of the product's name. Of two entries of one product the usable one counts, then the one
-    published last.
+    published last. A product whose name cannot be read has no time: it is kept with its problem.
     """
     wanted = set(tiles)
     best: dict[str, Product] = {}
     for product in found:
         moment = product.published_at if by == "published" else product.sensed_at
         known = best.get(product.id)
-        if product.tile in wanted and (start <= moment < end or not product.platform):  # a name that tells no time
+        if product.tile in wanted and (start <= moment < end or not product.platform):
             best[product.id] = max(known or product, product, key=_order)
     return sorted(best.values(), key=lambda p: (p.sensed_at, p.id))
 

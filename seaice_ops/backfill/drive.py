@@ -1,20 +1,21 @@
-"""Airflow driven through the days of a rebuild: what one look at it decides, so that any look may be the last one.
+"""Rebuild days through Airflow, one look at a time.
 
-Airflow keeps one run of `seaice_ingest` a day and works on one backfill of it at a time. All that is remembered between
-two looks is in Airflow's own rows: each run's conf names the region and the request that it was made for. A driver that
-was killed therefore finds its place again, and a backfill that is under way is waited for, never started twice.
+Airflow keeps one run of `seaice_ingest` for each day and works on one backfill of it at a time. A look reads Airflow's
+runs and gives it the next piece of work where it is free for one. Nothing else is remembered between two looks: each
+run's conf names the region and the request that it was made for. So a driver that was killed finds its place again, and
+a backfill that is under way is waited for, never started twice.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from typing import Any, Literal
 
 import httpx
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 
 from seaice_ops.airflow import rest
 from seaice_ops.archive.limits import breaker, quota
@@ -22,7 +23,7 @@ from seaice_ops.backfill.estimate import DAY, Estimate, midnight, piece_end
 from seaice_ops.backfill.season import BackfillRequest
 from seaice_ops.errors import ConfigError, SeaIceError
 from seaice_ops.ledger.operations import now
-from seaice_ops.ledger.session import open_ledger
+from seaice_ops.ledger.session import Ledger, open_ledger
 from seaice_ops.ledger.tables import Scene, SceneState
 from seaice_ops.settings import Settings
 
@@ -37,26 +38,30 @@ Behaviour = Literal["none", "failed", "completed"]
 
 @dataclass(frozen=True)
 class Day:
-    """A day of the request: whether Airflow has it to do for the first time, after a failure, or again; or not."""
+    """A day of the request; `kind` says whether it is to run, `ran` is the state of its run for this region."""
 
     day: date
     kind: Kind
-    ran: str | None  # state of its run for this region
+    ran: str | None
     attempt: int
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a request is: `state` is running, waiting or done, `why` in words; days and scenes counted."""
+    """How far a request is."""
 
     state: Literal["running", "waiting", "done"]
     why: str
+    """What it runs or waits for, in words."""
     days: int
+    """All days of the request; the next three count some of them."""
     done: int
     failed: int
     running: int
     scenes: int
+    """Scenes of these days that are ready."""
     expected: int
+    """Products that the archive held when the request was estimated."""
 
     def sentence(self) -> str:
         """For people, on one line."""
@@ -76,24 +81,29 @@ def step(settings: Settings, client: httpx.Client, request: BackfillRequest, fou
     `owner` names this request in the runs' conf: the same owner goes on where it stopped. Raises `SeaIceError` where
     Airflow refuses, `ConfigError` for a day larger than the whole quota.
     """
+    ledger, tiles = open_ledger(settings), settings.region(found.region).tiles
     first, last = date.fromisoformat(found.first), date.fromisoformat(found.last)
+
+    def progress(state: Literal["running", "waiting", "done"], why: str) -> Progress:
+        return _progress(ledger, tiles, found, table, state, why)
+
     active = active_backfill(client)
-    table = list(plan_days(request, owner, first, last, _runs(client, first, last), _unfinished(settings, found)))
+    table = list(plan_days(request, owner, first, last, _runs(client, first, last), _unfinished(ledger, tiles, found)))
     if active:
-        return _progress(settings, found, table, "running", _words(client, active, request.region))
+        return progress("running", _words(client, active, request.region))
     if any(day.kind == "active" for day in table):
-        return _progress(settings, found, table, "running", "single days run again by hand")
+        return progress("running", "single days run again by hand")
     if not any(day.kind in ("absent", "failed", "again") for day in table):
-        return _progress(settings, found, table, "done", "every day has run")
+        return progress("done", "every day has run")
     start, end, behaviour = next_piece(table, found, settings.archive.quota.bytes_per_30_days)
     obstacle = _obstacle(settings, found, start, end)
     if obstacle:
-        return _progress(settings, found, table, "waiting", obstacle)
+        return progress("waiting", obstacle)
     attempt = 1 + max(day.attempt for day in table if start <= day.day <= end)
     conf = {"region": request.region, "request": owner, "attempt": attempt}
     if not _create(client, start, end, behaviour, request.at_once, conf):
-        return _progress(settings, found, table, "waiting", "another backfill was started at this moment")
-    return _progress(settings, found, table, "running", f"{start} to {end} given to Airflow")
+        return progress("waiting", "another backfill was started at this moment")
+    return progress("running", f"{start} to {end} given to Airflow")
 
 
 def plan_days(
@@ -104,7 +114,7 @@ def plan_days(
     runs: dict[date, dict[str, Any]],
     unfinished: frozenset[date],
 ) -> Iterator[Day]:
-    """Each day, by what Airflow's run of it and the ledger's unfinished scenes mean to the request (`season.Redo`).
+    """Say of each day whether it is to run, by Airflow's run of it and the ledger's `unfinished` days (`season.Redo`).
 
     A run without this region in its conf (a daily run, another region's) has not searched the region by sensing time.
     """
@@ -136,10 +146,10 @@ def _kind(request: BackfillRequest, state: str, mine: bool, attempt: int, unfini
 
 
 def next_piece(table: list[Day], found: Estimate, limit: int) -> tuple[date, date, Behaviour]:
-    """The oldest days to do as one backfill of Airflow, and how that is to treat the runs that there are.
+    """The oldest days that can be one backfill of Airflow: first day, last day, and its reprocess behaviour.
 
-    Days that ran and are to be run again need `completed`, which would also run those between them that are not: such
-    a piece has no gaps. `none` and `failed` leave out what is done.
+    `completed` runs every day again that has run: a piece of such days has no other days in it. `none` and `failed`
+    leave out days that are done.
     """
     position = next(i for i, day in enumerate(table) if day.kind in ("absent", "failed", "again"))
     end = piece_end(found, table[position].day, limit)
@@ -192,12 +202,13 @@ def _words(client: httpx.Client, active: dict[str, Any], region: str) -> str:
 
 def _obstacle(settings: Settings, found: Estimate, start: date, end: date) -> str | None:
     """Why the piece cannot begin now: the archive does not answer, or the quota has no room for it yet."""
-    state = breaker.current(settings)
+    ledger = open_ledger(settings)
+    state = breaker.current(ledger, settings.archive.kind)
     if state.opened_at is not None and state.retry_at and state.retry_at > now():
         return breaker.sentence(settings.archive.kind, state)
     products = sum(n for day, n in found.products.items() if start.isoformat() <= day <= end.isoformat())
     need, moment = int(products * found.scene_bytes), now()
-    room = quota.room_for(settings, need, moment)
+    room = quota.room_for(ledger, settings.archive, settings.work, need, moment)
     if room is None:
         raise ConfigError(
             f"{start} to {end} need {quota.size(need)}, more than archive.quota.bytes_per_30_days ever allows"
@@ -240,25 +251,29 @@ def _runs(client: httpx.Client, first: date, last: date) -> dict[date, dict[str,
             return found
 
 
-def _in_period(settings: Settings, found: Estimate) -> Any:
+def _in_period(tiles: Sequence[str], found: Estimate) -> ColumnElement[bool]:
     first, last = date.fromisoformat(found.first), date.fromisoformat(found.last)
-    tiles = settings.region(found.region).tiles
     return Scene.tile.in_(tiles) & (Scene.sensed_at >= midnight(first)) & (Scene.sensed_at < midnight(last + DAY))
 
 
-def _unfinished(settings: Settings, found: Estimate) -> frozenset[date]:
+def _unfinished(ledger: Ledger, tiles: Sequence[str], found: Estimate) -> frozenset[date]:
     """Days on which scenes of the region were found that are neither ready nor given up."""
     waiting = Scene.state.in_((SceneState.DISCOVERED, SceneState.FETCHED))
-    query = select(Scene.sensed_at).where(waiting & _in_period(settings, found))
-    with open_ledger(settings).begin() as session:
+    query = select(Scene.sensed_at).where(waiting & _in_period(tiles, found))
+    with ledger.begin() as session:
         return frozenset(moment.date() for moment in session.scalars(query))
 
 
 def _progress(
-    settings: Settings, found: Estimate, table: list[Day], state: Literal["running", "waiting", "done"], why: str
+    ledger: Ledger,
+    tiles: Sequence[str],
+    found: Estimate,
+    table: list[Day],
+    state: Literal["running", "waiting", "done"],
+    why: str,
 ) -> Progress:
-    with open_ledger(settings).begin() as session:
-        ready = select(func.count()).where(Scene.state == SceneState.READY, _in_period(settings, found))
+    with ledger.begin() as session:
+        ready = select(func.count()).where(Scene.state == SceneState.READY, _in_period(tiles, found))
         scenes = session.scalar(ready) or 0
     ran = Counter(day.ran for day in table)
     running = ran["running"] + ran["queued"]

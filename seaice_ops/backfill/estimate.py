@@ -1,4 +1,4 @@
-"""What rebuilding some days costs, before anything is fetched: products, bytes, hours, and the pieces it is done in."""
+"""The cost of rebuilding some days, before anything is fetched: products, bytes, hours, and the pieces of the work."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from sqlalchemy import select
 
 from seaice_ops.archive.limits.quota import size, usage
 from seaice_ops.archive.source import open_archive
-from seaice_ops.ledger.session import open_ledger
+from seaice_ops.ledger.session import Ledger, open_ledger
 from seaice_ops.ledger.tables import Run, Scene, SceneState
 from seaice_ops.settings import Settings
 
-#: Until this ledger has measured better. A recorded item of a whole tile over land lists 119, 121, 118 and 134 MB for
-#: the bands of 10 m and 34 MB for B11; four bands at 15.5 s and one of 20 m to decode on one thread, and the transfer
-#: at 20 MB/s.
+#: Assumed of a scene until this ledger has measured it. Bytes: a recorded item of a whole tile over land lists 119,
+#: 121, 118 and 134 MB for the bands of 10 m and 34 MB for B11. Seconds: to decode four bands of 10 m, at 15.5 s each,
+#: and one of 20 m on one thread, and to transfer all at 20 MB/s.
 DEFAULT_BYTES, DEFAULT_SECONDS = 526e6, 90.0
 
-#: How many of the newest runs of a stage tell what a scene costs.
+#: A scene's cost is the mean of so many of the newest runs of a stage.
 MEASURED_RUNS = 2000
 
 DAY = timedelta(days=1)
@@ -33,19 +33,27 @@ PIECE = 0.1
 
 @dataclass(frozen=True)
 class Estimate:
-    """`products` by ISO day that are not yet ready scenes, of all that were `found` for a region from `first` to
-    `last`; what one costs, and whether that was measured here; what the quota leaves."""
+    """What the archive holds of a region in some days, and what fetching the rest takes."""
 
     region: str
     first: str
+    """The first day, ISO."""
     last: str
+    """The last day, included."""
     found: int
+    """Acquisitions in the archive's catalogue."""
     products: dict[str, int]
+    """How many of them are not ready scenes yet, by ISO day."""
     scene_bytes: float
+    """Bytes to fetch of one scene."""
     scene_seconds: float
+    """Seconds to fetch and decode one scene."""
     measured: bool
+    """Whether these two were measured here, or are assumed."""
     lanes: int
+    """How many scenes are fetched at once."""
     quota: str
+    """What is left of the archive's quota, in words; empty without one."""
 
     @property
     def missing(self) -> int:
@@ -79,7 +87,7 @@ class Estimate:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Estimate:
-        """What `to_dict` wrote."""
+        """Read what `to_dict` wrote."""
         return cls(**{key: value for key, value in data.items() if key in cls.__dataclass_fields__})
 
 
@@ -97,9 +105,11 @@ def estimate(
             if product.problem is None:
                 wanted[product.identity] = product.sensed_at.astimezone(UTC).date()
         progress(end)
-    ready = _ready(settings, tiles, first, last)
+    ledger = open_ledger(settings)
+    ready = _ready(ledger, tiles, first, last)
     missing = [day for identity, day in wanted.items() if identity not in ready]
-    quota, (scene_bytes, scene_seconds, measured) = usage(settings), scene_cost(settings)
+    quota = usage(ledger, settings.archive, settings.work)
+    scene_bytes, scene_seconds, measured = scene_cost(ledger)
     return Estimate(
         region,
         first.isoformat(),
@@ -114,20 +124,20 @@ def estimate(
     )
 
 
-def _ready(settings: Settings, tiles: tuple[str, ...], first: date, last: date) -> set[str]:
+def _ready(ledger: Ledger, tiles: tuple[str, ...], first: date, last: date) -> set[str]:
     query = select(Scene.identity).where(Scene.state == SceneState.READY, Scene.tile.in_(tiles))
-    with open_ledger(settings).begin() as session:
+    with ledger.begin() as session:
         return set(
             session.scalars(query.where(Scene.sensed_at >= midnight(first), Scene.sensed_at < midnight(last + DAY)))
         )
 
 
-def scene_cost(settings: Settings) -> tuple[float, float, bool]:
-    """(bytes fetched, seconds of fetching and decoding) of one scene, and whether the ledger has measured both."""
+def scene_cost(ledger: Ledger) -> tuple[float, float, bool]:
+    """Bytes to fetch, and seconds to fetch and decode, of one scene; True where the ledger has measured both."""
     totals: dict[str, list[float]] = {}
     for stage in ("fetch", "decode"):
         query = select(Run.seconds, Run.summary).where(Run.stage == stage, Run.error.is_(None))
-        with open_ledger(settings).begin() as session:
+        with ledger.begin() as session:
             runs = session.execute(query.order_by(Run.id.desc()).limit(MEASURED_RUNS)).all()
         done = [(s, summary.get("bytes_in", 0), n) for s, summary in runs if (n := summary["done"].get("scenes", 0))]
         scenes = sum(n for _, _, n in done)

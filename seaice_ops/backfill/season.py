@@ -1,4 +1,4 @@
-"""Which days a request to rebuild means: a season of a hemisphere, or dates."""
+"""The days that a request to rebuild means: a season of a hemisphere, or dates."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ REDO: tuple[Redo, ...] = ("nothing", "failed", "everything")
 
 @dataclass(frozen=True)
 class BackfillRequest:
-    """What the form and the command ask for: a `season` such as 2025-26, or the days from `start` to `end` inclusive.
-
-    `redo` says which days are run again that have run for this region: nothing (only days that have not), also the
-    failed ones, or everything. What is ready is never fetched again. `at_once` days are worked on at a time.
-    """
+    """What the form and the command ask for. A scene that is ready is never fetched again, whatever is asked."""
 
     region: str
     season: str | None = None
+    """Such as 2025-26; without it `start` and `end` are needed."""
     start: date | None = None
     end: date | None = None
+    """The last day, included."""
     redo: Redo = "nothing"
+    """Which days run again that have run for this region: nothing, the failed ones, or everything."""
     at_once: int = 2
+    """Days that are worked on at a time."""
 
     def __post_init__(self) -> None:
         if self.redo not in REDO:
@@ -43,10 +43,10 @@ class BackfillRequest:
 
 
 def season_days(season: str, hemisphere: str) -> tuple[date, date]:
-    """First and last day of ``2025-26``: 1 October to 30 September in the north, 1 March to end of February in the
-    south, each from the ice's smallest extent to the next one.
+    """First and last day of a season such as ``2025-26``, each from the ice's smallest extent to the next one.
 
-    Raises `ConfigError` where `season` is none.
+    In the north from 1 October to 30 September, in the south from 1 March to the end of February. Raises `ConfigError`
+    where `season` is not written so.
     """
     match = re.fullmatch(r"(\d{4})-(\d{2})", season.strip())
     if not match or (int(match[1]) + 1) % 100 != int(match[2]):
@@ -64,7 +64,10 @@ def hemisphere(region: Region) -> str:
 
 
 def days(settings: Settings, request: BackfillRequest, today: date) -> tuple[date, date]:
-    """First and last day to rebuild, within what can have been sensed and is over; raises `ConfigError` for none."""
+    """First and last day to rebuild, none before Sentinel-2 and none that is not over.
+
+    Raises `ConfigError` where no day is left.
+    """
     region = settings.region(request.region)
     if request.season:
         first, last = season_days(request.season, hemisphere(region))

@@ -1,4 +1,4 @@
-"""Rebuilding a past season of a region."""
+"""The verb that rebuilds a past season of a region."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.text import Text
 
 from seaice_ops.cli.common import app, err, load_settings, out, progress_bar, readable_errors
 from seaice_ops.settings import Settings
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from seaice_ops.backfill.estimate import Estimate
     from seaice_ops.backfill.season import BackfillRequest
 
-#: Seconds between two looks at Airflow.
+#: Seconds between two requests for Airflow's state.
 LOOK = 5.0
 
 
@@ -35,9 +36,9 @@ def backfill(
     run: Annotated[bool, typer.Option("--run/--dry-run", help="Start it, or only estimate.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
-    """Rebuild a season of a region through Airflow's own backfill, oldest days first; by default only estimate it.
+    """Rebuild a season of a region by an Airflow backfill, oldest days first. By default only estimate it.
 
-    Ending this command ends nothing that Airflow has begun; given again, it goes on.
+    Interrupting this command stops nothing that Airflow has begun; the same command again goes on.
     """
     from seaice_ops.backfill import season as seasons
 
@@ -82,7 +83,7 @@ def _drive(settings: Settings, request: BackfillRequest, found: Estimate) -> Pro
                 with rest.find(settings) as client:
                     progress = step(settings, client, request, found, owner)
             except TransientError as reason:
-                err.print(f"[yellow]waiting[/]: {reason}")
+                err.print(Text("waiting:", "yellow"), str(reason))
             else:
                 bar(progress.done + progress.failed, progress.days, progress.sentence())
                 if progress.state == "done":

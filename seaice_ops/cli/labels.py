@@ -1,4 +1,4 @@
-"""Verbs about labels beside the stage itself."""
+"""The verbs that label one image and judge labels."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ if TYPE_CHECKING:
 def label_image(
     source: Annotated[Path, typer.Argument(help="PNG, GeoTIFF or JPEG: 8-bit grey, palette or true colour.")],
     target: Annotated[Path, typer.Argument(help="GeoTIFF or PNG of class codes to write.")],
-    method: Annotated[str, typer.Option(help="How to label; a wrong name lists what there is.")] = "colour",
+    method: Annotated[str, typer.Option(help="Label method; a wrong name lists those that exist.")] = "colour",
     ceiling: Annotated[
-        float | None, typer.Option(help="Reflectance that 255 stands for: 0.3558 in L1C (default), 0.2 in L2A.")
+        float | None, typer.Option(help="Reflectance that is shown as 255: 0.3558 in L1C (default), 0.2 in L2A.")
     ] = None,
     pixel_size: Annotated[float | None, typer.Option(help="Metres; default: the file's, else 54.")] = None,
     nodata: Annotated[
         int | None,
-        typer.Option(help="Value of all bands where nothing was observed; default: the file's mask, else black edges."),
+        typer.Option(help="Value of all bands where there is no data; default: the file's mask, else black edges."),
     ] = None,
-    preview: Annotated[bool, typer.Option(help="Also write a picture in the legend's colours.")] = False,
+    preview: Annotated[bool, typer.Option(help="Also write a PNG in the legend's colours.")] = False,
     as_json: Json = False,
 ) -> None:
     """Label one image on its own: 1 open water, 2 thin ice, 3 thick ice, 205 cloud or shadow, 210 low sun, 254 land,
@@ -59,10 +59,10 @@ def label_image(
     text = [
         f"{target}: labels of {source} by {done.method}",
         *lines,
-        f"pixel size {done.pixel_m:g} m ({done.pixel_from}); no data: {done.nodata_from}",
+        f"pixel size {done.pixel_m:.4g} m ({done.pixel_from}); no data: {done.nodata_from}",
         *([f"{done.preview}: preview"] if done.preview else []),
     ]
-    say(as_json, asdict(done) | {"preview": str(done.preview) if done.preview else None}, "\n".join(text))
+    say(as_json, asdict(done) | {"preview": str(done.preview) if done.preview else None}, *text)
 
 
 @app.command("label-quality")
@@ -71,12 +71,14 @@ def label_quality(
     tile: Tiles = None,
     method: Annotated[
         list[str] | None,
-        typer.Option("--method", help="Labels to judge, made first where missing; repeatable. Default: all there are."),
+        typer.Option(
+            "--method", help="Labels to judge; missing ones are made first. Repeatable. Default: all that exist."
+        ),
     ] = None,
     sheets: Annotated[Path | None, typer.Option(help="Folder for one PNG a scene.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Judge labels: against truth or hand labels where there are any, against each other, and by what is usual."""
+    """Judge labels: against truth or hand labels where there are any, against each other, and for plausibility."""
     from seaice_ops.quality import report as tables
     from seaice_ops.quality import stage
 
@@ -90,7 +92,7 @@ def label_quality(
         with progress_bar("label-quality") as progress:
             quality, summary = stage.assess(settings, request, progress, caller="cli")
     if as_json:
-        say(True, {**quality.to_dict(), "summary": summary.to_dict()}, "")
+        say(True, {**quality.to_dict(), "summary": summary.to_dict()})
         raise typer.Exit(2 if summary.failed else 0)
     out.print(tables.render(quality))
     report(summary, as_json)

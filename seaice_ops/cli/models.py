@@ -16,29 +16,35 @@ app.add_typer(model_app, name="model")
 @model_app.command("rollback")
 def model_rollback() -> None:
     """Make the previous champion champion again."""
+    from seaice_ops.ledger.session import open_ledger
     from seaice_ops.models import registry
 
     with readable_errors():
-        out.print(f"champion is now {registry.rollback(load_settings())}")
+        out.print(f"champion is now {registry.rollback(open_ledger(load_settings()))}")
 
 
 @model_app.command("promote")
 def model_promote(model_id: str, reason: Annotated[str, typer.Option(help="Kept in the ledger.")] = "by hand") -> None:
     """Make a model the champion."""
+    from seaice_ops.ledger.session import open_ledger
     from seaice_ops.models import registry
 
     with readable_errors():
-        registry.promote(load_settings(), model_id, reason)
+        registry.promote(open_ledger(load_settings()), model_id, reason)
     out.print(f"champion is now {model_id}")
 
 
 @model_app.command("export")
 def model_export(model: Annotated[str, typer.Argument(help="Id or alias.")], folder: Path) -> None:
     """Write a model's weights (safetensors) and card to a folder."""
-    from seaice_ops.models import registry
+    from seaice_ops.ledger.session import open_ledger
+    from seaice_ops.ledger.stores import known_store
+    from seaice_ops.models import exchange
 
+    settings = load_settings()
     with readable_errors():
-        registry.export_model(load_settings(), model, folder)
+        ledger = open_ledger(settings)
+        exchange.export_model(ledger, known_store(ledger, settings.store), model, folder)
     out.print(f"{model} exported to {folder}")
 
 
@@ -47,11 +53,14 @@ def model_import(
     folder: Path, champion: Annotated[bool, typer.Option(help="Also make it the champion.")] = False
 ) -> None:
     """Take a model from an exported folder; its checksum is verified and nothing is unpickled."""
-    from seaice_ops.models import registry
+    from seaice_ops.ledger.session import open_ledger
+    from seaice_ops.ledger.stores import known_store
+    from seaice_ops.models import exchange, registry
 
     settings = load_settings()
     with readable_errors():
-        model_id = registry.import_model(settings, folder)
+        ledger = open_ledger(settings)
+        model_id = exchange.import_model(ledger, known_store(ledger, settings.store), folder)
         if champion:
-            registry.promote(settings, model_id, f"imported from {folder.name}")
+            registry.promote(ledger, model_id, f"imported from {folder.name}")
     out.print(f"{model_id} imported{' as champion' if champion else ''}")

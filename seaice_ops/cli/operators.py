@@ -1,23 +1,28 @@
-"""The verbs of an operator: set up, look, check, and the ops console."""
+"""The verbs of an operator: set-up, state, checks, and the ops console."""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
+import textwrap
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from pydantic import BaseModel
+from rich.text import Text
 
-from seaice_ops.cli.common import Json, app, config_path, err, load_settings, out, readable_errors, say
+from seaice_ops.cli.common import Json, app, err, load_settings, out, readable_errors, say
 from seaice_ops.errors import SeaIceError
-from seaice_ops.settings import Settings
+from seaice_ops.settings import Settings, config_path
 
 
 @app.command()
 def init(as_json: Json = False) -> None:
-    """Create the ledger (or bring its schema up to date) and the object store. Safe to repeat."""
+    """Create the ledger, or bring its schema up to date, and the object store. Safe to repeat."""
     from seaice_ops.ledger.stores import initialise
 
     settings = load_settings()
@@ -31,28 +36,50 @@ def init(as_json: Json = False) -> None:
 
 
 @app.command("settings")
-def show_settings() -> None:
-    """Print the settings in force as JSON (passwords removed) and the meaning of each field."""
+def show_settings(as_json: Json = False) -> None:
+    """Print the settings in force and the meaning of each (passwords removed); into a pipe as JSON."""
     settings = load_settings()
-    out.print_json(data={"settings": settings.redacted(), "schema": Settings.model_json_schema()})
+    if as_json or not out.is_terminal:
+        data = {"settings": settings.redacted(), "schema": Settings.model_json_schema()}
+        sys.stdout.write(json.dumps(data, indent=2) + "\n")
+    else:
+        for name, value, meaning in _fields(settings, settings.redacted()):
+            out.print(Text(f"{name}: ", "bold"), value, sep="")
+            for line in textwrap.wrap(meaning, max(out.width - 4, 40), break_on_hyphens=False):
+                out.print(f"    {line}")
+
+
+def _fields(part: BaseModel, shown: dict[str, Any], path: str = "") -> Iterator[tuple[str, str, str]]:
+    """(name, value, meaning) of each field; `shown` holds the values as they may be printed."""
+    for name, field in type(part).model_fields.items():
+        value = getattr(part, name)
+        if isinstance(value, BaseModel):
+            yield from _fields(value, shown[name], f"{path}{name}.")
+        elif name == "regions":
+            for key, region in value.items():
+                yield f"regions.{key}", f"{region.title}, tiles {' '.join(region.tiles)}", ""
+        else:
+            yield f"{path}{name}", json.dumps(shown[name], ensure_ascii=False), field.description or ""
 
 
 @app.command()
 def status(as_json: Json = False) -> None:
-    """What is known: scenes by state, labels, models, maps a tile, last errors."""
-    from seaice_ops.ops.status import collect, render
+    """Print the state of everything: scenes, labels, models, newest maps, runs, last errors."""
+    from seaice_ops.ops.overview.collect import overview
+    from seaice_ops.ops.overview.to_json import to_json
+    from seaice_ops.ops.overview.to_text import to_text
 
     with readable_errors():
-        found = collect(load_settings())
+        found = overview(load_settings())
     if as_json:
-        sys.stdout.write(json.dumps(found, indent=2) + "\n")
+        sys.stdout.write(json.dumps(to_json(found), indent=2) + "\n")
     else:
-        out.print(render(found))
+        out.print(*to_text(found, min(out.width, 120)), sep="\n")
 
 
 @app.command()
 def doctor(as_json: Json = False) -> None:
-    """Say in plain words what is missing or wrong in this environment. Exit status 1 if anything is."""
+    """Say what is missing or wrong in this environment, and what to do. Exit status 1 if anything is."""
     from seaice_ops.ops.doctor import check
 
     try:
@@ -61,22 +88,20 @@ def doctor(as_json: Json = False) -> None:
         settings, problem = None, str(error)
     checks = check(settings, problem)
     if as_json:
-        sys.stdout.write(json.dumps([c.__dict__ for c in checks], indent=2) + "\n")
+        sys.stdout.write(json.dumps([asdict(each) for each in checks], indent=2) + "\n")
     else:
-        for item in checks:
-            out.print(
-                f"[green]ok  [/] {item.name}: {item.what}"
-                if item.ok
-                else f"[red]fix [/] {item.name}: {item.what}\n       -> {item.advice}"
-            )
-    raise typer.Exit(0 if all(item.ok for item in checks) else 1)
+        for each in checks:
+            out.print(Text("ok  ", "green") if each.ok else Text("fix ", "red"), f"{each.name}: {each.what}")
+            if not each.ok:
+                out.print(f"       -> {each.advice}")
+    raise typer.Exit(0 if all(each.ok for each in checks) else 1)
 
 
 @app.command()
 def validate(
     sidecar: Annotated[Path, typer.Argument(help="The <scene>.json beside a plain true-colour scene.")],
 ) -> None:
-    """Check the sidecar of a plain scene; every wrong field is named."""
+    """Check the sidecar of a plain scene, and name every wrong field."""
     from seaice_ops.pixels.sidecar import read_sidecar
 
     with readable_errors():
@@ -96,17 +121,21 @@ def up(
     with readable_errors():
         found = console.running(settings)
         if found is None:
-            with err.status("starting Airflow (about half a minute)"):
-                found = console.start(settings, config_path(), port, detach=True)
+            with err.status("starting Airflow (about half a minute)") as line:
+                found = console.start(
+                    settings, config_path(), port, detach=True, tell=lambda at: line.update(f"starting Airflow: {at}")
+                )
     out.print(
-        f"ops console: {found.url}\nlogin: {found.user} / {found.password}\nend it with: seaice down (or make down)",
-        highlight=False,
+        f"ops console: {found.url}",
+        f"login: {found.user} / {found.password}",
+        "stop it with: seaice down (or make down)",
+        sep="\n",
     )
 
 
 @app.command()
 def env() -> None:
-    """Print shell lines that let `airflow` and `seaice` work on the running console's data: eval "$(seaice env)"."""
+    """Print shell lines that point `airflow` and `seaice` at the running console's data: eval "$(seaice env)"."""
     import shlex
 
     from seaice_ops.airflow import console
@@ -123,8 +152,8 @@ def env() -> None:
 
 @app.command()
 def down() -> None:
-    """End the ops console and everything it started."""
+    """Stop the ops console and everything it started."""
     from seaice_ops.airflow import console
 
     settings = load_settings()
-    out.print("ops console ended" if console.stop(settings) else "no ops console is running")
+    out.print("ops console stopped" if console.stop(settings) else "no ops console is running")

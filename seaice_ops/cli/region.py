@@ -1,4 +1,4 @@
-"""From an area to the tiles that see it."""
+"""The verb that lists the tiles of an area."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from seaice_ops.cli.common import app, load_settings, out, readable_errors
 
@@ -22,7 +21,7 @@ def region(
     picture: Annotated[Path | None, typer.Option("--map", help="Also draw the tiles: a PNG to write.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
-    """List the Sentinel-2 tiles that see an area, for config/seaice.yaml, and those left out with the reason."""
+    """List the Sentinel-2 tiles of an area, for config/seaice.yaml, and those left out with the reason."""
     from seaice_ops.geo import area as areas
     from seaice_ops.geo import tiling
 
@@ -33,18 +32,15 @@ def region(
             from seaice_ops.geo.tiling_map import draw
 
             draw(rings, found, picture)
+    left_out = {tile.name: why for tile, why in found.left_out}
     if as_json:
-        left_out = {tile.name: why for tile, why in found.left_out}
         sys.stdout.write(json.dumps({"tiles": found.names, "left_out": left_out, "unseen": found.unseen}) + "\n")
         return
-    table = Table("left out", "own zone", "because", box=None)
-    for tile, why in found.left_out:
-        table.add_row(tile.name, f"{100 * tile.zone_share:.1f} %", why)
-    if found.left_out:
-        out.print(table)
-    out.print(f"tiles: [{', '.join(found.names)}]", markup=False, highlight=False)
+    for tile, why in left_out.items():
+        out.print(f"{tile} is left out: {why}")
     words = f"{len(found.tiles)} tiles see the area, {len(found.left_out)} more touch it"
-    out.print(words + (f"; {100 * found.unseen:.1f} % of it lies beyond 80 S or 84 N" if found.unseen else ""))
+    unseen = f"; no tile sees {100 * found.unseen:.1f} % of it" if found.unseen else ""
+    out.print(f"tiles: [{', '.join(found.names)}]", words + unseen, sep="\n")
 
 
 def _area(text: str) -> Any:

@@ -1,4 +1,4 @@
-"""One verb a stage."""
+"""The verbs of the stages: one each."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ def ingest(
     start: Annotated[datetime | None, typer.Option("--from", help="Start of the interval, UTC.")] = None,
     end: Annotated[datetime | None, typer.Option("--to", help="End of the interval (not included), UTC.")] = None,
     by: Annotated[
-        str, typer.Option(help="Whether the interval is of publication or of sensing: published or sensed.")
+        str, typer.Option(help="What the interval means: time of publication (published) or of sensing (sensed).")
     ] = "sensed",
     tile: Tiles = None,
     as_json: Json = False,
 ) -> None:
     """Search the archive, fetch what is new and decode it into scenes.
 
-    Without --from and --to: what was published or withdrawn since this was last done (the first time: in the last
-    days), as the daily run does it. With them: a past period.
+    Without --from and --to: what was published or withdrawn since the last run (the first time: in the last days),
+    like the daily DAG. With them: a past period.
     """
     from seaice_ops.archive import fetch, search
     from seaice_ops.ledger.operations import now
@@ -103,7 +103,7 @@ def label(
 
 @app.command()
 def train(
-    promote: Annotated[bool, typer.Option(help="Let the gate promote the model if it is good enough.")] = True,
+    promote: Annotated[bool, typer.Option(help="Let the gate promote the model where it passes.")] = True,
     as_json: Json = False,
 ) -> None:
     """Train on the labelled scenes with Horovod, evaluate on held-out acquisitions, and let the gate decide."""
@@ -117,7 +117,7 @@ def train(
 
 @app.command()
 def encode(tile: Tiles = None, as_json: Json = False) -> None:
-    """Keep the champion's class probabilities of every scene that a due map needs."""
+    """Compute and keep the champion's class probabilities of every scene that a due map needs."""
     from seaice_ops.mapping import encode as stage
 
     with readable_errors(as_json):
@@ -128,26 +128,28 @@ def encode(tile: Tiles = None, as_json: Json = False) -> None:
 
 @app.command("map")
 def publish(tile: Tiles = None, as_json: Json = False) -> None:
-    """Shift the window and publish every map that is due."""
+    """Publish every map that is due."""
     from seaice_ops.mapping import publish as stage
 
     with readable_errors(as_json):
         with busy("mapping"):
-            summary = stage.run(load_settings(), stage.MapRequest(tiles=as_tiles(tile)), caller="cli")
+            summary = stage.run(load_settings(), stage.PublishRequest(tiles=as_tiles(tile)), caller="cli")
         report(summary, as_json)
 
 
 @app.command()
 def simulate(
     folder: Annotated[Path | None, typer.Argument(help="Archive folder; default: archive.path.")] = None,
-    seed: Annotated[int, typer.Option(help="Another seed is another ocean and sky.")] = 1,
+    seed: Annotated[int, typer.Option(help="Seed of the simulated ocean and sky.")] = 1,
     size: Annotated[int, typer.Option(help="Edge of a product, pixels of 10 m.")] = 1024,
-    acquisitions: Annotated[int, typer.Option(help="Acquisitions a tile.")] = 24,
-    start: Annotated[datetime, typer.Option(help="First day.")] = datetime(2026, 2, 1),
-    publish_until: Annotated[datetime | None, typer.Option(help="Only what is published by then, UTC.")] = None,
+    acquisitions: Annotated[int, typer.Option(help="Number of acquisitions of each tile.")] = 24,
+    start: Annotated[datetime, typer.Option(help="First sensing day.")] = datetime(2026, 2, 1),
+    publish_until: Annotated[
+        datetime | None, typer.Option(help="Write only what is published until then, UTC.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write a Copernicus-like archive of an ocean with drifting ice, with its truth."""
+    """Write an archive like Copernicus' of a simulated ocean with drifting ice, and its truth."""
     from seaice_ops.simulate import stage
 
     request = stage.SimulateRequest(
@@ -163,7 +165,7 @@ def simulate(
 
 
 def _merged(parts: list[Summary]) -> Summary:
-    """One Summary of search, fetches and decodes: what was found and what is ready now."""
+    """One Summary of a search, its fetches and its decodes: what was found and what is ready now."""
     whole = Summary("ingest", items=parts[0].items)
     for part in parts:
         if part.stage != "fetch":

@@ -7,39 +7,41 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from seaice_ops.classes.legend import CLASSES, NODATA, SLUGS
-from seaice_ops.classes.metrics import confusion, scores
+from seaice_ops.classes.metrics import confusion, outcomes, scores
+from seaice_ops.errors import ExpectedSkip
 from seaice_ops.ledger.operations import model_by_alias, newest_maps
 from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Evaluation, LabelSet, Map, Model, Run, Scene, SceneState
+from seaice_ops.mapping.due.tile_state import Rules, tile_state
 from seaice_ops.pixels.reference import read_reference
 from seaice_ops.settings import Settings
 from seaice_ops.storage.rasters import read_raster
 from seaice_ops.storage.store import ObjectStore, open_store
 from seaice_ops.summary import counted
 
-#: Macro-F1 on truth that maps may lose to the labels that their model learned from, on a season of the demo's size.
+#: Macro-F1 on truth that a map may lose to the labels of its newest acquisition.
 MARGIN = 0.05
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """Scores against truth of one tile's newest map and of the labels of the scenes in its window.
+    """Scores against truth of one tile's newest map and of the labels of its newest acquisition."""
 
-    `window`: the map against the class that each pixel had most often in truth over the window, which is what the map
-    states. `newest`: the same map against the truth of its newest acquisition alone. `labels`: each scene's
-    auto-labels against that scene's own truth.
-    """
-
-    window: dict[str, Any]
-    newest: dict[str, Any]
+    seen: dict[str, Any]
+    """`class` where the labels name a class."""
+    all: dict[str, Any]
+    """`class` wherever truth names one."""
     labels: dict[str, Any]
+    """The labels, on the pixels of `seen`."""
+    stable: dict[str, Any]
+    """`class_stable` where it names a class."""
 
 
 def show(settings: Settings, term: Console, *, truth_expected: bool, margin: float = MARGIN) -> int:
@@ -56,62 +58,59 @@ def show(settings: Settings, term: Console, *, truth_expected: bool, margin: flo
         if champion:
             term.print(_model(session, champion))
         term.print(_stages(session))
-    problems = [f"{tile} has no map" for tile, rows in maps.items() if not rows]
+    problems = [f"{tile} has no map: {why_no_map(settings, tile)}" for tile, rows in maps.items() if not rows]
     problems += [] if champion else ["there is no champion model"]
     problems += [problem for tile, found in agreements.items() if found for problem in too_bad(tile, found, margin)]
     if truth_expected:
         problems += [f"{tile} could not be compared with truth" for tile, found in agreements.items() if not found]
     for problem in problems:
-        term.print(f"[red]not good enough:[/] {problem}")
+        term.print(f"[red]not good enough:[/] {escape(problem)}")
     if not problems:
         term.print(f"[green]the loop is closed[/]: maps below {settings.store}/maps; see them with `make up`")
     return 1 if problems else 0
 
 
+def why_no_map(settings: Settings, tile: str) -> str:
+    """Why nothing was mapped of `tile`, in words, by what the ledger says now."""
+    try:
+        found = tile_state(open_ledger(settings), tile, Rules.of(settings))
+    except ExpectedSkip as reason:
+        return str(reason)
+    if found.due:
+        return "its maps are due, but no run has published them; the log of the tasks has the reason"
+    if tile in found.skipped:
+        return found.skipped[tile]
+    reasons = Counter(found.skipped.values())
+    return "; ".join(f"{counted(n, 'scenes')}: {why}" for why, n in reasons.most_common()) or "no scene of it is ready"
+
+
 def agreement(settings: Settings, store: ObjectStore, session: Session, row: Map) -> Agreement | None:
-    """How a map and the labels in its window agree with truth; None where a scene of the window has no truth."""
-    bands, grid = read_raster(store, f"{row.folder}/class.tif")
-    truths = [read_reference(settings.reference_path, scene_id, grid) for scene_id in row.scene_ids]
-    known = [truth for truth in truths if truth is not None]
-    if len(known) < len(truths):
+    """How a map and the labels of its newest scene agree with truth; None where that scene has no truth or labels."""
+    newest, method = row.scene_ids[-1], settings.labels.method
+    labels = session.get(LabelSet, (newest, method, settings.label_version(method)))
+    (classes, *_), grid = read_raster(store, f"{row.folder}/class.tif")
+    truth = read_reference(settings.reference_path, newest, grid)
+    if truth is None or labels is None:
         return None
-    classes = bands[0]
-    method = settings.labels.method
-    matrix = np.zeros((3, 3), np.int64)
-    for scene_id, truth in zip(row.scene_ids, known, strict=True):
-        labels = session.get(LabelSet, (scene_id, method, settings.label_version(method)))
-        if labels is not None:
-            matrix += confusion(truth, read_raster(store, labels.key)[0][0])
-    return Agreement(
-        scores(confusion(most_frequent(known), classes)), scores(confusion(known[-1], classes)), scores(matrix)
-    )
-
-
-def most_frequent(truths: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    """(rows, columns) the class that each pixel had most often in `truths`; a tie goes to the newest; 255 for none."""
-    counts = np.stack([sum((truth == code).astype(np.int16) for truth in truths) for code in CLASSES])
-    newest = np.full(truths[0].shape, NODATA, np.uint8)
-    for truth in truths:
-        newest = np.where(np.isin(truth, CLASSES), truth, newest)
-    best = np.asarray(CLASSES, np.uint8)[counts.argmax(0)]
-    tied = np.isin(newest, CLASSES) & (
-        np.take_along_axis(counts, np.clip(newest, 1, 3)[None].astype(np.intp) - 1, 0)[0] == counts.max(0)
-    )
-    return np.where(counts.max(0) > 0, np.where(tied, newest, best), NODATA).astype(np.uint8)
+    stable = read_raster(store, f"{row.folder}/class_stable.tif")[0][0]
+    named = read_raster(store, labels.key)[0][0]
+    seen = np.where(np.isin(named, CLASSES), truth, NODATA).astype(np.uint8)
+    tables = (confusion(seen, classes), outcomes(truth, classes), confusion(seen, named), confusion(truth, stable))
+    return Agreement(*map(scores, tables))
 
 
 def too_bad(tile: str, found: Agreement, margin: float = MARGIN) -> list[str]:
     """Why a tile's newest map is not good enough, in words."""
     problems = []
-    accuracy, majority = found.window["accuracy"], found.window["majority"]
+    accuracy, majority = found.seen["accuracy"], found.seen["majority"]
     if accuracy <= majority:
         problems.append(
             f"{tile}: the map agrees with truth on {accuracy:.1%}, always saying the majority class on {majority:.1%}"
         )
-    if found.window["macro_f1"] < found.labels["macro_f1"] - margin:
+    if found.seen["macro_f1"] < found.labels["macro_f1"] - margin:
         problems.append(
-            f"{tile}: macro-F1 {found.window['macro_f1']:.3f}, its labels have {found.labels['macro_f1']:.3f}; "
-            f"at most {margin} may be lost"
+            f"{tile}: macro-F1 {found.seen['macro_f1']:.3f}, the labels of its newest acquisition have "
+            f"{found.labels['macro_f1']:.3f}; at most {margin} may be lost"
         )
     return problems
 
@@ -151,9 +150,9 @@ def _words(found: Agreement | None) -> str:
     if found is None:
         return "no truth"
     return (
-        f"window: accuracy {found.window['accuracy']:.1%} (majority class {found.window['majority']:.1%}), "
-        f"macro-F1 {found.window['macro_f1']:.3f}\nnewest acquisition: accuracy {found.newest['accuracy']:.1%}, "
-        f"macro-F1 {found.newest['macro_f1']:.3f}\nits labels: macro-F1 {found.labels['macro_f1']:.3f}"
+        f"class, seen by the labels: macro-F1 {found.seen['macro_f1']:.3f} (the labels {found.labels['macro_f1']:.3f})"
+        f"\nclass, everywhere: macro-F1 {found.all['macro_f1']:.3f}, no class on {found.all['abstained'] or 0:.1%}"
+        f"\nclass_stable: accuracy {found.stable['accuracy'] or 0:.1%} of {found.stable['pixels']:,} pixels"
     )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import shapely
 
 from seaice_ops.errors import ConfigError
 
@@ -21,7 +22,7 @@ Area = str | list[Any] | dict[str, Any]
 
 
 def rings(area: Area) -> list[np.ndarray]:
-    """The closed rings of `area`, float64 (n, 2) longitudes and latitudes, edges cut into short steps.
+    """The closed outer rings of `area`, float64 (n, 2) longitudes and latitudes, edges cut into short steps.
 
     `area` is a box [west, south, east, north] (west > east crosses the antimeridian), a list of corners [lon, lat], a
     GeoJSON object, or the name of a GeoJSON file. Holes count as part of the area. Raises `ConfigError`.
@@ -29,7 +30,7 @@ def rings(area: Area) -> list[np.ndarray]:
     if isinstance(area, str):
         area = _read(Path(area))
     if isinstance(area, dict):
-        found = [_walk(corners, unwrap=True) for corners in _exteriors(area)]
+        found = [outer for outer, *_ in polygons(area)]
     elif len(area) == 4 and all(isinstance(value, (int, float)) for value in area):
         found = [_box(*area)]
     else:
@@ -37,6 +38,14 @@ def rings(area: Area) -> list[np.ndarray]:
     if not found:
         raise ConfigError("the area has no polygon")
     return found
+
+
+def polygons(data: dict[str, Any]) -> list[list[np.ndarray]]:
+    """The polygons of a GeoJSON object: of each its outer ring and its holes, as `rings` gives them.
+
+    Raises `ConfigError` where it holds something else.
+    """
+    return [[_walk(ring, unwrap=True) for ring in polygon] for polygon in _polygons(data)]
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -51,26 +60,28 @@ def _read(path: Path) -> dict[str, Any]:
     return found
 
 
-def _exteriors(data: dict[str, Any]) -> list[Any]:
-    """Outer rings of all polygons in a GeoJSON object."""
+def _polygons(data: dict[str, Any]) -> list[Any]:
+    """The coordinates of all polygons in a GeoJSON object."""
     match data.get("type"):
         case "FeatureCollection":
-            return [ring for feature in data.get("features", []) for ring in _exteriors(feature)]
+            return [polygon for feature in data.get("features", []) for polygon in _polygons(feature)]
         case "GeometryCollection":
-            return [ring for part in data.get("geometries", []) for ring in _exteriors(part)]
+            return [polygon for part in data.get("geometries", []) for polygon in _polygons(part)]
         case "Feature":
-            return _exteriors(data.get("geometry") or {})
+            return _polygons(data.get("geometry") or {})
         case "Polygon":
-            return list(data["coordinates"][:1])
+            return [data["coordinates"]]
         case "MultiPolygon":
-            return [polygon[0] for polygon in data["coordinates"]]
+            return list(data["coordinates"])
         case other:
             raise ConfigError(f"an area is made of polygons, not of {other!r}")
 
 
 def _box(west: float, south: float, east: float, north: float) -> np.ndarray:
-    if not -90 <= south < north <= 90:
-        raise ConfigError(f"a box is [west, south, east, north] with south below north, not {south} to {north}")
+    if beyond := [latitude for latitude in (south, north) if not -90 <= latitude <= 90]:
+        raise ConfigError(f"a box is west, south, east, north in degrees: there is no latitude {beyond[0]:g}")
+    if not south < north:
+        raise ConfigError(f"a box is west, south, east, north: its south {south:g} is not below its north {north:g}")
     east += 360 if east <= west else 0
     return _walk([[west, south], [east, south], [east, north], [west, north]], unwrap=False)
 
@@ -83,15 +94,11 @@ def _walk(corners: Any, *, unwrap: bool) -> np.ndarray:
         raise ConfigError("corners of an area are [longitude, latitude] in degrees") from None
     if len(points) < 3 or not (np.abs(points[:, 1]) <= 90).all() or not (np.abs(points[:, 0]) <= 540).all():
         raise ConfigError("an area has at least three corners [longitude, latitude] in degrees")
-    ends = np.roll(points, -1, axis=0)
+    closed = np.vstack([points, points[:1]])
     if unwrap:
-        turn = ends[:, 0] - points[:, 0]
+        turns = np.diff(closed[:, 0])
         # Exactly once round is meant as such: the border of a map from -180 to 180.
-        ends[:, 0] -= np.where((np.abs(turn) > 180) & (np.abs(turn) < 360), 360 * np.round(turn / 360), 0)
-    return np.concatenate([_steps(start, end) for start, end in zip(points, ends, strict=True)])
-
-
-def _steps(start: np.ndarray, end: np.ndarray) -> np.ndarray:
-    count = max(1, int(np.ceil(np.abs(end - start).max() / STEP)))
-    steps: np.ndarray = start + (end - start) * np.linspace(0, 1, count, endpoint=False)[:, None]
-    return steps
+        turns -= np.where((np.abs(turns) > 180) & (np.abs(turns) < 360), 360 * np.round(turns / 360), 0)
+        closed[1:, 0] = closed[0, 0] + np.cumsum(turns)
+    walked: np.ndarray = shapely.get_coordinates(shapely.segmentize(shapely.LineString(closed), STEP))
+    return walked

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import re
 from functools import lru_cache
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-TILE = re.compile(r"^\d{2}[C-HJ-NP-X][A-HJ-NP-Z][A-HJ-NP-V]$")
+from seaice_ops.sensors.sentinel2 import TILE_NAME, tile_names
 
 
 class Region(BaseModel):
     """A named list of tiles, for example ``ross_sea: {tiles: [01CCV, 60CWS]}``, or an area whose tiles are worked out.
 
-    An area costs about a second whenever the settings are read: `seaice region` prints its tiles for good.
+    An area costs up to a second whenever the settings are read: `seaice region` prints its tiles, to be listed instead.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,8 +44,10 @@ class Region(BaseModel):
     @classmethod
     def _tiles(cls, tiles: tuple[str, ...]) -> tuple[str, ...]:
         for tile in tiles:
-            if not TILE.match(tile):
+            if not TILE_NAME.match(tile):
                 raise ValueError(f"{tile!r} is not an MGRS tile such as 01CCV")
+            if tile not in tile_names():
+                raise ValueError(f"Sentinel-2 has no tile {tile!r}: `seaice region` lists the tiles of an area")
         return tuple(sorted(set(tiles)))
 
 

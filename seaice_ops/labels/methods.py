@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
-from rasterio.crs import CRS
 
 from seaice_ops.errors import ConfigError
 from seaice_ops.labels.picture.true_colour import reflectance_rgb
@@ -14,10 +11,7 @@ from seaice_ops.labels.published.colour import colour
 from seaice_ops.labels.published.iqrah2024 import iqrah2024, kernel
 from seaice_ops.labels.result import Labels
 from seaice_ops.settings import LabelSettings
-from seaice_ops.storage.rasters import Grid
 from seaice_ops.versions import METHODS, Method
-
-_METRES_PER_DEGREE = 111_195.0
 
 
 def known_method(name: str) -> Method:
@@ -49,11 +43,3 @@ def labels_of_picture(
         return Labels(colour(rgb, valid, **limits))
     dilate, median = kernel(settings.dilate_m, pixel_m), kernel(settings.median_m, pixel_m)
     return Labels(iqrah2024(rgb, valid, dilate=dilate, median=median, **limits))
-
-
-def pixel_metres(grid: Grid) -> float | None:
-    """Ground height of a pixel in metres; None without a CRS. A degree of latitude counts as 111.195 km."""
-    if not grid.crs:
-        return None
-    crs, size = CRS.from_string(grid.crs), math.hypot(grid.transform[1], grid.transform[4])
-    return size * (_METRES_PER_DEGREE if crs.is_geographic else float(crs.linear_units_factor[1]))

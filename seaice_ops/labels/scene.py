@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from seaice_ops.classes import legend
 from seaice_ops.errors import CorruptProduct, ObjectMissing
-from seaice_ops.labels.methods import labels_of_picture, pixel_metres
+from seaice_ops.geo.grid import pixel_metres
+from seaice_ops.labels.methods import labels_of_picture
 from seaice_ops.labels.reflectance.label import from_strips
 from seaice_ops.labels.reflectance.surfaces import BANDS
 from seaice_ops.labels.result import Labels
@@ -65,8 +66,8 @@ class Outcome:
     """The row for the caller to insert, or None."""
     reason: str = ""
     """Why there are no labels."""
-    damaged: str | None = None
-    """SHA-256 that the scene's raster should have had, where it is missing or damaged: it can be fetched again."""
+    damaged: bool = False
+    """True where the scene's raster is missing or damaged: the scene can be fetched again."""
     bytes_in: int = 0
     """Size of the scene's raster."""
     bytes_out: int = 0
@@ -80,7 +81,7 @@ def try_scene(store: ObjectStore, scene: Scene, how: Labelling) -> Outcome:
     try:
         return label_scene(store, scene, how)
     except ObjectMissing as error:
-        return Outcome(scene.id, None, str(error), damaged=scene.sha256, worker=_worker())
+        return Outcome(scene.id, None, f"{error}; the scene will be fetched again", damaged=True, worker=_worker())
     except CorruptProduct as error:
         return Outcome(scene.id, None, str(error), worker=_worker())
 

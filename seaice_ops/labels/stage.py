@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from seaice_ops.errors import ConfigError
 from seaice_ops.labels.methods import known_method
 from seaice_ops.labels.scene import Labelling, Outcome, try_scene
-from seaice_ops.ledger.operations import fetch_again, keep_labels, now, unlabelled_scenes
-from seaice_ops.ledger.runs import recorded
-from seaice_ops.ledger.session import Ledger, open_ledger
+from seaice_ops.ledger.operations import keep_labels, unlabelled_scenes
+from seaice_ops.ledger.runs import StageRun, recorded
+from seaice_ops.ledger.scenes import fail_scene, fetch_scene_again
+from seaice_ops.ledger.session import Ledger
 from seaice_ops.ledger.tables import Scene, SceneState
 from seaice_ops.settings import Settings
 from seaice_ops.storage.store import ObjectStore
@@ -49,11 +50,9 @@ def run(settings: Settings, request: LabelRequest, execute: Executor | None = No
         summary, store = stage.summary, stage.store
         scenes = _pending(stage.ledger, how, request, summary)
         shares: Counter[str] = Counter()
+        seen = {scene.id: scene for scene in scenes}
         for outcome in (execute or in_process)(store, how, scenes) if scenes else ():
-            if outcome.damaged:
-                _fetch_again(stage.ledger, outcome, summary)
-            else:
-                _commit(settings, outcome, summary)
+            _commit(stage, seen[outcome.scene_id], outcome)
             shares.update(outcome.labels.shares if outcome.labels else {})
         count = summary.done["labels"]
         log.info("%s: %s", summary.sentence(), ", ".join(f"{k} {v / count:.1%}" for k, v in shares.items()))
@@ -92,30 +91,18 @@ def _pending(ledger: Ledger, how: Labelling, request: LabelRequest, summary: Sum
     return pending
 
 
-def _fetch_again(ledger: Ledger, outcome: Outcome, summary: Summary) -> None:
-    """Have a scene fetched again whose raster is missing or damaged."""
-    reason = f"{outcome.reason}; the scene will be fetched again"
-    with ledger.begin() as session:
-        moved = fetch_again(session, outcome.scene_id, outcome.damaged, reason)
-    if moved:
-        summary.failed[outcome.scene_id] = reason
-        log.warning("%s: %s", outcome.scene_id, reason)
-    else:
-        summary.skipped[outcome.scene_id] = "the scene was changed while it was labelled"
-
-
-def _commit(settings: Settings, outcome: Outcome, summary: Summary) -> None:
-    with open_ledger(settings).begin() as session:
-        if outcome.labels is not None:
-            summary.done["labels"] += keep_labels(session, outcome.labels)
-        else:
-            scene = session.get(Scene, outcome.scene_id)
-            if scene is not None and scene.state == SceneState.READY:
-                scene.state, scene.reason, scene.updated_at = SceneState.FAILED, outcome.reason[:2048], now()
+def _commit(stage: StageRun, scene: Scene, outcome: Outcome) -> None:
+    summary = stage.summary
     if outcome.labels is None:
-        summary.failed[outcome.scene_id] = outcome.reason
-        log.warning("%s: %s", outcome.scene_id, outcome.reason)
+        set_aside = fetch_scene_again if outcome.damaged else fail_scene
+        with stage.ledger.begin() as session:
+            moved = set_aside(session, scene, outcome.reason, caller=stage.caller)
+        # A scene that was withdrawn, superseded or made anew meanwhile stays so.
+        (summary.failed if moved else summary.skipped)[scene.id] = outcome.reason
+        log.warning("%s: %s", scene.id, outcome.reason)
         return
+    with stage.ledger.begin() as session:
+        summary.done["labels"] += keep_labels(session, outcome.labels)
     summary.items.append(outcome.scene_id)
     summary.bytes_in += outcome.bytes_in
     summary.bytes_out += outcome.bytes_out

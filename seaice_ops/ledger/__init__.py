@@ -1,1 +1,1 @@
-"""What is known: the tables, the operations on them, and their migrations. The only truth about progress."""
+"""The ledger: its tables, the operations on them, and their migrations. It alone says how far everything is."""

@@ -10,7 +10,6 @@ from sqlalchemy import Select, Table, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from seaice_ops.errors import ConfigError
 from seaice_ops.ledger.tables import Base, LabelSet, Map, Model, ModelAlias, Scene, SceneState
 
 
@@ -25,7 +24,7 @@ def insert_new(session: Session, row: Base) -> bool:
     For at-least-once writers: the first one wins, the repeat is a no-op on both databases.
     """
     table: Table = type(row).__table__  # type: ignore[assignment]
-    # What is None is left to the column: its default, or NULL (an explicit None would be stored as JSON null).
+    # A None is left to the column: its default, or NULL (an explicit None would be stored as JSON null).
     values = {c.name: value for c in table.columns if (value := getattr(row, c.name)) is not None}
     dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
     insert = dialect.insert(table).values(**values).on_conflict_do_nothing().returning(*table.primary_key.columns)
@@ -46,55 +45,12 @@ def ready_scenes(
     return list(session.scalars(query))
 
 
-def get_scene(session: Session, scene_id: str) -> Scene:
-    """The scene's row; raises `ConfigError` where the ledger does not know it."""
-    scene = session.get(Scene, scene_id)
-    if scene is None:
-        raise ConfigError(f"the ledger knows no scene {scene_id}; search for it first")
-    return scene
-
-
 def scene_rank(baseline: str, generated_at: datetime, scene_id: str) -> tuple[tuple[int, ...], datetime, str]:
     """Orders the versions of one acquisition: the highest baseline, then the newest generation, is the best.
 
     Baselines compare as numbers (``05.11`` after ``05.9``); a name without one (``""``) comes before all others.
     """
     return tuple(int(part) for part in baseline.split(".") if part), generated_at, scene_id
-
-
-def move_scene(session: Session, scene_id: str, before: Iterable[SceneState], state: SceneState, **values: Any) -> bool:
-    """Bring a scene from one of the states `before` to `state`, with other columns' `values`.
-
-    False, and nothing changed, where another worker has brought it to a different state in the meantime.
-    """
-    query = update(Scene).where(Scene.id == scene_id, Scene.state.in_(list(before)))
-    result: Any = session.execute(query.values(state=state, updated_at=now(), **values))
-    return bool(result.rowcount)
-
-
-def fail_scene(session: Session, scene_id: str, reason: str, part: str | None = None) -> bool:
-    """Record that a scene cannot be used, and why: one more attempt, state `failed`.
-
-    Where a merged scene fails because of one of its parts, that `part` fails with it, unless it is ready.
-    """
-    before = (SceneState.DISCOVERED, SceneState.FETCHED)
-    fate: dict[str, Any] = {"reason": reason[:2048], "attempts": Scene.attempts + 1}
-    failed = move_scene(session, scene_id, before, SceneState.FAILED, **fate)
-    if failed and part is not None:
-        move_scene(session, part, (*before, SceneState.SUPERSEDED), SceneState.FAILED, superseded_by=None, **fate)
-    return failed
-
-
-def put_back_scene(session: Session, scene_id: str, reason: str) -> bool:
-    """Record that a scene's files could not be had this time, and why: one more attempt, for the next run to repeat."""
-    before = (SceneState.DISCOVERED, SceneState.FETCHED)
-    fate: dict[str, Any] = {"reason": reason[:2048], "attempts": Scene.attempts + 1, "claimed_by": None}
-    return move_scene(session, scene_id, before, SceneState.DISCOVERED, **fate)
-
-
-def release_scene(session: Session, scene_id: str) -> None:
-    """The run that had the scene in hand could not go on with it: the next run that looks may take it up at once."""
-    session.execute(update(Scene).where(Scene.id == scene_id).values(claimed_by=None))
 
 
 def unlabelled_scenes(session: Session, method: str, version: str) -> list[Scene]:
@@ -143,17 +99,6 @@ def forget_labels(session: Session, row: LabelSet) -> None:
             LabelSet.created_at == row.created_at,
         )
     )
-
-
-def fetch_again(session: Session, scene_id: str, sha256: str | None, reason: str) -> bool:
-    """A ready scene whose raster is missing or damaged is `discovered` again: the next search has it fetched.
-
-    False, and nothing changed, where the scene is not ready or holds other content than `sha256` by now.
-    """
-    query = update(Scene).where(Scene.id == scene_id, Scene.state == SceneState.READY, Scene.sha256 == sha256)
-    fate: dict[str, Any] = {"state": SceneState.DISCOVERED, "reason": reason[:2048], "claimed_by": None}
-    result: Any = session.execute(query.values(**fate, updated_at=now()))
-    return bool(result.rowcount)
 
 
 def model_by_alias(session: Session, alias: str) -> Model | None:

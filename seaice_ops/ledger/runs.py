@@ -11,6 +11,7 @@ from pathlib import Path
 
 import seaice_ops
 from seaice_ops.errors import ExpectedSkip
+from seaice_ops.geo.projections import require_projections
 from seaice_ops.ledger.operations import now
 from seaice_ops.ledger.session import Ledger, open_ledger
 from seaice_ops.ledger.stores import known_store
@@ -22,18 +23,18 @@ from seaice_ops.summary import Summary, timed
 
 @dataclass(frozen=True)
 class StageRun:
-    """What one run of a stage works with. The stage's entry hands its parts only what they use of it."""
+    """The tools of one run of a stage. The stage's entry hands its parts only those that they use."""
 
     ledger: Ledger
     """The ledger; each `begin` is one transaction."""
     store_url: str
-    """Where objects are kept; opened as `store` by the first who needs it."""
+    """URL of the object store; `store` opens it on first use."""
     work: Path
     """Folder for files in progress."""
     caller: str
     """Who started the run: a task of an Airflow run, `cli`, or empty. A scene is claimed in this name."""
     summary: Summary
-    """What the run did; kept in the ledger when it ends."""
+    """Counts of what the run did; kept in the ledger when it ends."""
 
     @cached_property
     def store(self) -> ObjectStore:
@@ -45,19 +46,21 @@ class StageRun:
 def recorded(settings: Settings, stage: str, caller: str = "") -> Iterator[StageRun]:
     """Open what a run of `stage` needs, time it, and keep its Summary as a `run` row, with the error if one ends it.
 
-    An `ExpectedSkip` is no error: it is kept as what was skipped and why, and goes on to the caller.
+    An `ExpectedSkip` is no error: it is kept as what was skipped and why, and goes on to the caller. Raises
+    `ConfigError` where projections cannot be looked up, before a scene could be blamed for it.
     """
     started = now()
     with timed(stage) as summary:
-        run = StageRun(open_ledger(settings), settings.store, settings.work, caller[:256], summary)
+        run = StageRun(open_ledger(settings), settings.store, settings.work, caller, summary)
         try:
+            require_projections()
             yield run
         except ExpectedSkip as reason:
             summary.skipped[stage] = str(reason)
             record(run, started, None)
             raise
         except BaseException as error:
-            record(run, started, f"{type(error).__name__}: {error}"[:2048])
+            record(run, started, f"{type(error).__name__}: {error}")
             raise
     record(run, started, None)
 

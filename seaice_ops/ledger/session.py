@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -22,7 +23,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
-from seaice_ops.errors import ConfigError, TransientError
+from seaice_ops.errors import ConfigError, TransientError, lack_now
 from seaice_ops.settings import Settings, redact
 
 #: What SQLite answers when the file itself is wrong, which no repetition cures.
@@ -32,9 +33,12 @@ _SQLITE_FILE_ERRORS = ("SQLITE_CANTOPEN", "SQLITE_NOTADB", "SQLITE_READONLY", "S
 @lru_cache(maxsize=8)
 def _engine(url: str) -> Engine:
     try:
-        engine = create_engine(url, poolclass=NullPool)
+        engine = create_engine(_url(url), poolclass=NullPool)
     except (ArgumentError, ImportError) as error:
-        raise ConfigError(f"SEAICE_LEDGER_URL {redact(url)!r} is not usable: {redact(str(error))}") from None
+        raise ConfigError(
+            f"SEAICE_LEDGER_URL {redact(url)!r} is not usable: {_words(url, error)}; "
+            "it begins with postgresql+psycopg:// or sqlite:///"
+        ) from None
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _sqlite_connect)
         event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
@@ -52,12 +56,26 @@ def _sqlite_connect(connection: Any, record: Any) -> None:
 
 def _url(url: str) -> URL:
     try:
-        return make_url(url)
+        parts = make_url(url)
     except (ArgumentError, ValueError):
         raise ConfigError(
             f"SEAICE_LEDGER_URL {redact(url)!r} is not a database URL such as "
             "postgresql+psycopg://user:password@host/seaice"
         ) from None
+    if "@" in (parts.host or "") or (parts.get_backend_name() != "sqlite" and "@" in (parts.database or "")):
+        raise ConfigError(
+            f"SEAICE_LEDGER_URL {redact(url)!r} is ambiguous: percent-encode @ : / in user and password (%40 %3A %2F)"
+        )
+    return parts
+
+
+def _words(url: str, error: object) -> str:
+    """The driver's words without the password of `url`, which some drivers repeat."""
+    said, parts = redact(str(error).strip()), _url(url)
+    secrets = [parts.password, *(value for name, value in parts.query.items() if "password" in name)]
+    for secret in filter(None, map(str, secrets)):
+        said = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", "***", said)
+    return said
 
 
 def _sqlite_file(url: str) -> Path | None:
@@ -74,7 +92,8 @@ def _require_file(url: str) -> None:
 
 def _config(url: str) -> Config:
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    folder = str(Path(__file__).parent / "migrations")
+    config.set_main_option("script_location", folder.replace("%", "%%"))  # % is the ini format's own sign
     config.attributes["engine"] = _engine(url)
     return config
 
@@ -172,9 +191,11 @@ def _readable_errors(url: str) -> Iterator[None]:
         yield
     except (DBAPIError, sqlite3.Error) as error:
         cause = error.orig if isinstance(error, DBAPIError) else error
-        where, what = redact(url), str(cause).strip()
+        where, what = redact(url), _words(url, cause)
         if _no_table(cause):
             raise ConfigError(f"the ledger {where} has no tables; run `seaice init`") from None
+        if _wrong_file(cause) and (lack := lack_now()):
+            raise TransientError(f"the ledger {where} cannot be opened: {lack}") from None
         if _wrong_file(cause):
             raise ConfigError(f"the ledger {where} cannot be used: {what}; set SEAICE_HOME") from None
         if isinstance(error, (OperationalError, sqlite3.OperationalError)):

@@ -34,6 +34,26 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+def storable(text: str, length: int) -> str:
+    """`text` as every database can hold it: no NUL, no half of a character, at most `length` characters."""
+    whole = text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+    return whole.replace("\0", "\N{REPLACEMENT CHARACTER}")[:length]
+
+
+class Words(TypeDecorator[str]):
+    """Text that others wrote (reasons, callers): made `storable` instead of refused."""
+
+    impl = String
+    cache_ok = True
+
+    def __init__(self, length: int) -> None:
+        super().__init__(length)
+        self.length = length
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return None if value is None else storable(value, self.length)
+
+
 class Base(DeclarativeBase):
     """Root of the tables."""
 
@@ -46,7 +66,7 @@ class Base(DeclarativeBase):
 
 
 class SceneState(enum.StrEnum):
-    """How far a scene is."""
+    """The states of a scene; `ledger.scenes.MOVES` are the moves between them."""
 
     DISCOVERED = "discovered"
     FETCHED = "fetched"
@@ -56,11 +76,15 @@ class SceneState(enum.StrEnum):
     WITHDRAWN = "withdrawn"
 
 
+_STATE = Enum(SceneState, native_enum=False, length=16, values_callable=lambda e: [m.value for m in e])
+
+
 class Scene(Base):
     """One product of one acquisition of one tile. At most one row of an `identity` is ready.
 
     `id` is the product's name without .SAFE; `identity` is platform, sensing start, tile and relative orbit.
-    `claimed_by` is the run that last found it to be ingested.
+    `claimed_by` is the run that last took it in hand to ingest it. `reason` and `superseded_by` belong to the present
+    state. `moves` counts the changes of state; each is a `SceneEvent`. Only `ledger.scenes` changes `state`.
     """
 
     __tablename__ = "scene"
@@ -75,13 +99,12 @@ class Scene(Base):
     generated_at: Mapped[datetime]
     published_at: Mapped[datetime]
     href: Mapped[str] = mapped_column(String(1024))
-    state: Mapped[SceneState] = mapped_column(
-        Enum(SceneState, native_enum=False, length=16, values_callable=lambda e: [m.value for m in e])
-    )
-    reason: Mapped[str | None] = mapped_column(String(2048))
+    state: Mapped[SceneState] = mapped_column(_STATE)
+    reason: Mapped[str | None] = mapped_column(Words(2048))
+    moves: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     attempts: Mapped[int] = mapped_column(default=0)
     superseded_by: Mapped[str | None] = mapped_column(String(128))
-    claimed_by: Mapped[str | None] = mapped_column(String(256))
+    claimed_by: Mapped[str | None] = mapped_column(Words(256))
     key: Mapped[str | None] = mapped_column(String(512))
     sha256: Mapped[str | None] = mapped_column(String(64))
     bytes: Mapped[int | None]
@@ -107,6 +130,22 @@ Index(
     sqlite_where=text("state = 'ready'"),
     postgresql_where=text("state = 'ready'"),
 )
+
+
+class SceneEvent(Base):
+    """One change of a scene's state: the `number`-th, by which run, and why. `before` is None for a new scene."""
+
+    __tablename__ = "scene_event"
+
+    scene_id: Mapped[str] = mapped_column(ForeignKey("scene.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    at: Mapped[datetime]
+    before: Mapped[SceneState | None] = mapped_column(_STATE)
+    after: Mapped[SceneState] = mapped_column(_STATE)
+    reason: Mapped[str | None] = mapped_column(Words(2048))
+    caller: Mapped[str] = mapped_column(Words(256))
+
+    __table_args__ = (Index("ix_scene_event_at", "at"),)
 
 
 class KnownStore(Base):
@@ -157,7 +196,7 @@ class ModelAlias(Base):
 
     alias: Mapped[str] = mapped_column(String(32), primary_key=True)
     model_id: Mapped[str] = mapped_column(ForeignKey("model.id"))
-    reason: Mapped[str] = mapped_column(String(1024), default="")
+    reason: Mapped[str] = mapped_column(Words(1024), default="")
     updated_at: Mapped[datetime]
 
 
@@ -178,12 +217,17 @@ class Evaluation(Base):
 
 
 class Probabilities(Base):
-    """The class probabilities of one scene by one model."""
+    """The class probabilities of one scene by one model.
+
+    `scene_sha256` is the `Scene.sha256` of the pixels they were made from; where it is unknown (an older version wrote
+    the row) they count as made from the scene's present pixels.
+    """
 
     __tablename__ = "probabilities"
 
     scene_id: Mapped[str] = mapped_column(ForeignKey("scene.id"), primary_key=True)
     model_id: Mapped[str] = mapped_column(ForeignKey("model.id"), primary_key=True)
+    scene_sha256: Mapped[str | None] = mapped_column(String(64))
     key: Mapped[str] = mapped_column(String(512))
     sha256: Mapped[str] = mapped_column(String(64))
     seconds: Mapped[float]
@@ -191,7 +235,12 @@ class Probabilities(Base):
 
 
 class Map(Base):
-    """One revision of the map of one tile at one window end."""
+    """One revision of the map of one tile at one window end.
+
+    `scene_contents` are the `Scene.sha256` of the pixels that it was made from, in the order of `scene_ids`: None where
+    an older version wrote the row, which then counts as made from the present pixels; shorter where they are unknown,
+    which then count as other pixels. `source` names what told the classes: a model's id, or `labels:method-version`.
+    """
 
     __tablename__ = "map"
 
@@ -200,8 +249,9 @@ class Map(Base):
     window_start: Mapped[datetime]
     window_end: Mapped[datetime]
     revision: Mapped[int]
-    model_id: Mapped[str] = mapped_column(ForeignKey("model.id"))
+    source: Mapped[str] = mapped_column(String(96))
     scene_ids: Mapped[list[str]]
+    scene_contents: Mapped[list[str] | None]
     supersedes: Mapped[str | None] = mapped_column(String(128))
     folder: Mapped[str] = mapped_column(String(512))
     statistics: Mapped[dict[str, Any]]
@@ -244,7 +294,7 @@ class Breaker(Base):
     failures: Mapped[int]
     opened_at: Mapped[datetime | None]
     retry_at: Mapped[datetime | None]
-    reason: Mapped[str | None] = mapped_column(String(2048))
+    reason: Mapped[str | None] = mapped_column(Words(2048))
     told: Mapped[bool] = mapped_column(default=False, server_default=false())
     updated_at: Mapped[datetime]
 
@@ -256,9 +306,9 @@ class Run(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
     stage: Mapped[str] = mapped_column(String(32), index=True)
-    caller: Mapped[str] = mapped_column(String(256), default="")
+    caller: Mapped[str] = mapped_column(Words(256), default="")
     version: Mapped[str] = mapped_column(String(64))
     started_at: Mapped[datetime]
     seconds: Mapped[float]
     summary: Mapped[dict[str, Any]]
-    error: Mapped[str | None] = mapped_column(String(2048))
+    error: Mapped[str | None] = mapped_column(Words(2048))

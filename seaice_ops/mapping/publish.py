@@ -5,200 +5,174 @@ The item is the map's commit record and is written once. A superseded map is lef
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import tempfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import rasterio
 from pydantic import BaseModel, ConfigDict
 
-from seaice_ops.errors import CorruptProduct, ObjectMissing, PublishConflict
-from seaice_ops.ledger.operations import insert_new, now
-from seaice_ops.ledger.runs import recorded
-from seaice_ops.ledger.session import open_ledger
-from seaice_ops.ledger.tables import Map
-from seaice_ops.mapping.due.plan import Due, method_of
-from seaice_ops.mapping.due.survey import Survey, chosen_tiles, survey
-from seaice_ops.mapping.product.item import MapInputs, item, software
-from seaice_ops.mapping.product.layers import Strips, quicklook, statistics, write_layers
-from seaice_ops.mapping.product.withdrawal import publish as publish_withdrawal
-from seaice_ops.mapping.product.withdrawal import withdrawal
+from seaice_ops.errors import CorruptProduct, ExpectedSkip, ObjectMissing, PublishConflict, writing
+from seaice_ops.ledger.runs import StageRun, recorded
+from seaice_ops.mapping.due.plan import Due
+from seaice_ops.mapping.due.tile_state import Rules, TileState, chosen_tiles, tile_state
+from seaice_ops.mapping.product import release, withdrawal
+from seaice_ops.mapping.product.item import MapInputs
+from seaice_ops.mapping.product.unrecorded import row_of, unrecorded
 from seaice_ops.mapping.window.strips import kept_sums, map_strips
-from seaice_ops.mapping.window.vote import LAYERS
+from seaice_ops.pixels.coastline import Mask
 from seaice_ops.pixels.land import land
 from seaice_ops.settings import Settings
-from seaice_ops.storage import keys
-from seaice_ops.storage.store import ObjectStore, open_store
+from seaice_ops.storage.rasters import Grid
+from seaice_ops.storage.scratch import scratch_folder
 from seaice_ops.summary import Summary
 
 log = logging.getLogger(__name__)
 
-#: A map's files in the order they are written; item.json follows them.
-FILES = (*(f"{layer}.tif" for layer in LAYERS), "quicklook.png")
-
-
 #: GDAL's cache of raster blocks, MiB. Its default grows with the machine; strips are read and written once.
 CACHE_MB = 128
 
+#: The faults of one map, which do not stop the others.
+MAP_ERRORS = (CorruptProduct, ObjectMissing, PublishConflict)
 
-class MapRequest(BaseModel):
-    """Which tiles to bring up to date (default: every region's)."""
+Land = Callable[[Grid, str], Mask]
+
+
+class PublishRequest(BaseModel):
+    """A request to bring the maps of `tiles` up to date (default: of every region's tiles)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     tiles: tuple[str, ...] | None = None
 
 
-def run(settings: Settings, request: MapRequest, *, caller: str = "") -> Summary:
+def run(settings: Settings, request: PublishRequest, *, caller: str = "") -> Summary:
     """Issue every due map; `Summary.items` are the ids of the maps published by this run.
 
-    A map that waits for an acquisition to be encoded is skipped with that reason; one whose pixels cannot be read
-    or that conflicts with a published one is recorded as failed; the others go on. Raises `ExpectedSkip` where
-    there is no champion yet.
+    A map that waits for an acquisition to be labelled or encoded is skipped with that reason; one whose pixels cannot
+    be read or that conflicts with a published one is recorded as failed; the others go on.
     """
-    with recorded(settings, "map", caller) as stage, rasterio.Env(GDAL_CACHEMAX=CACHE_MB):
-        summary = stage.summary
-        for tile in chosen_tiles(settings, request.tiles):
-            _publish_tile(settings, survey(settings, tile), summary)
-    return summary
+    rules = Rules.of(settings)
+    with recorded(settings, "publish", caller) as stage, rasterio.Env(GDAL_CACHEMAX=CACHE_MB):
+        mask, home = settings.scenes.land_mask, settings.home
+        on_land = partial(land, mask, home, stage.store) if mask else None
+        with writing(stage.work):
+            stage.work.mkdir(parents=True, exist_ok=True)
+        with scratch_folder(stage.work, "map-") as folder:
+            for tile in chosen_tiles(settings.tiles, request.tiles):
+                look = partial(tile_state, stage.ledger, tile, rules)
+                state = look()
+                if _record_strays(stage, state, _ready(state, rules)):
+                    state = look()
+                _publish_tile(stage, state, rules, on_land, folder)
+    return stage.summary
 
 
-def _publish_tile(settings: Settings, tile: Survey, summary: Summary) -> None:
-    summary.skipped |= tile.skipped
-    summary.unchanged["maps"] += tile.standing
-    _withdraw(settings, [due for due in tile.due if not due.window], summary)
-    ready = [due for due in tile.due if due.window and not _waits(tile, due, summary)]
+def _publish_tile(stage: StageRun, state: TileState, rules: Rules, on_land: Land | None, folder: Path) -> None:
+    summary = stage.summary
+    summary.skipped |= state.skipped
+    summary.unchanged["maps"] += state.standing
+    for due in state.due:
+        _withdraw(stage, due) if not due.window else _note_waiting(state, due, summary)
+    ready, old = _ready(state, rules), range(0)
     if not ready:
         return
-    store, old = open_store(settings.store), range(0)
-    mask = settings.scenes.land_mask
-    ashore = land(mask, settings.home, store, tile.grid, tile.tile) if mask else None
-    settings.work.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="map-", dir=settings.work) as folder, kept_sums(settings.work) as sums:
+    ashore = on_land(state.grid, state.tile) if on_land else None
+    with kept_sums(folder) as sums:
         kept = sums if len(ready) > 1 else None
-        for due in ready:
-            inputs, strips = _inputs(settings, tile, due), map_strips(store, tile, ashore, due, old, kept)
+        for due, inputs in ready:
             try:
-                _note(summary, inputs, *_publish_map(settings, store, inputs, strips, Path(folder)))
+                product = release.make(folder, inputs, map_strips(stage.store, state, ashore, due, old, kept))
+                _note(summary, product, release.publish(stage.ledger, stage.store, product))
                 old = due.window
-            except (CorruptProduct, ObjectMissing, PublishConflict) as error:
+            except MAP_ERRORS as error:
                 log.error("the map %s failed: %s", inputs.map_id, error)
                 summary.failed[inputs.map_id] = str(error)
                 old = range(0)
 
 
-def _withdraw(settings: Settings, dues: list[Due], summary: Summary) -> None:
-    """Issue the revisions that withdraw maps of which no acquisition is left."""
-    store = open_store(settings.store)
-    for due in dues:
-        with open_ledger(settings).begin() as session:
-            gone = withdrawal(session, due)
-        row = publish_withdrawal(store, gone)
-        with open_ledger(settings).begin() as session:
-            new, there = insert_new(session, row), session.get(Map, row.id)
-        if new:
-            log.warning("the map %s is withdrawn by %s: %s", gone.last.id, row.id, gone.cause)
-            summary.done["withdrawals"] += 1
-            summary.items.append(row.id)
-        elif not there:
-            store.delete(keys.map_item(row.folder))
+def _record_strays(stage: StageRun, state: TileState, ready: list[tuple[Due, MapInputs]]) -> bool:
+    """Give a row to each map that has an item and none, unless this run makes that very map; True if any got one."""
+    found, foreign = False, []
+    for folder in unrecorded(stage.ledger, stage.store, state.tile, {inputs.map_id for _, inputs in ready}):
+        try:
+            row = row_of(stage.ledger, stage.store, folder)
+            new = release.record(stage.ledger, stage.store, row) == release.NEW
+        except ExpectedSkip as reason:
+            foreign.append(str(reason))
+            continue
+        except MAP_ERRORS as error:
+            stage.summary.failed[folder.rpartition("/")[2]] = str(error)
+            continue
+        log.warning("%s had an item and no row: %s", row.id, "recorded" if new else "removed, for it lost a race")
+        stage.summary.done["withdrawals" if not row.scene_ids else "maps"] += new
+        stage.summary.items += [row.id] * new
+        found |= new
+    if foreign:
+        more = f" (and {len(foreign) - 1} other maps of its tile)" if len(foreign) > 1 else ""
+        stage.summary.skipped[f"{state.tile} in the store"] = foreign[0] + more
+    return found
 
 
-def _waits(tile: Survey, due: Due, summary: Summary) -> bool:
-    missing = tile.missing(due)
-    if missing:
-        label = f"{tile.tile} {due.window_end:%Y-%m-%dT%H:%M:%SZ}"
-        summary.skipped[label] = f"not yet encoded by {tile.champion.id}: {', '.join(missing)}"
-    return bool(missing)
+def _ready(state: TileState, rules: Rules) -> list[tuple[Due, MapInputs]]:
+    """The due maps of whose acquisitions the source has told everything."""
+    return [(due, _inputs(state, due, rules)) for due in state.due if due.window and not state.missing(due)]
 
 
-def _note(summary: Summary, inputs: MapInputs, outcome: str, size: int) -> None:
-    if outcome == "new":
+def _withdraw(stage: StageRun, due: Due) -> None:
+    """Issue the revision that withdraws a map of which no acquisition is left."""
+    summary = stage.summary
+    try:
+        with stage.ledger.begin() as session:
+            gone = withdrawal.withdrawal(session, due)
+        row = withdrawal.write(stage.store, gone)
+        outcome = release.record(stage.ledger, stage.store, row)
+    except MAP_ERRORS as error:
+        log.error("the map %s cannot be withdrawn: %s", due.supersedes, error)
+        summary.failed[str(due.supersedes)] = f"it cannot be withdrawn: {error}"
+        return
+    if outcome == release.NEW:
+        log.warning("the map %s is withdrawn by %s: %s", gone.last.id, row.id, gone.cause)
+        summary.done["withdrawals"] += 1
+        summary.items.append(row.id)
+
+
+def _note_waiting(state: TileState, due: Due, summary: Summary) -> None:
+    if missing := state.missing(due):
+        label = f"{state.tile} {due.window_end:%Y-%m-%dT%H:%M:%SZ}"
+        waits = f"not yet encoded by {state.source.model}" if state.source.model else "not yet labelled"
+        summary.skipped[label] = f"{waits}: {', '.join(missing)}"
+
+
+def _note(summary: Summary, product: release.Product, outcome: str) -> None:
+    row = product.row
+    if outcome == release.NEW:
         summary.done["maps"] += 1
-        summary.items.append(inputs.map_id)
-        summary.bytes_out += size
-    elif outcome == "there":
+        summary.items.append(row.id)
+        summary.bytes_out += product.bytes
+    elif outcome == release.THERE:
         summary.unchanged["maps"] += 1
     else:
-        reason = f"another run published revision {inputs.revision} of this window first, from other inputs"
-        summary.skipped[inputs.map_id] = reason
+        reason = f"another run published revision {row.revision} of this window first, from other inputs"
+        summary.skipped[row.id] = reason
 
 
-def _publish_map(
-    settings: Settings, store: ObjectStore, inputs: MapInputs, strips: Strips, scratch: Path
-) -> tuple[str, int]:
-    """Objects, item, row; what `_commit` answers, and the bytes of all files."""
-    log.info("making map %s of %d acquisitions", inputs.map_id, len(inputs.scene_ids))
-    codes, counts = write_layers(scratch, inputs.grid, strips)
-    (scratch / "quicklook.png").write_bytes(quicklook(codes))
-    figures = statistics(counts, inputs.grid)
-    files = {name: _measure(scratch / name) for name in FILES}
-    record = item(inputs, figures, files)
-    folder = keys.map_folder(inputs.tile, inputs.window_end, inputs.map_id)
-    _write(store, folder, scratch, record)
-    made_by = {"method": inputs.method, "software": software()}
-    details = {**figures, **made_by, "item_sha256": hashlib.sha256(record).hexdigest()}
-    outcome = _commit(settings, inputs, folder, details)
-    if outcome == "taken":
-        _remove(store, folder)
-    return outcome, len(record) + sum(size for _, size in files.values())
-
-
-def _inputs(settings: Settings, tile: Survey, due: Due) -> MapInputs:
-    scenes = tile.window(due)
-    rows = [tile.encoded[scene.id] for scene in scenes]
+def _inputs(state: TileState, due: Due, rules: Rules) -> MapInputs:
+    scenes = state.window(due)
+    rows = [state.evidence[scene.id] for scene in scenes]
     return MapInputs(
-        tile=tile.tile,
+        tile=state.tile,
         window_start=scenes[0].sensed_at,
         window_end=due.window_end,
-        n=settings.mapping.window,
+        n=rules.n,
         scene_ids=tuple(scene.id for scene in scenes),
+        contents=tuple(scene.sha256 or "" for scene in scenes),
         checksums=tuple(row.sha256 for row in rows),
-        model_id=tile.champion.id,
-        method=method_of(settings.scenes.land_mask),
+        source=state.source.id,
+        method=rules.method,
         revision=due.revision,
         supersedes=due.supersedes,
         complete_at=max(row.created_at for row in rows),
-        grid=tile.grid,
+        grid=state.grid,
     )
-
-
-def _measure(path: Path) -> tuple[str, int]:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest(), path.stat().st_size
-
-
-def _write(store: ObjectStore, folder: str, scratch: Path, record: bytes) -> None:
-    """Pixels, quick-look, then the item; a map that has its item is compared, not touched."""
-    if not store.exists(keys.map_item(folder)):
-        for name in FILES:
-            store.put_file(f"{folder}/{name}", scratch / name)
-    store.create(keys.map_item(folder), record)
-
-
-def _commit(settings: Settings, inputs: MapInputs, folder: str, details: dict[str, Any]) -> str:
-    """Write the row: "new"; "there", where a run at the same time wrote it; "taken", where it wrote another map."""
-    row = Map(
-        id=inputs.map_id,
-        tile=inputs.tile,
-        window_start=inputs.window_start,
-        window_end=inputs.window_end,
-        revision=inputs.revision,
-        model_id=inputs.model_id,
-        scene_ids=list(inputs.scene_ids),
-        supersedes=inputs.supersedes,
-        folder=folder,
-        statistics=details,
-        created_at=now(),
-    )
-    with open_ledger(settings).begin() as session:
-        if insert_new(session, row):
-            return "new"
-        return "there" if session.get(Map, inputs.map_id) else "taken"
-
-
-def _remove(store: ObjectStore, folder: str) -> None:
-    for name in ("item.json", *FILES):
-        store.delete(f"{folder}/{name}")

@@ -1,1 +1,1 @@
-"""What every stage that trains or applies a model shares: architectures, preprocessing, prediction, the registry."""
+"""Models: architectures, preprocessing, prediction, and the registry. Shared by mapping and training."""

@@ -1,4 +1,4 @@
-"""What is known of a model: how it was made (its manifest, whose hash is its version) and what came of it."""
+"""A model's card: how it was made (its manifest, whose hash is its version), its weights, its training."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from seaice_ops.classes.legend import CLASSES
+from seaice_ops.sensors.sentinel2 import TRUE_COLOUR
 
 _Share = Annotated[float, Field(allow_inf_nan=False)]
 _Shares = tuple[_Share, ...]
@@ -19,7 +20,7 @@ class _Part(BaseModel):
 
 
 class Architecture(_Part):
-    """Which network, of which size; `models.build` makes it."""
+    """The network and its size; `models.families.build` makes it."""
 
     name: Literal["unet"] = "unet"
     width: int = Field(ge=2, le=128, description="channels of the first level")
@@ -28,12 +29,12 @@ class Architecture(_Part):
 
 
 class Preprocessing(_Part):
-    """How reflectance becomes a network's input: 8 bits a band, (value / 255 - mean) / std, `fill` where not observed.
+    """A network's input from reflectance: 8 bits a band, (value / 255 - mean) / std, `fill` where not observed.
 
     `mean` and `std` are constants by band, not statistics: about the middle and the spread of what ice and water show.
     """
 
-    bands: tuple[str, ...] = Field(("B04", "B03", "B02"), min_length=1, max_length=16)
+    bands: tuple[str, ...] = Field(TRUE_COLOUR, min_length=1, max_length=16)
     ceiling: float = Field(gt=0, le=1.5, description="reflectance that 8 bits show as 255")
     mean: _Shares = (0.5, 0.5, 0.5)
     std: _Shares = (0.25, 0.25, 0.25)
@@ -80,11 +81,18 @@ class Manifest(_Part):
     recipe: Recipe
     train: tuple[str, ...] = Field(min_length=1, description="ids of the scenes it learnt from")
     held_out: tuple[str, ...] = Field(min_length=1, description="ids of the scenes it never saw, of other days")
+    contents: dict[str, str] | None = Field(
+        None, description="SHA-256 of the pixels of each of these scenes by id; None in manifests of older versions"
+    )
 
     @property
     def version(self) -> str:
         """Twelve hexadecimal digits that stand for all of it."""
-        return digest(self.model_dump(mode="json"))
+        return digest(self.to_json())
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON types, without what is None: manifests of older versions keep their ids."""
+        return self.model_dump(mode="json", exclude_none=True)
 
     @property
     def name(self) -> str:
@@ -98,7 +106,7 @@ class Manifest(_Part):
 
 
 class Epoch(_Part):
-    """What one pass over the training chips came to, before and while it changed the weights: means over pixels."""
+    """Mean loss and accuracy over the pixels of one pass over the training chips, while it changed the weights."""
 
     loss: _Share
     accuracy: _Share
@@ -132,9 +140,13 @@ class Card(_Part):
             raise ValueError(f"the network does not take the bands {self.manifest.preprocessing.bands}")
         return self
 
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON types, without what is None."""
+        return self.model_dump(mode="json", exclude_none=True)
+
     def to_bytes(self) -> bytes:
         """Canonical JSON."""
-        return canonical(self.model_dump(mode="json"))
+        return canonical(self.to_json())
 
 
 def canonical(value: Any) -> bytes:

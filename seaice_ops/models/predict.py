@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from seaice_ops.models.families.unet import REACH, STRIDE
 from seaice_ops.models.preprocess import prepare
-from seaice_ops.models.registry import LoadedModel
+from seaice_ops.models.weights import LoadedModel
 
 #: Edge of the square that one pass of the network answers, pixels (a multiple of STRIDE).
 CORE = 1024

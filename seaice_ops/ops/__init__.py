@@ -1,1 +1,1 @@
-"""What operators look at: status, doctor, notifications, pages."""
+"""For operators: the overview, the doctor, notifications, pages."""

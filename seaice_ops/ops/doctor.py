@@ -1,4 +1,4 @@
-"""Is everything here that the package needs? Each check answers in plain words what it saw and what to do."""
+"""Checks of the environment and of everything that the settings name; each says what it saw and what to do."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True)
 class Check:
-    """`what` was seen of `name`, whether that is `ok`, and else what helps (`advice`)."""
+    """The result of one check: `what` was seen of `name`, and if that is not `ok`, the `advice` that helps."""
 
     name: str
     ok: bool
@@ -40,14 +40,13 @@ class Check:
 
 
 class _WrongError(Exception):
-    """What a check saw is not what is needed."""
+    """A check saw something else than what is needed."""
 
 
 def check(settings: Settings | None, problem: str | None = None) -> list[Check]:
-    """Look at the environment, and with `settings` at everything they name; `problem` says why there are none.
+    """Check the environment, and with `settings` everything that they name; `problem` says why there are none.
 
-    Nothing is changed, but for folders that the settings name and files that are removed again: both show that
-    they can be made.
+    Folders that the settings name are created, and files are written there and removed again. Nothing else is changed.
     """
     checks = [_ask(name, advice, look) for name, advice, look in _ENVIRONMENT]
     if settings is None:
@@ -69,7 +68,7 @@ def _ask(name: str, advice: str, look: Callable[[], str]) -> Check:
         return Check(name, True, look(), "")
     except (_WrongError, SeaIceError) as error:
         return Check(name, False, str(error), advice)
-    except Exception as error:  # whatever is broken here is the answer
+    except Exception as error:  # any fault is a finding
         return Check(name, False, f"{type(error).__name__}: {error}".split("\n", 1)[0], advice)
 
 
@@ -80,10 +79,10 @@ def _python() -> str:
 
 
 def _packages() -> str:
-    """Are the installed versions those of the lock? An installed package without a checkout has none to compare."""
+    """Compare the installed versions with the lock, which only a checkout has."""
     lock = ROOT / "requirements" / "runtime.lock"
     if not lock.exists():
-        return f"Airflow {metadata.version('apache-airflow')}; there is no lock here to compare with"
+        return f"Airflow {_version('apache-airflow')}; a package without a checkout has no lock to compare with"
     wanted = dict(re.findall(r"^([a-z0-9][a-z0-9._-]*)(?:\[[^\]]*\])?==([^\s;\\]+)", lock.read_text(), re.MULTILINE))
     wrong = [
         f"{name} {_version(name)} instead of {version}" for name, version in wanted.items() if _version(name) != version
@@ -115,13 +114,13 @@ def _spark() -> str:
     import pyspark
 
     if pyspark.__version__ != metadata.version("pyspark") or _version("pyspark-client") != "missing":
-        raise _WrongError("another package (pyspark-client) has overwritten files of pyspark")
+        raise _WrongError("the package pyspark-client has overwritten files of pyspark")
     jars = len(list((Path(pyspark.__file__).parent / "jars").glob("*.jar")))
     if not jars:
         raise _WrongError(f"pyspark {pyspark.__version__} has no jars: its client-only variant cannot start Spark")
     submit = shutil.which("spark-submit")
     if not submit:
-        raise _WrongError("spark-submit is not on PATH, so that Airflow cannot start it")
+        raise _WrongError("spark-submit is not on PATH, where Airflow looks for it")
     return f"pyspark {pyspark.__version__} with {jars} jars, {submit}"
 
 
@@ -143,6 +142,13 @@ def _horovod() -> str:
     if not horovod.torch.gloo_built():
         raise _WrongError(f"Horovod {version} was compiled without Gloo")
     return f"{version} with Gloo{' and NCCL' if horovod.torch.nccl_built() else ''}"
+
+
+def _projections() -> str:
+    from seaice_ops.geo.projections import require_projections
+
+    require_projections()
+    return "can be looked up"
 
 
 def _rasters() -> str:
@@ -213,15 +219,18 @@ def _archive(settings: Settings) -> str:
 
 
 def _service(settings: Settings) -> str:
-    """Are there credentials for the archive's service, and does it answer a small search?"""
+    """Look for credentials of the archive's service, and try a small search."""
     from seaice_ops.archive.source import open_archive
     from seaice_ops.archive.transport.credentials import credentials, variable
     from seaice_ops.ledger.operations import now
 
-    kind, known, tile = settings.archive.kind, credentials(settings), settings.tiles[0]
+    archive, tile = settings.archive, settings.tiles[0]
+    kind, known = archive.kind, credentials(archive.connection)
     what = [words for words, there in (("S3 keys", known.s3_keys()), ("an account", known.account())) if there]
     if not what and kind != "stac":
-        raise _WrongError(f"there are no credentials for {kind} in {variable(settings)} or SEAICE_ARCHIVE_...")
+        raise _WrongError(
+            f"there are no credentials for {kind} in {variable(archive.connection)} or SEAICE_ARCHIVE_..."
+        )
     found = open_archive(settings).search([tile], "published", now() - timedelta(days=1), now())
     return (
         f"{kind} answers: {len(found)} product(s) of tile {tile} published in the last day; credentials: "
@@ -230,11 +239,12 @@ def _service(settings: Settings) -> str:
 
 
 def _quota(settings: Settings) -> str:
-    """Whether there is room, and at this pace will be for a week."""
+    """The quota must have room, and at the present pace for another week."""
     from seaice_ops.archive.limits.quota import usage
     from seaice_ops.ledger.operations import now
+    from seaice_ops.ledger.session import open_ledger
 
-    found = usage(settings)
+    found = usage(open_ledger(settings), settings.archive, settings.work)
     if found is None:
         return f"a {settings.archive.kind} archive has none"
     if found.again or (found.exhausted_at and found.exhausted_at < now() + timedelta(days=7)):
@@ -247,7 +257,9 @@ def _outage(settings: Settings) -> str:
 
     if settings.archive.is_folder:
         return f"a {settings.archive.kind} archive has none"
-    state = breaker.current(settings)
+    from seaice_ops.ledger.session import open_ledger
+
+    state = breaker.current(open_ledger(settings), settings.archive.kind)
     if state.opened_at:
         raise _WrongError(breaker.sentence(settings.archive.kind, state))
     return f"none of {settings.archive.kind} is known" + (
@@ -279,17 +291,19 @@ def _disk(settings: Settings) -> str:
 
 
 def _clock(settings: Settings) -> str:
-    """Against the clock of the file system that holds home, and the ledger's newest run, which cannot be to come."""
+    """Compare this clock with the one of home's file system, and with the ledger's newest run, which must be past."""
     from seaice_ops.ledger.operations import now
-    from seaice_ops.ops.status import newest_run
+    from seaice_ops.ledger.session import open_ledger
+    from seaice_ops.ops.overview.collect import newest_run
 
     with tempfile.NamedTemporaryFile(dir=settings.home if settings.home.exists() else None) as file:
         apart = abs(Path(file.name).stat().st_mtime - time.time())
     if apart > CLOCK_TOLERANCE:
         raise _WrongError(f"this machine's clock and that of {settings.home} are {apart:.0f} s apart")
     try:
-        last = newest_run(settings)
-    except SeaIceError:  # said by the ledger's own check
+        with open_ledger(settings).begin() as session:
+            last = newest_run(session)
+    except SeaIceError:  # the ledger's own check says so
         last = None
     if last and (last - now()).total_seconds() > CLOCK_TOLERANCE:
         raise _WrongError(
@@ -306,7 +320,7 @@ def _notify(settings: Settings) -> str:
     return f"failures and late maps are told by {', '.join(channels)}"
 
 
-#: What is read from the ledger: where there is none, its own check says so.
+#: Checks that read the ledger. Where there is none, the ledger's own check says so.
 _OF_LEDGER = ("quota", "outage")
 
 _SETUP = "run scripts/setup"
@@ -320,6 +334,7 @@ _ENVIRONMENT: tuple[tuple[str, str, Callable[[], str]], ...] = (
     ("Spark", f"uninstall pyspark-client, {_SETUP}, and put .venv/bin on PATH", _spark),
     ("torch", _SETUP, _torch),
     ("Horovod", f"{_SETUP}: it compiles Horovod for the installed torch", _horovod),
+    ("projections", "unset PROJ_DATA, PROJ_LIB and GDAL_DATA where seaice runs, workers included", _projections),
     ("rasters", f"{_SETUP}; a GDAL of the system must not take the place of rasterio's own", _rasters),
 )
 

@@ -1,7 +1,6 @@
-"""The one notifier: tells people about failures and late maps, by log, webhook and e-mail as settings say.
+"""Tells people about failures and late maps, by log, webhook and e-mail as the settings say.
 
-Telling is a side matter: nothing here raises into the work that has something to tell. The webhook's URL is a
-secret and appears in no log.
+Nothing here raises into the work that has something to tell. The webhook's URL is a secret and appears in no log.
 """
 
 from __future__ import annotations
@@ -10,13 +9,14 @@ import html
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
 
 from seaice_ops.archive.limits import breaker
 from seaice_ops.errors import SeaIceError
@@ -34,7 +34,7 @@ TIMEOUT = 10.0
 
 
 def notify(settings: Settings, subject: str, text: str, level: Level = "error") -> None:
-    """Tell `subject` and `text` by the log always, and by webhook and e-mail where they are configured.
+    """Write `subject` and `text` to the log, and send them by webhook and e-mail where those are configured.
 
     The webhook gets JSON with `subject`, `level`, `sent_at` and `text` (both parts; chat services show that field).
     """
@@ -50,18 +50,18 @@ def tell_outage(settings: Settings) -> None:
     try:
         state, changed = _outage_untold(settings)
     except SeaIceError as error:
-        log.warning("whether the archive answers could not be told: %s", error)
+        log.warning("cannot read from the ledger whether the archive answers: %s", error)
         return
     if changed and state.opened_at is not None:
-        text = f"{breaker.sentence(settings.archive.kind, state)}. Nothing is lost: what is missing is fetched then."
+        text = f"{breaker.sentence(settings.archive.kind, state)}. Nothing is lost: missing products are fetched then."
         notify(settings, subject="the archive does not answer", text=text, level="error")
     elif changed:
         notify(settings, subject="the archive answers again", text=f"{settings.archive.kind} works", level="info")
 
 
 def _outage_untold(settings: Settings) -> tuple[breaker.State, bool]:
-    """The breaker, and whether the caller is the one to tell about it."""
-    state = breaker.current(settings)
+    """The breaker's state, and True where it changed and the caller is the one to tell."""
+    state = breaker.current(open_ledger(settings), settings.archive.kind)
     is_open = state.opened_at is not None
     query = update(Breaker).where(Breaker.archive == settings.archive.kind, Breaker.told != is_open)
     with open_ledger(settings).begin() as session:
@@ -85,30 +85,28 @@ class LateMap:
         return f"{self.tile}: {newest}; {scenes} waited for up to {self.hours:.0f} h"
 
 
-def late_maps(settings: Settings, at: datetime) -> list[LateMap]:
-    """Tiles of the regions that have been ready to be mapped anew for longer than `mapping.late_after_hours` at `at`.
+def late_maps(session: Session, tiles: Sequence[str], after_hours: float, at: datetime) -> list[LateMap]:
+    """Those of `tiles` that at `at` have had new ready scenes for longer than `after_hours` (mapping.late_after_hours).
 
     A scene waits from the moment it became ready until a map's window ends at or after its sensing time.
     """
-    with open_ledger(settings).begin() as session:
-        newest: dict[str, datetime] = {}
-        for tile, end in session.execute(select(Map.tile, Map.window_end)):
-            newest[tile] = max(end, newest.get(tile, end))
-        ready = select(Scene.tile, Scene.sensed_at, Scene.updated_at).where(Scene.state == SceneState.READY)
-        waiting: dict[str, list[datetime]] = {}
-        for tile, sensed_at, since in session.execute(ready.where(Scene.tile.in_(settings.tiles))):
-            if tile not in newest or sensed_at > newest[tile]:
-                waiting.setdefault(tile, []).append(since)
+    newest = {tile: end for tile, end in session.execute(select(Map.tile, func.max(Map.window_end)).group_by(Map.tile))}
+    ready = select(Scene.tile, Scene.sensed_at, Scene.updated_at).where(Scene.state == SceneState.READY)
+    waiting: dict[str, list[datetime]] = {}
+    for tile, sensed_at, since in session.execute(ready.where(Scene.tile.in_(tiles))):
+        if tile not in newest or sensed_at > newest[tile]:
+            waiting.setdefault(tile, []).append(since)
     found = [
         LateMap(tile, newest.get(tile), len(since), (at - min(since)).total_seconds() / 3600)
         for tile, since in sorted(waiting.items())
     ]
-    return [late for late in found if late.hours > settings.mapping.late_after_hours]
+    return [late for late in found if late.hours > after_hours]
 
 
 def tell_late_maps(settings: Settings, tell: Callable[..., None] = notify) -> list[LateMap]:
     """Tell about late maps, if there are any, in one notification; returns them."""
-    late = late_maps(settings, now())
+    with open_ledger(settings).begin() as session:
+        late = late_maps(session, settings.tiles, settings.mapping.late_after_hours, now())
     if late:
         subject = f"{len(late)} late map{'s' if len(late) > 1 else ''}"
         tell(settings, subject=subject, text="\n".join(each.sentence() for each in late), level="warning")
@@ -120,7 +118,7 @@ def _post(variable: str, subject: str, text: str, level: str) -> None:
 
     url = os.environ.get(variable)
     if not url:
-        log.warning("no webhook is told: the environment variable %s (notify.webhook_env) is not set", variable)
+        log.warning("the webhook was not told: set the variable %s, which notify.webhook_env names", variable)
         return
     message = {"text": f"{subject}\n{text}", "subject": subject, "level": level, "sent_at": now().isoformat()}
     with _httpx_silent():
@@ -130,12 +128,9 @@ def _post(variable: str, subject: str, text: str, level: str) -> None:
 
 
 def _mail(to: tuple[str, ...], subject: str, text: str) -> None:
-    from airflow.providers.smtp.hooks.smtp import SmtpHook
+    from seaice_ops.airflow.mail import send
 
-    with SmtpHook(smtp_conn_id="smtp_default") as hook:
-        hook.send_email_smtp(
-            to=list(to), subject=f"[sea ice] {subject}", html_content=f"<pre>{html.escape(text)}</pre>"
-        )
+    send(to, f"[sea ice] {subject}", f"<pre>{html.escape(text)}</pre>")
 
 
 def _quietly(channel: str, deliver: Callable[[], None]) -> None:

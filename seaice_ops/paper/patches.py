@@ -16,7 +16,7 @@ from seaice_ops.settings import LabelSettings
 
 PATCH = 256
 
-#: What the published filter shows of each class; nothing where nothing was observed.
+#: The published filter's picture of each class; black where nothing was observed.
 _GREY = np.zeros(256, np.uint8)
 _GREY[[WATER, THIN, THICK]] = 0, 155, 255
 

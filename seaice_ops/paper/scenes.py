@@ -14,10 +14,11 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from seaice_ops.classes import conditions
 from seaice_ops.errors import ConfigError, CorruptProduct
-from seaice_ops.labels.methods import pixel_metres
+from seaice_ops.geo.grid import pixel_metres
 from seaice_ops.labels.picture.reading import read_picture
 from seaice_ops.labels.published.iqrah2024 import PUBLISHED_PIXEL_M
 from seaice_ops.pixels import radiometry
+from seaice_ops.sensors.sentinel2 import BANDS, TRUE_COLOUR
 
 _SUFFIXES = (".png", ".tif", ".tiff")
 
@@ -40,7 +41,7 @@ def simulated(first_seed: int, count: int, size: int, ceiling: float) -> Iterato
     truth, which no hand reaches."""
     from seaice_ops.simulate.example import acquisition
 
-    order = [radiometry.BANDS.index(band) for band in radiometry.RGB_BANDS]
+    order = [BANDS.index(band) for band in TRUE_COLOUR]
     for seed in range(first_seed, first_seed + count):
         seen = acquisition(seed, size)
         rgb = radiometry.true_colour(np.ascontiguousarray(seen.reflectance[order]), ceiling)

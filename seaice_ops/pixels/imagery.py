@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from seaice_ops.ledger.tables import Scene
-from seaice_ops.pixels.radiometry import BANDS, RGB_BANDS, UNOBSERVED, true_colour
+from seaice_ops.pixels.radiometry import UNOBSERVED, true_colour
+from seaice_ops.sensors.known import true_colour_of
+from seaice_ops.sensors.sentinel2 import BANDS
 from seaice_ops.storage.rasters import Grid
 from seaice_ops.storage.store import ObjectStore
 from seaice_ops.storage.verified import open_verified
@@ -55,7 +57,7 @@ def read_true_colour(
     store: ObjectStore, scene: Scene, ceiling: float
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_], Grid]:
     """(rows, columns, 3) u8 RGB of a ready scene, the (rows, columns) mask of observed pixels, and the grid."""
-    return read_scaled(store, scene, RGB_BANDS, ceiling)
+    return read_scaled(store, scene, true_colour_of(scene.bands or ()), ceiling)
 
 
 def read_scaled(

@@ -11,14 +11,16 @@ import rasterio
 from rasterio.errors import RasterioError
 from rasterio.features import rasterize
 from rasterio.transform import Affine
-from rasterio.warp import Resampling, reproject, transform_geom
+from rasterio.warp import Resampling, reproject
 
 from seaice_ops.errors import ConfigError
+from seaice_ops.geo import area
+from seaice_ops.geo.grid import Grid
+from seaice_ops.geo.onto_grid import onto_grid
 from seaice_ops.pixels.coastline import Mask, coastline
-from seaice_ops.storage.rasters import Grid
 from seaice_ops.storage.store import ObjectStore
 
-#: The setting that means the polygons of `coastline`.
+#: The mask that means the polygons of `coastline`.
 COASTLINE = "coastline"
 
 
@@ -36,7 +38,7 @@ def land(mask: str, home: Path, store: ObjectStore, grid: Grid, tile: str) -> Ma
     path = mask_file(mask, home, tile)
     try:
         if path.suffix.lower() in {".json", ".geojson"}:
-            return from_polygons(json.loads(path.read_text()), grid)
+            return from_polygons(json.loads(path.read_text("utf-8-sig")), grid)
         return from_raster(path, grid)
     except (OSError, ValueError, KeyError, RasterioError) as error:
         raise ConfigError(f"the land mask {path} (scenes.land_mask) cannot be used: {error}") from error
@@ -66,12 +68,14 @@ def from_raster(path: Path, grid: Grid) -> Mask:
     return found > 0
 
 
-def from_polygons(features: dict[str, Any], grid: Grid) -> Mask:
-    """Pixels of `grid` whose centre lies in a polygon of a GeoJSON feature collection (longitude and latitude)."""
-    shapes = [transform_geom("EPSG:4326", grid.crs, feature["geometry"]) for feature in features["features"]]
+def from_polygons(data: dict[str, Any], grid: Grid) -> Mask:
+    """Pixels of `grid` whose centre lies in a polygon of a GeoJSON object (longitude and latitude).
+
+    Edges are straight in longitude and latitude and go the short way round, as those of areas do. Raises `ConfigError`
+    where the object holds something else than polygons.
+    """
+    shapes = [part for polygon in area.polygons(data) for part in onto_grid(polygon, grid)]
     size = grid.height, grid.width
-    return (
-        rasterize(shapes, size, transform=Affine(*grid.transform), dtype="uint8") > 0
-        if shapes
-        else np.zeros(size, bool)
-    )
+    if not shapes:
+        return np.zeros(size, bool)
+    return np.asarray(rasterize(shapes, size, transform=Affine(*grid.transform), dtype="uint8") > 0)

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from seaice_ops.errors import ObjectMissing
-from seaice_ops.ledger.operations import fetch_again, forget_labels
+from seaice_ops.ledger.operations import forget_labels
+from seaice_ops.ledger.scenes import fetch_scene_again
 from seaice_ops.ledger.session import Ledger
 from seaice_ops.ledger.tables import LabelSet, Scene
 from seaice_ops.storage.store import ObjectStore
@@ -18,14 +19,14 @@ from seaice_ops.storage.verified import open_verified
 
 
 @contextmanager
-def scene_fetched_again(ledger: Ledger, scene: Scene) -> Iterator[None]:
-    """Have `scene` fetched again where the block finds its raster missing or damaged (`ObjectMissing`)."""
+def scene_fetched_again(ledger: Ledger, scene: Scene, caller: str) -> Iterator[None]:
+    """Have a ready `scene` fetched again where the block finds its raster missing or damaged (`ObjectMissing`)."""
     try:
         yield
     except ObjectMissing as error:
         reason = f"{error}; the scene will be fetched again"
         with ledger.begin() as session:
-            fetch_again(session, scene.id, scene.sha256, reason)
+            fetch_scene_again(session, scene, reason, caller=caller)
         raise type(error)(reason) from error
 
 
@@ -33,7 +34,7 @@ def scene_fetched_again(ledger: Ledger, scene: Scene) -> Iterator[None]:
 def open_labels(ledger: Ledger, store: ObjectStore, row: LabelSet) -> Iterator[Any]:
     """Open a label raster (rasterio; band 1 is the class) and have it made again where it is missing or damaged.
 
-    Raises as `storage.rasters.open_verified` does.
+    Raises as `storage.verified.open_verified` does.
     """
     try:
         with open_verified(store, row.key, row.sha256) as dataset:

@@ -12,10 +12,6 @@ SCALE = 10_000
 #: What a scene COG stores where a band was not observed.
 UNOBSERVED = -32_768
 
-#: The bands of a scene COG made from Sentinel-2, in order. A plain true-colour scene has RGB_BANDS only.
-BANDS = ("B02", "B03", "B04", "B08", "B11")
-RGB_BANDS = ("B04", "B03", "B02")
-
 
 def true_colour(reflectance: NDArray[np.int16], ceiling: float) -> NDArray[np.uint8]:
     """8-bit true colour of (bands, rows, columns) int16 reflectance x 10000; (rows, columns, bands) u8.

@@ -4,10 +4,10 @@ In the folder that the setting `reference` names (`Settings.reference_path`), by
 
 - `<scene_id>.tif`: u8 legend codes on the scene's own grid;
 - `<scene_id>.geojson`: polygons with a property `class`, a legend code or its short name (`water`, `thin`, `thick`,
-  `open_water`, ...). Used where there is no raster. Coordinates are longitude and latitude (WGS 84), or in the CRS that
-  the file names in the older `crs` member. Vertices are brought to the scene's CRS and joined by straight lines there;
-  a pixel belongs to a polygon if its centre lies inside; of polygons that overlap the later one in the file counts;
-  pixels in none are no-data (255): not judged.
+  `open_water`, ...). Used where there is no raster. Coordinates are longitude and latitude (WGS 84), or in the
+  projected CRS that the file names in the older `crs` member. Edges are straight in longitude and latitude, or in that
+  CRS's plane. A pixel belongs to a polygon if its centre lies inside; of polygons that overlap the later one in the
+  file counts; pixels in none are no-data (255): not judged.
 - `<scene_id>.conditions.tif` (optional): u8 bits of `seaice_ops.classes.conditions` on the same grid.
 """
 
@@ -28,7 +28,9 @@ from rasterio.transform import Affine
 from rasterio.warp import transform_geom
 
 from seaice_ops.classes.legend import NODATA, SLUGS, THICK, THIN, WATER
-from seaice_ops.errors import CorruptProduct
+from seaice_ops.errors import ConfigError, CorruptProduct
+from seaice_ops.geo import area
+from seaice_ops.geo.onto_grid import onto_grid
 from seaice_ops.storage.rasters import Grid
 
 _WORDS: dict[str, int] = {
@@ -79,7 +81,9 @@ def polygons(path: Path, grid: Grid) -> NDArray[np.uint8]:
         raise CorruptProduct(f"{path} is not a GeoJSON collection of features: {error!r}") from error
     if not grid.crs:
         raise CorruptProduct(f"{path}: its scene has no CRS, so polygons cannot be placed on it; give a raster instead")
-    shapes = [_shape(path, number, feature, source, grid) for number, feature in enumerate(features, 1)]
+    shapes = [
+        shape for number, feature in enumerate(features, 1) for shape in _shapes(path, number, feature, source, grid)
+    ]
     if not shapes:
         return np.full((grid.height, grid.width), NODATA, np.uint8)
     codes: NDArray[np.uint8] = rasterize(
@@ -88,7 +92,7 @@ def polygons(path: Path, grid: Grid) -> NDArray[np.uint8]:
     return codes
 
 
-def _shape(path: Path, number: int, feature: Any, source: CRS, grid: Grid) -> tuple[dict[str, Any], int]:
+def _shapes(path: Path, number: int, feature: Any, source: CRS, grid: Grid) -> list[tuple[Any, int]]:
     try:
         geometry, word = feature["geometry"], feature["properties"]["class"]
     except (TypeError, KeyError) as error:
@@ -98,7 +102,12 @@ def _shape(path: Path, number: int, feature: Any, source: CRS, grid: Grid) -> tu
         raise CorruptProduct(f"{path}: feature {number} has the class {word!r}; known are {_known()}")
     if not is_valid_geom(geometry) or geometry["type"] not in _POLYGONS:
         raise CorruptProduct(f"{path}: feature {number} is no polygon")
-    return transform_geom(source, CRS.from_string(grid.crs), geometry), code
+    if source.is_projected:
+        return [(transform_geom(source, CRS.from_string(grid.crs), geometry), code)]
+    try:
+        return [(part, code) for polygon in area.polygons(geometry) for part in onto_grid(polygon, grid)]
+    except ConfigError as error:
+        raise CorruptProduct(f"{path}: feature {number}: {error}") from error
 
 
 def _code(word: Any) -> int | None:

@@ -1,51 +1,39 @@
-"""Sidecars: the JSON files that say what an image's own format or a product's metadata would say.
+"""Sidecars: JSON files with the metadata that an image's own format or a mirror of an archive lacks.
 
-`Sidecar` stands beside a plain true-colour scene; `MirrorSidecar` among the bands of a product whose mirror does not
+`Sidecar` lies beside a plain true-colour scene. `MirrorSidecar` lies among the bands of a product whose mirror does not
 hold the product's own metadata.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import json
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from seaice_ops.errors import CorruptProduct
-from seaice_ops.geo.regions import TILE
+from seaice_ops.errors import ConfigError, CorruptProduct, unreadable
+from seaice_ops.geo.projections import require_projections
+from seaice_ops.pixels.checks import Transform, check_crs, check_size, check_time, check_transform
+from seaice_ops.sensors.sentinel2 import TILE_NAME
 
 #: Names that are safe as a file's and as a part of an object's key.
 PLAIN_NAME = r"^[A-Za-z0-9_][A-Za-z0-9._-]*$"
 
 
-def _utc(value: datetime) -> datetime:
-    return value.astimezone(UTC)
-
-
-def _north_up(value: tuple[float, ...]) -> tuple[float, ...]:
-    a, b, _, d, e, _ = value
-    if b or d or a <= 0 or e >= 0:
-        raise ValueError("must be north-up: [pixel width, 0, left edge, 0, -pixel height, top edge]")
-    return value
-
-
-def _crs(value: str) -> str:
-    from rasterio.crs import CRS  # heavy, and only needed where a sidecar is read
-    from rasterio.errors import CRSError
-
-    try:
-        known = CRS.from_string(value)
-    except CRSError as error:
-        raise ValueError(f"is not a coordinate reference system: {error}") from None
-    if not known.is_projected:
-        raise ValueError("must be a projected system in metres, such as EPSG:32701")
-    return value
-
+#: A JSON file of ours has a few kilobytes (bytes).
+_LARGEST = 16 << 20
 
 Model = TypeVar("Model", bound=BaseModel)
-Transform = tuple[float, float, float, float, float, float]
-Utc = Annotated[AwareDatetime, AfterValidator(_utc)]
+Utc = Annotated[AwareDatetime, AfterValidator(check_time)]
+Crs = Annotated[str, AfterValidator(check_crs)]
+NorthUp = Annotated[Transform, AfterValidator(check_transform)]
+Size = Annotated[int, AfterValidator(check_size)]
+
+
+#: Hexadecimal digests. Some tools write capitals; small letters are kept.
+Md5 = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{32}$"), AfterValidator(str.lower)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$"), AfterValidator(str.lower)]
 
 
 class Sidecar(BaseModel):
@@ -55,11 +43,11 @@ class Sidecar(BaseModel):
 
     kind: Literal["scene"]
     image: str = Field(pattern=PLAIN_NAME, description="file name of the image, in the same folder")
-    tile: str = Field(pattern=TILE.pattern, description="MGRS tile, for example 01CCV")
+    tile: str = Field(pattern=TILE_NAME.pattern, description="MGRS tile, for example 01CCV")
     sensed: Utc = Field(description="sensing start, ISO 8601 with its offset to UTC")
     platform: str = Field(pattern=r"^[A-Za-z0-9-]{1,16}$", description="for example S2A")
-    crs: Annotated[str, AfterValidator(_crs)] = Field(description="EPSG:n or WKT of a projected system")
-    transform: Annotated[Transform, AfterValidator(_north_up)] = Field(description="GDAL's a b c d e f, north-up")
+    crs: Crs = Field(description="EPSG:n or WKT of a projected system")
+    transform: NorthUp = Field(description="GDAL's a b c d e f, north-up")
     nodata: float | None = Field(description="value of all three channels where nothing was observed, or null")
     ceiling: float | None = Field(
         None,
@@ -70,7 +58,7 @@ class Sidecar(BaseModel):
     published: Utc | None = Field(None, description="when it became available; default: the sidecar's file time")
     relative_orbit: int = Field(0, ge=0, le=143)
     sun_zenith: float | None = Field(None, ge=0, le=180, description="degrees")
-    sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$", description="of the image")
+    sha256: Sha256 | None = Field(None, description="of the image")
 
 
 #: File name of a `MirrorSidecar` in a scene's inbox.
@@ -78,18 +66,18 @@ MIRROR = "mirror.json"
 
 
 class MirrorGrid(BaseModel):
-    """The 10 m grid, where the mirror tells it."""
+    """The 10 m grid, where the mirror gives it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    crs: Annotated[str, AfterValidator(_crs)]
-    transform: Annotated[Transform, AfterValidator(_north_up)]
-    width: int = Field(ge=2)
-    height: int = Field(ge=2)
+    crs: Crs
+    transform: NorthUp
+    width: Size
+    height: Size
 
 
 class MirrorSidecar(BaseModel):
-    """`mirror.json`: what MTD_MSIL1C.xml says, and of MTD_TL.xml what is needed where the mirror has none.
+    """`mirror.json`: the content of MTD_MSIL1C.xml, and of MTD_TL.xml what is needed where the mirror has none.
 
     reflectance = (DN + offsets[band]) / quantification, with the offsets that the stored numbers still need.
     """
@@ -103,7 +91,7 @@ class MirrorSidecar(BaseModel):
     baseline: str
     sensed: Utc
     generated: Utc
-    tile: str = Field(pattern=TILE.pattern)
+    tile: str = Field(pattern=TILE_NAME.pattern)
     quantification: float = Field(gt=0)
     offsets: dict[str, float]
     grid: MirrorGrid | None = None
@@ -117,11 +105,32 @@ def read_sidecar(path: Path) -> Sidecar:
 
 
 def read_model(schema: type[Model], path: Path) -> Model:
-    """The JSON file at `path` as `schema`; raises `CorruptProduct` naming the file and each wrong field."""
+    """The JSON file at `path` as `schema`; raises `CorruptProduct` naming the file and each wrong field.
+
+    The file may begin with a byte order mark, or be UTF-16, as Windows tools write it. Raises `ConfigError` where PROJ
+    cannot look up any coordinate system.
+    """
+    text = _text(path)
+    require_projections()  # else a sound file would be refused for its CRS
     try:
-        return schema.model_validate_json(path.read_bytes())
+        return schema.model_validate_json(text)
     except ValidationError as error:
+        causes = [e.get("ctx", {}).get("error") for e in error.errors()]
+        if environment := next((cause for cause in causes if isinstance(cause, ConfigError)), None):
+            raise environment from None
         lines = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg']}" for e in error.errors())
         raise CorruptProduct(f"{path}: {lines}") from None
+
+
+def _text(path: Path) -> str:
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(_LARGEST + 1)
     except OSError as error:
-        raise CorruptProduct(f"{path} cannot be read: {error.strerror}") from error
+        raise unreadable(path, error) from error
+    if len(data) > _LARGEST:
+        raise CorruptProduct(f"{path} has more than {_LARGEST >> 20} MiB, which no such file has")
+    try:
+        return data.decode(json.detect_encoding(data))
+    except UnicodeDecodeError as error:
+        raise CorruptProduct(f"{path} is not UTF-8 text (byte {error.start + 1}); save it as UTF-8") from None

@@ -11,14 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seaice_ops.errors import ConfigError
-from seaice_ops.ledger.operations import get_scene, labels_in_force, ready_scenes
+from seaice_ops.ledger.operations import labels_in_force, ready_scenes
+from seaice_ops.ledger.runs import StageRun
+from seaice_ops.ledger.scenes import get_scene
 from seaice_ops.ledger.session import Ledger
 from seaice_ops.ledger.tables import LabelSet, Scene
 from seaice_ops.pixels.imagery import read_true_colour
 from seaice_ops.pixels.mending import open_labels, scene_fetched_again
 from seaice_ops.pixels.reference import read_conditions, read_reference, reference_file
 from seaice_ops.storage.rasters import Grid
-from seaice_ops.storage.store import ObjectStore
 from seaice_ops.versions import METHODS
 
 Codes = NDArray[np.uint8]
@@ -80,14 +81,14 @@ def subjects(
     ]
 
 
-def read(ledger: Ledger, store: ObjectStore, subject: Subject, ceiling: float, reference: Path | None) -> Picture:
+def read(stage: StageRun, subject: Subject, ceiling: float, reference: Path | None) -> Picture:
     """All pixels of a scene; its reference is in the folder `reference`.
 
     Raises `ObjectMissing` where a raster is missing or damaged (it will be made again), and `CorruptProduct` for a
     reference that cannot be used.
     """
-    with scene_fetched_again(ledger, subject.scene):
-        rgb, valid, grid = read_true_colour(store, subject.scene, ceiling)
+    with scene_fetched_again(stage.ledger, subject.scene, stage.caller):
+        rgb, valid, grid = read_true_colour(stage.store, subject.scene, ceiling)
     picture = Picture(
         rgb,
         valid,
@@ -97,7 +98,7 @@ def read(ledger: Ledger, store: ObjectStore, subject: Subject, ceiling: float, r
         conditions=read_conditions(reference, subject.scene.id, grid),
     )
     for row in subject.labels:
-        with open_labels(ledger, store, row) as dataset:
+        with open_labels(stage.ledger, stage.store, row) as dataset:
             picture.labels[row.method] = dataset.read(1)
             for index, name in enumerate(dataset.descriptions, 1):
                 if name in ("confidence", "reasons"):

@@ -96,7 +96,7 @@ def _agreement(quality: Quality) -> Table:
     for each in quality.agreement:
         pair = "\n".join(each[key].removeprefix("labels:") for key in ("of", "with"))
         overlaps = (share(each["overlap"][slug]) for slug in _SLUGS)
-        table.add_row(pair, f"{each['pixels']:,}", share(each["same"]), *overlaps, share(each["one_abstains"]))
+        table.add_row(Text(pair), f"{each['pixels']:,}", share(each["same"]), *overlaps, share(each["one_abstains"]))
     return table
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from seaice_ops import files
 from seaice_ops.errors import CorruptProduct, ExpectedSkip, ObjectMissing, writing
 from seaice_ops.ledger.operations import insert_new, now
 from seaice_ops.ledger.runs import StageRun, recorded
@@ -93,7 +93,7 @@ class _Shown:
 
 
 def _one(stage: StageRun, shown: _Shown, subject: Subject, folder: Path | None) -> Judged:
-    picture = read(stage.ledger, stage.store, subject, shown.ceiling, shown.reference)
+    picture = read(stage, subject, shown.ceiling, shown.reference)
     shares = {row.method: row.shares for row in subject.labels}
     judged = judge(picture, shares, _history(stage.ledger, subject), shown.thin_max)
     if folder is not None:
@@ -109,10 +109,7 @@ def _write(path: Path, data: bytes) -> bool:
     with writing(path.parent):
         if path.exists() and path.read_bytes() == data:
             return False
-        path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = path.with_name(f".{path.name}.{os.getpid()}")
-        scratch.write_bytes(data)
-        scratch.replace(path)
+        files.write(path, data)
     return True
 
 

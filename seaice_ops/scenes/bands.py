@@ -7,9 +7,6 @@ from numpy.typing import NDArray
 
 from seaice_ops.pixels.radiometry import SCALE, UNOBSERVED
 
-#: Reflectance shown as 255 in a Level-1C product's own true colour.
-CEILING = 0.3558
-
 
 def reflectance_table(offset: float, quantification: float) -> NDArray[np.int16]:
     """(65536,) int16: reflectance x 10000 of every digital number of a Sentinel-2 band, its offset applied.

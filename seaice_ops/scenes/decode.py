@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -14,23 +13,20 @@ import rasterio
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from seaice_ops.errors import CorruptPart, CorruptProduct, ExpectedSkip, TransientError, writing
-from seaice_ops.ledger.operations import fail_scene, get_scene, move_scene, scene_rank
-from seaice_ops.ledger.runs import recorded
-from seaice_ops.ledger.session import open_ledger
+from seaice_ops.errors import CorruptPart, CorruptProduct, ExpectedSkip, TransientError, sparing_data, writing
+from seaice_ops.ledger.operations import scene_rank
+from seaice_ops.ledger.runs import StageRun, recorded
+from seaice_ops.ledger.scenes import chunks, fail_scene, get_scene, move_scene
+from seaice_ops.ledger.session import Ledger
 from seaice_ops.ledger.tables import Scene, SceneState
 from seaice_ops.pixels.radiometry import UNOBSERVED
-from seaice_ops.scenes.merged import open_merged
-from seaice_ops.scenes.plain import open_plain
-from seaice_ops.scenes.sentinel2.product import open_product
-from seaice_ops.scenes.source import Source
+from seaice_ops.scenes.decoders import open_scene
+from seaice_ops.scenes.source import Source, check_place
 from seaice_ops.settings import Settings
 from seaice_ops.storage import keys
 from seaice_ops.storage.rasters import cog_writer
-from seaice_ops.storage.store import ObjectStore, open_store
-from seaice_ops.summary import Summary
-
-log = logging.getLogger(__name__)
+from seaice_ops.storage.store import ObjectStore
+from seaice_ops.summary import Summary, each_alone
 
 #: Sun zenith in degrees from which on a scene shows nothing.
 NIGHT = 90.0
@@ -48,68 +44,72 @@ def run(settings: Settings, request: DecodeRequest, *, caller: str = "") -> Summ
     """Write each fetched scene as a COG and make it ready; older ready versions of its acquisition are superseded.
 
     A scene that cannot be decoded fails with its reason and the others go on; one without a single valid pixel, or
-    taken at night, is skipped with its reason (and failed in the ledger). Raises `TransientError` where a scene's
-    fetched files are gone: it is `discovered` again, to be fetched anew. The same input gives the same bytes.
+    taken at night, is skipped with its reason (and failed in the ledger). A scene whose fetched files are gone is
+    `discovered` again, to be fetched anew; one for which this machine lacks memory or room stays as it is. For either,
+    `TransientError` is raised when the others have had their turn. The same input gives the same bytes.
     """
     with recorded(settings, "decode", caller) as stage, rasterio.Env(GDAL_CACHEMAX=_CACHE_MB):
-        summary = stage.summary
-        store = open_store(settings.store)
-        for scene_id in request.scene_ids:
-            with open_ledger(settings).begin() as session:
-                scene = get_scene(session, scene_id)
-            if scene.state is SceneState.FETCHED:
-                _decode(settings, store, scene, summary)
-            elif scene.state is SceneState.DISCOVERED:
-                summary.skipped[scene_id] = "not fetched yet"
-            elif scene.state is SceneState.FAILED:
-                summary.skipped[scene_id] = f"failed before: {scene.reason}"
-            else:
-                summary.unchanged["scenes"] += 1
-        _sweep(settings)
-    return summary
+        inbox, ceiling = settings.inbox(""), settings.scenes.ceiling
+        each_alone(request.scene_ids, lambda scene_id: _take(stage, scene_id, inbox, ceiling), stage.summary)
+        _sweep(stage.ledger, inbox)
+        return stage.summary
 
 
-def _decode(settings: Settings, store: ObjectStore, scene: Scene, summary: Summary) -> None:
-    inbox = settings.inbox(scene.id)
-    if not _files_are_there(settings, scene, inbox):
+def _take(stage: StageRun, scene_id: str, inbox: Path, ceiling: float) -> None:
+    with stage.ledger.begin() as session:
+        scene = get_scene(session, scene_id)
+    if scene.state is SceneState.FETCHED:
+        _decode(stage, scene, inbox / scene_id, ceiling)
+    elif scene.state is SceneState.DISCOVERED:
+        stage.summary.skipped[scene_id] = "not fetched yet"
+    elif scene.state is SceneState.FAILED:
+        stage.summary.skipped[scene_id] = f"failed before: {scene.reason}"
+    else:
+        stage.summary.unchanged["scenes"] += 1
+
+
+def _decode(stage: StageRun, scene: Scene, inbox: Path, ceiling: float) -> None:
+    summary = stage.summary
+    if not _files_are_there(stage.ledger, scene, inbox, stage.caller):
         summary.unchanged["scenes"] += 1
         return
     try:
-        values = _write(store, scene, inbox, settings.scenes.ceiling)
+        with sparing_data(scene.id):
+            values = _write(stage.store, scene, inbox, ceiling)
     except (CorruptProduct, ExpectedSkip) as error:
         part = error.part if isinstance(error, CorruptPart) else None
-        with open_ledger(settings).begin() as session:
-            failed = fail_scene(session, scene.id, str(error), part)
+        with stage.ledger.begin() as session:
+            failed = fail_scene(session, scene, str(error), caller=stage.caller, part=part)
         if failed:
             (summary.skipped if isinstance(error, ExpectedSkip) else summary.failed)[scene.id] = str(error)
-            log.warning("%s: %s", scene.id, error)
         return
-    with open_ledger(settings).begin() as session:
-        outcome = _make_ready(session, scene, values)
+    with stage.ledger.begin() as session:
+        outcome = make_ready(session, scene, values, caller=stage.caller)
     summary.done.update(outcome)
     if not outcome:
         summary.unchanged["scenes"] += 1
     summary.bytes_out += values["bytes"]
 
 
-def _files_are_there(settings: Settings, scene: Scene, inbox: Path) -> bool:
+def _files_are_there(ledger: Ledger, scene: Scene, inbox: Path, caller: str) -> bool:
     """False where another worker has finished the scene; raises `TransientError` where files are lost."""
     lost = [file["path"] for file in (scene.details or {})["files"] if not (inbox / file["path"]).is_file()]
     if not lost:
         return True
-    with open_ledger(settings).begin() as session:
-        moved = move_scene(session, scene.id, (SceneState.FETCHED,), SceneState.DISCOVERED)
+    with ledger.begin() as session:
+        moved = move_scene(session, scene, SceneState.DISCOVERED, caller=caller, reason="its fetched files are lost")
     if moved:
         raise TransientError(f"{inbox / lost[0]} was fetched and is gone; {scene.id} is to be fetched again")
     return False
 
 
 def _write(store: ObjectStore, scene: Scene, inbox: Path, ceiling: float) -> dict[str, Any]:
-    """Put the scene's COG into the store; the columns of its ready row."""
-    details, source = scene.details or {}, _open(scene, inbox, ceiling)
+    """Put the scene's COG into the store; returns the columns of its ready row."""
+    details, source = scene.details or {}, open_scene(scene, inbox, ceiling)
+    check_place(source.grid, inbox)
     if source.sun_zenith is not None and source.sun_zenith >= NIGHT:
         raise ExpectedSkip(f"night: the sun stood {source.sun_zenith:.1f} degrees from the zenith")
-    # A folder of its own: a task that is thought dead may still be decoding the same scene.
+    # In a folder of its own: a task that counts as dead may still be decoding the same scene.
     with writing(inbox), tempfile.TemporaryDirectory(dir=inbox, prefix="decode-") as folder:
         cog = Path(folder) / "scene.tif"
         share = _write_cog(cog, scene, source)
@@ -131,15 +131,8 @@ def _write(store: ObjectStore, scene: Scene, inbox: Path, ceiling: float) -> dic
     }
 
 
-def _open(scene: Scene, inbox: Path, ceiling: float) -> Source:
-    kind = (scene.details or {})["kind"]
-    if kind == "scene":
-        return open_plain(scene, inbox, ceiling)
-    return open_merged(scene, inbox) if kind == "merged" else open_product(scene, inbox)
-
-
 def _write_cog(path: Path, scene: Scene, source: Source) -> float:
-    """Write all strips to the COG `path`; the share of pixels that every band observed."""
+    """Write all strips to the COG `path`; returns the share of pixels that were observed in every band."""
     tags = {
         "SCENE_ID": scene.id,
         "SENSED": scene.sensed_at.isoformat(),
@@ -158,22 +151,24 @@ def _write_cog(path: Path, scene: Scene, source: Source) -> float:
     return valid / (source.grid.width * source.grid.height)
 
 
-def _make_ready(session: Session, scene: Scene, values: dict[str, Any]) -> dict[str, int]:
-    """Make the scene ready and its acquisition's older ready version superseded; what was done, by count."""
+def make_ready(session: Session, scene: Scene, values: dict[str, Any], *, caller: str) -> dict[str, int]:
+    """Make the scene ready, with `values` for its other columns; counts of what was done, empty where it has moved.
+
+    Its acquisition's older ready version is superseded; where that is the better one, the scene itself is.
+    """
     versions = session.scalars(
         select(Scene).where(Scene.identity == scene.identity).order_by(Scene.id).with_for_update()
     ).all()
-    if not any(row.id == scene.id and row.state is SceneState.FETCHED for row in versions):
+    if not any((row.id, row.state, row.moves) == (scene.id, SceneState.FETCHED, scene.moves) for row in versions):
         return {}  # another worker was faster, or a search superseded it
     ready = [row for row in versions if row.state is SceneState.READY]
     better = [row for row in ready if _rank(row) > _rank(scene)]
     if better:
-        fate = {"superseded_by": better[0].id}
-        move_scene(session, scene.id, (SceneState.FETCHED,), SceneState.SUPERSEDED, **fate)
+        move_scene(session, scene, SceneState.SUPERSEDED, caller=caller, superseded_by=better[0].id)
         return {"superseded": 1}
     for row in ready:
-        move_scene(session, row.id, (SceneState.READY,), SceneState.SUPERSEDED, superseded_by=scene.id)
-    move_scene(session, scene.id, (SceneState.FETCHED,), SceneState.READY, reason=None, **values)
+        move_scene(session, row, SceneState.SUPERSEDED, caller=caller, superseded_by=scene.id)
+    move_scene(session, scene, SceneState.READY, caller=caller, **values)
     return {"scenes": 1} | ({"superseded": len(ready)} if ready else {})
 
 
@@ -181,12 +176,15 @@ def _rank(scene: Scene) -> tuple[Any, ...]:
     return scene_rank(scene.baseline, scene.generated_at, scene.id)
 
 
-def _sweep(settings: Settings) -> None:
+def _sweep(ledger: Ledger, inbox: Path) -> None:
     """Remove the inboxes of scenes that are decoded, failed or superseded, also those that a killed run left."""
-    folders = {folder.name: folder for folder in settings.inbox("").glob("*")}
+    folders = {folder.name: folder for folder in inbox.glob("*")}
     waiting = (SceneState.DISCOVERED, SceneState.FETCHED)
-    with open_ledger(settings).begin() as session:
-        query = select(Scene.id).where(Scene.id.in_(list(folders)), Scene.state.not_in(waiting))
-        unneeded = list(session.scalars(query))
+    with ledger.begin() as session:
+        unneeded = [
+            scene_id
+            for some in chunks(list(folders))
+            for scene_id in session.scalars(select(Scene.id).where(Scene.id.in_(some), Scene.state.not_in(waiting)))
+        ]
     for scene_id in unneeded:
         shutil.rmtree(folders[scene_id], ignore_errors=True)

@@ -19,7 +19,7 @@ Strips = Iterator[tuple[int, NDArray[np.int16]]]
 
 
 def open_merged(scene: Scene, inbox: Path) -> Source:
-    """The parts of `scene` in `inbox`, each in a folder of its own, as one source; the sun stands as in the newest.
+    """The parts of `scene` in `inbox`, each in a folder of its own, as one source with the newest part's sun angles.
 
     Each part has its own offsets. Raises `CorruptPart` naming the part that cannot be used, also where it does not lie
     on the newest part's grid.
@@ -42,7 +42,7 @@ def open_merged(scene: Scene, inbox: Path) -> Source:
 
 
 def fill(newest: NDArray[np.int16], other: NDArray[np.int16]) -> NDArray[np.int16]:
-    """(bands, rows, columns): `newest`, with the whole pixels of `other` where it lacks a band and `other` none."""
+    """(bands, rows, columns) int16: `newest`; where it lacks a band, the pixel of `other` if that has all bands."""
     taken = (newest == UNOBSERVED).any(axis=0) & (other != UNOBSERVED).all(axis=0)
     return np.where(taken, other, newest)
 
@@ -67,7 +67,7 @@ def _named(part: str, strips: Strips) -> Strips:
 
 @contextmanager
 def _naming(part: str) -> Iterator[None]:
-    """Make what is wrong with a part's files name the part."""
+    """Turn `CorruptProduct` inside into `CorruptPart` of `part`."""
     try:
         yield
     except CorruptProduct as error:

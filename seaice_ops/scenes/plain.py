@@ -1,4 +1,4 @@
-"""Decoding a plain true-colour scene: 8-bit PNG or GeoTIFF to the reflectance that its colours stand for."""
+"""Decode a plain true-colour scene: 8-bit PNG or GeoTIFF to the reflectance that its colours stand for."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from rasterio.windows import Window
 from seaice_ops.errors import CorruptProduct
 from seaice_ops.ledger.tables import Scene
 from seaice_ops.pixels.picture import black_border, check_png
-from seaice_ops.pixels.radiometry import RGB_BANDS, UNOBSERVED
+from seaice_ops.pixels.radiometry import UNOBSERVED
 from seaice_ops.pixels.sidecar import Sidecar, read_sidecar
 from seaice_ops.scenes.bands import colour_table
 from seaice_ops.scenes.source import STRIP, Source, decoding, open_image, read_rows
+from seaice_ops.sensors.sentinel2 import TRUE_COLOUR
 from seaice_ops.storage.rasters import Grid
 
 
@@ -34,7 +35,7 @@ def open_plain(scene: Scene, inbox: Path, ceiling: float) -> Source:
         grid = Grid(sidecar.crs, sidecar.transform, dataset.width, dataset.height)
     return Source(
         grid=grid,
-        bands=RGB_BANDS,
+        bands=TRUE_COLOUR,
         sun_zenith=sidecar.sun_zenith,
         tags={"TRUE_COLOUR_CEILING": f"{ceiling}", "ORIGIN": "8-bit true colour"},
         details={"ceiling": ceiling, "origin": "8-bit true colour"},
@@ -60,12 +61,12 @@ def _strips(path: Path, grid: Grid, sidecar: Sidecar, ceiling: float) -> Iterato
 
 
 def _says_nothing(dataset: Any, sidecar: Sidecar) -> bool:
-    """Neither sidecar nor file tells what was not observed."""
+    """True where neither sidecar nor file marks pixels without an observation."""
     return sidecar.nodata is None and MaskFlags.all_valid in dataset.mask_flag_enums[0]
 
 
 def _mask(path: Path, dataset: Any, row: int, rows: int) -> NDArray[np.bool_]:
-    """(rows, columns): where the file itself (alpha, mask, no-data tag) says that there is an observation."""
+    """(rows, columns): pixels that the file itself (alpha, mask, no-data tag) marks as observed."""
     if dataset.count == 4:
         return np.asarray(read_rows(path, dataset, 4, row, rows) != 0)
     with decoding(path):

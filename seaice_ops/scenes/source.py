@@ -1,7 +1,9 @@
-"""What the decoder needs of a scene's files, whatever they are: where the pixels lie, and the pixels in strips."""
+"""A scene about to be decoded, whatever its files are: its grid, its pixels in strips, and checks of both."""
 
 from __future__ import annotations
 
+import math
+import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,16 +15,25 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from rasterio.crs import CRS
-from rasterio.errors import NotGeoreferencedWarning
+from rasterio.errors import CRSError, NotGeoreferencedWarning
 from rasterio.windows import Window
 
-from seaice_ops.errors import CorruptProduct
+from seaice_ops.errors import ConfigError, CorruptProduct
 from seaice_ops.storage.rasters import RASTER_ERRORS, Grid
 
 #: Rows of a strip: a multiple of a JPEG 2000 tile's and of a COG block's rows.
 STRIP = 1024
 
-#: What images may be, by their first bytes: the library knows formats (VRT) that lead to any other file or address.
+#: Shortest and longest edge of a scene's pixel in metres.
+PIXEL = (0.1, 10_000.0)
+#: Farthest edge of a scene from its projection's origin in metres: half the Earth's circumference.
+FARTHEST = 20_037_508.4
+#: Longest edge of a scene in pixels; a Sentinel-2 tile has 10,980.
+LONGEST_EDGE = 30_000
+#: Longest text of a coordinate reference system that the ledger holds.
+LONGEST_CRS = 2048
+
+#: The image formats that are read, by their first bytes. Others that the library knows (VRT) lead to any address.
 _FORMATS = {
     b"\x00\x00\x00\x0cjP": "JP2OpenJPEG",
     b"\xff\x4f\xff\x51": "JP2OpenJPEG",
@@ -98,11 +109,49 @@ def read_rows(path: Path, dataset: Any, band: int, first: int, rows: int) -> NDA
 
 @contextmanager
 def decoding(path: Path) -> Iterator[None]:
-    """Turn the raster library's errors into `CorruptProduct` naming the file that is read inside."""
+    """Turn the raster library's errors inside into `CorruptProduct` that names the file."""
     try:
         yield
     except RASTER_ERRORS as error:
         raise CorruptProduct(f"{path} cannot be decoded: {error.__cause__ or error}") from error
+
+
+def check_place(grid: Grid, where: Path) -> None:
+    """Raise `CorruptProduct` unless `grid` can be a scene's: north-up, in metres, of a size that fits into memory.
+
+    `where` is the folder of the scene's files, for the message.
+    """
+    crs = _known_crs(grid.crs, where)
+    a, b, left, d, e, top = grid.transform
+    if not crs.is_projected or crs.linear_units_factor[1] != 1.0:
+        raise CorruptProduct(f"{where}: the coordinate reference system {grid.crs[:64]} is not one in metres")
+    if not (all(map(math.isfinite, grid.transform)) and b == d == 0 and a > 0 > e):
+        raise CorruptProduct(f"{where}: the transform {grid.transform} is not north-up")
+    if not all(PIXEL[0] <= size <= PIXEL[1] for size in (a, -e)) or max(abs(left), abs(top)) > FARTHEST:
+        raise CorruptProduct(f"{where}: pixels of {a:g} by {-e:g} m at {left:g}, {top:g} cannot be a scene's")
+    if not all(1 <= edge <= LONGEST_EDGE for edge in (grid.width, grid.height)):
+        raise CorruptProduct(
+            f"{where}: {grid.width} x {grid.height} pixels cannot be a scene's; up to {LONGEST_EDGE} a side can"
+        )
+
+
+def _known_crs(text: str, where: Path) -> CRS:
+    try:
+        if len(text) > LONGEST_CRS:
+            raise CRSError(f"{len(text)} characters are too many")
+        return CRS.from_string(text)
+    except (CRSError, ValueError) as error:  # ValueError: "EPSG:" and no number
+        _require_proj()
+        raise CorruptProduct(f"{where}: {text[:64]!r} is not a coordinate reference system: {error}") from error
+
+
+def _require_proj() -> None:
+    """Raise `ConfigError` where no coordinate reference system is known at all."""
+    try:
+        CRS.from_epsg(32701)
+    except CRSError as error:
+        variables = {name: os.environ[name] for name in ("PROJ_DATA", "PROJ_LIB") if name in os.environ}
+        raise ConfigError(f"PROJ has no usable database ({error}); unset {variables or 'PROJ_DATA'}") from error
 
 
 def _check_grid(path: Path, dataset: Any, grid: Grid) -> None:

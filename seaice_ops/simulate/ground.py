@@ -13,6 +13,7 @@ from math import ceil
 import cv2
 import numpy as np
 
+from seaice_ops.sensors.sentinel2 import BANDS
 from seaice_ops.simulate import spectra
 from seaice_ops.simulate.clouds import blurred
 from seaice_ops.simulate.geometry import Geometry
@@ -37,7 +38,7 @@ def reflectance(ground: Surface, wind: float, geometry: Geometry) -> Field:
     new, pond, bare = 1 - water - thick, thick * ground.pond, thick * ground.bare
     cover = thick - pond - bare
     out = np.empty_like(thin)
-    for band in range(len(spectra.BANDS)):
+    for band in range(len(BANDS)):
         iced = thin[band] + ground.frost * (np.float32(_FROST[band] * geometry.bright) - thin[band])
         out[band] = water * np.float32(spectra.WATER[band] + mirrored) * ground.tone
         out[band] += new * iced * ground.tone + pond * np.float32(spectra.POND[band])

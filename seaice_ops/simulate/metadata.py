@@ -6,20 +6,20 @@ from datetime import timedelta
 from math import cos, pi
 from xml.etree.ElementTree import Element, SubElement, indent, tostring  # only writes; nothing foreign is parsed
 
+from seaice_ops.geo.tiles import Tile
+from seaice_ops.sensors.sentinel2 import BAND_IDS, BANDS, METRES
 from seaice_ops.simulate.season import OLD_BASELINE, Planned
 from seaice_ops.simulate.sensor import OFFSET, SCALE
-from seaice_ops.simulate.spectra import BANDS
-from seaice_ops.simulate.tiles import Tile
 
 _SCHEMA = "https://psd-14.sentinel2.eo.esa.int/PSD/"
 _CENTRE = "2BPS"
 
 #: Files below IMG_DATA: the bands with their pixel size in metres, and the true-colour image.
-PIXEL_M = {"B02": 10, "B03": 10, "B04": 10, "B08": 10, "B11": 20}
+PIXEL_M = METRES
 IMAGES = (*BANDS, "TCI")
 
 #: Metadata numbers the instrument's 13 bands from 0; offsets are listed for all of them.
-_ALL_BANDS = 13
+_ALL_BANDS = len(BAND_IDS)
 
 
 def offset(product: Planned) -> int:
@@ -125,7 +125,7 @@ def _geocoding(parent: Element, tile: Tile, size: int) -> None:
             SubElement(extent, tag).text = str(size * 10 // pixel)
     for pixel in (10, 20):
         place = SubElement(parent, "Geoposition", resolution=str(pixel))
-        for tag, value in (("ULX", tile.left), ("ULY", tile.top), ("XDIM", pixel), ("YDIM", -pixel)):
+        for tag, value in (("ULX", tile.ulx), ("ULY", tile.uly), ("XDIM", pixel), ("YDIM", -pixel)):
             SubElement(place, tag).text = str(value)
 
 

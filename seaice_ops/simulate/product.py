@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from rasterio.transform import Affine
 
 from seaice_ops.classes import legend
+from seaice_ops.geo.tiles import Tile, tile_of
+from seaice_ops.sensors.sentinel2 import BANDS, CEILING, PRODUCT_METADATA
 from seaice_ops.simulate import metadata
 from seaice_ops.simulate.clouds import sky
 from seaice_ops.simulate.geometry import seen_from
@@ -21,13 +23,11 @@ from seaice_ops.simulate.noise import derive
 from seaice_ops.simulate.ocean import FULL, shelf, surface
 from seaice_ops.simulate.season import TRUNCATED, Planned, SimulateRequest, season_of
 from seaice_ops.simulate.sensor import Image, digital_numbers, observe
-from seaice_ops.simulate.spectra import BANDS
 from seaice_ops.simulate.sun import sun_angles
-from seaice_ops.simulate.tiles import Tile, tile_of
 from seaice_ops.storage.rasters import Grid, cog_bytes
 
 #: Reflectance shown as 255 in a Level-1C true-colour image (docs: domain facts), and the band that the trap cuts.
-TCI_CEILING = 0.3558
+TCI_CEILING = CEILING
 _CUT_BAND, _CUT_SHARE = "B08", 0.6
 
 _WORK = ".simulating"
@@ -62,7 +62,7 @@ def publish(out: Path, request: SimulateRequest, product: Planned) -> int:
     safe = work / f"{product.id}.SAFE"
     _write_images(safe, product, tile, image)
     sun = sun_angles(*tile.centre(request.size), product.sensed)
-    (safe / "MTD_MSIL1C.xml").write_bytes(metadata.product_xml(product))
+    (safe / PRODUCT_METADATA).write_bytes(metadata.product_xml(product))
     granule = safe / "GRANULE" / metadata.granule(product)
     (granule / "MTD_TL.xml").write_bytes(metadata.granule_xml(product, tile, request.size, sun))
     files = _listing(safe)
@@ -131,7 +131,7 @@ def _write_jp2(path: Path, values: NDArray[np.uint16] | NDArray[np.uint8], tile:
         width=values.shape[2],
         dtype=values.dtype,
         crs=f"EPSG:{tile.epsg}",
-        transform=Affine(pixel, 0, tile.left, 0, -pixel, tile.top),
+        transform=Affine(pixel, 0, tile.ulx, 0, -pixel, tile.uly),
         QUALITY="100",
         REVERSIBLE="YES",
         YCBCR420="NO",
@@ -140,7 +140,7 @@ def _write_jp2(path: Path, values: NDArray[np.uint16] | NDArray[np.uint8], tile:
 
 
 def _grid(tile: Tile, size: int) -> Grid:
-    return Grid(f"EPSG:{tile.epsg}", (10.0, 0.0, float(tile.left), 0.0, -10.0, float(tile.top)), size, size)
+    return Grid(f"EPSG:{tile.epsg}", (10.0, 0.0, float(tile.ulx), 0.0, -10.0, float(tile.uly)), size, size)
 
 
 def _listing(safe: Path) -> dict[str, dict[str, int | str]]:

@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from seaice_ops.errors import ConfigError
+from seaice_ops.geo.tiles import tile_of
+from seaice_ops.sensors.sentinel2 import TILE_PIXELS
 from seaice_ops.settings import Settings
 from seaice_ops.simulate.noise import derive
 from seaice_ops.simulate.passes import Pass, passes
-from seaice_ops.simulate.tiles import tile_of
 
 BASELINE, OLD_BASELINE = "05.11", "03.01"
 
@@ -103,10 +104,10 @@ class Planned:
 
 def season_of(request: SimulateRequest) -> Season:
     """The season of a request; raises `ConfigError` where it cannot be."""
-    if request.acquisitions < 1 or request.size < 64 or request.size % 2 or request.size > 10_980:
+    if request.acquisitions < 1 or request.size < 64 or request.size % 2 or request.size > TILE_PIXELS:
         raise ConfigError(
             f"cannot simulate {request.acquisitions} acquisitions of {request.size} px: "
-            "at least one is needed, and an even size from 64 to 10980"
+            f"at least one is needed, and an even size from 64 to {TILE_PIXELS}"
         )
     advance = round(request.acquisitions / 4)
     return Season(
@@ -174,7 +175,7 @@ def _later(season: Season, look: Pass, lag: timedelta, day: int) -> datetime:
 
 def _looks(request: SimulateRequest, season: Season, tile: str) -> list[Pass]:
     """A tile's acquisitions: two, one or no pass a day, in time order."""
-    latitude, longitude = tile_of(tile).centre(10_980)
+    latitude, longitude = tile_of(tile).centre()
     counts = _counts(season.first_acquisitions, season.first_days) + _counts(
         season.advance_acquisitions, season.advance_days
     )

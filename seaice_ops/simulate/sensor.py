@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seaice_ops.classes import legend
+from seaice_ops.sensors.sentinel2 import BANDS
 from seaice_ops.simulate import spectra
 from seaice_ops.simulate.air import ADJACENCY_PX, sky_light, through_air
 from seaice_ops.simulate.clouds import OPAQUE, Sky, blurred, through
@@ -55,7 +56,7 @@ def observe(seed: int, ground: Surface, above: Sky, geometry: Geometry) -> Image
     rng = np.random.default_rng(derive(seed, "sensor"))
     wind, haze = float(rng.uniform(2, 14)), float(rng.uniform(0.015, 0.06))
     image, front = reflectance(ground, wind, geometry), front_shadow(ground, geometry)
-    for band in range(len(spectra.BANDS)):
+    for band in range(len(BANDS)):
         swir = spectra.WAVELENGTH_UM[band] > 1.0
         image[band] *= _light(band, above, front, haze, geometry)
         for layer in above.layers:

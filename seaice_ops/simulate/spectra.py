@@ -31,7 +31,6 @@ from numpy.typing import NDArray
 
 from seaice_ops.simulate.geometry import Geometry
 
-BANDS = ("B02", "B03", "B04", "B08", "B11")
 WAVELENGTH_UM = (0.492, 0.560, 0.665, 0.833, 1.610)
 
 #: Reflectance per band of bare surfaces, dark to bright.

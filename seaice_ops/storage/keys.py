@@ -33,9 +33,14 @@ def model(model_id: str, name: str) -> str:
     return f"models/{model_id}/{name}"
 
 
+def maps(tile: str) -> str:
+    """The folder of all maps of a tile."""
+    return f"maps/{tile}"
+
+
 def map_folder(tile: str, window_end: datetime, map_id: str) -> str:
     """The folder of one map revision."""
-    return f"maps/{tile}/{window_end:%Y/%m}/{map_id}"
+    return f"{maps(tile)}/{window_end:%Y/%m}/{map_id}"
 
 
 def map_item(folder: str) -> str:

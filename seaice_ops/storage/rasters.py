@@ -7,7 +7,6 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,10 @@ from rasterio.shutil import copy as rio_copy
 from rasterio.transform import Affine
 
 from seaice_ops.errors import ObjectMissing, TransientError
+from seaice_ops.geo.grid import Grid as Grid
+from seaice_ops.geo.projections import require_projections
 from seaice_ops.storage.layout import BLOCK
+from seaice_ops.storage.scratch import scratch_folder
 from seaice_ops.storage.store import ObjectStore
 
 #: ZSTD level. Higher ones store little less and take twice as long and more.
@@ -35,27 +37,6 @@ RASTER_ERRORS = (RasterioError, CPLE_BaseError)
 def threads() -> str:
     """Threads that pack and unpack blocks, as GDAL takes them: all cores, or GDAL_NUM_THREADS where that is set."""
     return os.environ.get("GDAL_NUM_THREADS", "ALL_CPUS")
-
-
-@dataclass(frozen=True)
-class Grid:
-    """Where pixels are: CRS (as WKT or EPSG:n), affine transform (six numbers, GDAL's a..f), size in pixels."""
-
-    crs: str
-    transform: tuple[float, float, float, float, float, float]
-    width: int
-    height: int
-
-    @property
-    def pixel_size(self) -> float:
-        """Edge of a pixel in the CRS's unit (metres for UTM and polar stereographic)."""
-        return float(abs(self.transform[0]))
-
-    @classmethod
-    def of(cls, dataset: Any) -> Grid:
-        """The grid of an open rasterio dataset."""
-        crs = dataset.crs.to_string() if dataset.crs else ""
-        return cls(crs, tuple(dataset.transform)[:6], dataset.width, dataset.height)
 
 
 @contextmanager
@@ -77,6 +58,7 @@ def cog_writer(
     file beside it. The same pixels give the same bytes: no dates, and blocks in one order however many cores compress
     them. Raises `TransientError` where it cannot be written.
     """
+    require_projections()
     plain = path.with_name(f"{path.name}.plain")
     profile = {
         "driver": "GTiff",
@@ -95,13 +77,13 @@ def cog_writer(
     }
     try:
         with rasterio.open(plain, "w", **profile) as target:
+            if colours:  # before the first pixel: what a TIFF's values mean cannot be changed after it
+                target.write_colormap(1, dict(colours))
             yield target
             for index, name in enumerate(names, 1):
                 target.set_band_description(index, name)
             if tags:
                 target.update_tags(**tags)
-            if colours:
-                target.write_colormap(1, dict(colours))
             # The COG driver would make its own from a compressed copy of the whole, in ten times the time.
             if factors := _overviews(grid):
                 target.build_overviews(factors, Resampling[resampling])
@@ -141,8 +123,8 @@ def cog_bytes(
     resampling: str = "nearest",
 ) -> bytes:
     """The bytes of a COG of `bands`, (rows, columns) each, as `cog_writer` writes it."""
-    with tempfile.TemporaryDirectory(prefix="seaice-cog-") as folder:
-        path = Path(folder) / "cog.tif"
+    with scratch_folder(Path(tempfile.gettempdir()), "seaice-cog-") as folder:
+        path = folder / "cog.tif"
         with cog_writer(
             path,
             grid,

@@ -32,6 +32,7 @@ from obstore.exceptions import (
 from obstore.store import LocalStore, S3Store
 
 from seaice_ops.errors import ConfigError, ObjectMissing, PublishConflict, TransientError
+from seaice_ops.settings import redact
 from seaice_ops.storage import keys
 
 #: Keys that a folder, S3, GDAL and a URL understand alike; no segment starts with a dot.
@@ -241,6 +242,11 @@ def open_store(url: str, known: str = "") -> ObjectStore:
     """
     url = url.rstrip("/")
     if url.startswith("s3://"):
+        if "@" in url:
+            raise ConfigError(
+                f"SEAICE_STORE_URL {redact(url)!r} holds credentials; remove them, and give the keys in "
+                "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+            )
         endpoint = _s3_endpoint()
         options: dict[str, Any] = {"endpoint": endpoint, "virtual_hosted_style_request": False} if endpoint else {}
         client: Any = {"allow_http": True} if (endpoint or "").startswith("http://") else {}
@@ -280,7 +286,7 @@ def mark(store: ObjectStore, new_id: str) -> str:
 
 def _folder(url: str) -> Path:
     if "://" in url.removeprefix("file://"):
-        raise ConfigError(f"SEAICE_STORE_URL {url!r} is neither a folder nor s3://bucket/prefix")
+        raise ConfigError(f"SEAICE_STORE_URL {redact(url)!r} is neither a folder nor s3://bucket/prefix")
     return Path(url.removeprefix("file://"))
 
 

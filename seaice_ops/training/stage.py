@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from pydantic import BaseModel, ConfigDict, Field
 
-from seaice_ops.ledger.runs import recorded
+from seaice_ops.ledger.runs import StageRun, recorded
+from seaice_ops.models.card import Labels
+from seaice_ops.pixels.reference import has_reference, read_reference
 from seaice_ops.settings import Settings
 from seaice_ops.summary import Summary
 from seaice_ops.training.fit import steps
+from seaice_ops.training.judge.evaluate import Truth
 
 
 class TrainRequest(BaseModel):
-    """What to train: always the settings' architecture on all labelled scenes."""
+    """A request to train the settings' architecture on all labelled scenes."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -25,41 +30,47 @@ def run(settings: Settings, request: TrainRequest, *, caller: str = "") -> Summa
     where there is too little to learn from, `TrainingFailed` where a rank fails (what it had trained is kept).
     """
     with recorded(settings, "train", caller) as stage:
-        summary = stage.summary
-        model_id = steps.snapshot(settings, summary)
-        steps.train(settings, model_id, summary)
-        steps.score(settings, model_id, summary)
+        model_id = _snapshot(settings, stage)
+        steps.train(stage, model_id)
+        steps.evaluate(stage, model_id, _truth(settings))
         if request.promote:
-            steps.decide(settings, model_id, summary)
-    return summary
+            steps.promote(stage, model_id, settings.training.gate_margin)
+    return stage.summary
 
 
 def snapshot(settings: Settings, *, caller: str = "") -> str:
     """The id of the model that the labelled scenes make now; raises `ExpectedSkip` where there are too few."""
     with recorded(settings, "train.snapshot", caller) as stage:
-        summary = stage.summary
-        return steps.snapshot(settings, summary)
+        return _snapshot(settings, stage)
 
 
 def train(settings: Settings, model_id: str, *, caller: str = "") -> Summary:
     """Train and register the model that `snapshot` named."""
     with recorded(settings, "train.fit", caller) as stage:
-        summary = stage.summary
-        steps.train(settings, model_id, summary)
-    return summary
+        steps.train(stage, model_id)
+    return stage.summary
 
 
 def evaluate(settings: Settings, model_id: str, *, caller: str = "") -> Summary:
-    """Score the model, and the champion beside it, on held-out scenes."""
+    """Evaluate the model, and the champion beside it, on held-out scenes."""
     with recorded(settings, "train.evaluate", caller) as stage:
-        summary = stage.summary
-        steps.score(settings, model_id, summary)
-    return summary
+        steps.evaluate(stage, model_id, _truth(settings))
+    return stage.summary
 
 
 def promote(settings: Settings, model_id: str, *, caller: str = "") -> Summary:
-    """Let the gate decide whether the model becomes champion."""
+    """Promote the model if the gate lets it."""
     with recorded(settings, "train.promote", caller) as stage:
-        summary = stage.summary
-        steps.decide(settings, model_id, summary)
-    return summary
+        steps.promote(stage, model_id, settings.training.gate_margin)
+    return stage.summary
+
+
+def _snapshot(settings: Settings, stage: StageRun) -> str:
+    method = settings.labels.method
+    labels = Labels(method=method, version=settings.label_version(method))
+    return steps.snapshot(stage, labels, settings.scenes.ceiling, settings.training)
+
+
+def _truth(settings: Settings) -> Truth:
+    folder = settings.reference_path
+    return Truth(partial(has_reference, folder), partial(read_reference, folder))

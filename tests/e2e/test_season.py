@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -21,11 +21,16 @@ import rasterio
 from rio_cogeo import cog_validate
 from sqlalchemy import select
 
-from seaice_ops.airflow import console
+from helpers.mapped import from_nothing
+from seaice_ops.airflow import console, rest
+from seaice_ops.backfill import drive
 from seaice_ops.ledger.operations import newest_maps, ready_scenes
 from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Map, Run, Scene, SceneState
-from seaice_ops.mapping.window import vote as window
+from seaice_ops.mapping.due.source import evidence, source
+from seaice_ops.mapping.due.tile_state import Rules
+from seaice_ops.mapping.evidence import from_labels
+from seaice_ops.mapping.window.strips import LAYERS
 from seaice_ops.pixels.imagery import read_bands
 from seaice_ops.settings import Settings
 from seaice_ops.simulate import stage as simulate
@@ -48,6 +53,13 @@ def shelf(settings: Settings, tile: str) -> np.ndarray:
     """Where the simulated tile is no sea."""
     with rasterio.open(settings.home / f"archive/truth/{tile}.land.tif") as dataset:
         return np.asarray(dataset.read(1) != 0)
+
+
+def listening(served: console.Console) -> set[str]:
+    """The addresses on which the console's processes listen."""
+    ours = {process.pid for process in psutil.Process(served.pid).children(recursive=True)}
+    found = [c for c in psutil.net_connections("inet") if c.status == psutil.CONN_LISTEN and c.pid in ours]
+    return {f"http://{c.laddr.ip}:{c.laddr.port}" for c in found}
 
 
 def left_behind(home: Path) -> list[str]:
@@ -135,15 +147,14 @@ def test_maps_equal_a_rebuild_from_nothing(settings: Settings) -> None:
     store = open_store(settings.store)
     with open_ledger(settings).begin() as session:
         row = list(newest_maps(session, settings.tiles[0]).values())[-1]
-        model_id = row.model_id
         scenes = {scene.id: scene for scene in ready_scenes(session, [row.tile])}
-    series = [
-        read_raster(store, f"probabilities/{model_id}/{row.tile}/{scene_id}.tif")[0] for scene_id in row.scene_ids
-    ]
+        labels = Rules.of(settings).labels
+        told = evidence(session, row.tile, source(session, labels), labels)
+    rasters = [read_raster(store, told[scene_id].key)[0] for scene_id in row.scene_ids]
+    series = [from_labels(*bands[:2]) if row.source.startswith("labels:") else bands for bands in rasters]
     times = [scenes[scene_id].sensed_at for scene_id in row.scene_ids]
-    rebuilt = list(window.maps(series, times, settings.mapping.window))[-1]
-    rebuilt = window.without(rebuilt, shelf(settings, row.tile))
-    for layer, name in zip(rebuilt, ("class", "n_valid", "age", "conf"), strict=True):
+    rebuilt = from_nothing(series, times, row.window_end, shelf(settings, row.tile))
+    for layer, name in zip(rebuilt, LAYERS, strict=True):
         assert np.array_equal(layer, read_raster(store, f"{row.folder}/{name}.tif")[0][0]), name
 
 
@@ -155,7 +166,7 @@ def test_maps_are_valid_and_no_data_is_never_a_class(settings: Settings) -> None
     for row in rows:
         item = pystac.Item.from_dict(json.loads(store.get(f"{row.folder}/item.json")))
         assert datetime.fromisoformat(str(item.properties["end_datetime"])) == row.window_end
-        for name in ("class", "n_valid", "age", "conf"):
+        for name in LAYERS:
             path = store.gdal_path(f"{row.folder}/{name}.tif")
             assert cog_validate(path, strict=True, quiet=True)[0]
             with rasterio.open(path) as dataset:
@@ -167,10 +178,27 @@ def test_maps_are_valid_and_no_data_is_never_a_class(settings: Settings) -> None
             seen |= read_bands(store, scenes[scene_id], ("B04", "B03", "B02"))[1]
         classes = read_raster(store, f"{row.folder}/class.tif")[0][0]
         land = shelf(settings, row.tile)
-        assert land.any() and ((classes == 254) == land).all() and ((classes == 255) == ~(seen | land)).all()
+        assert land.any() and ((classes == 254) == land).all() and (classes[~(seen | land)] == 255).all()
+
+
+def interrupt_a_season(settings: Settings) -> None:
+    """Ask for two days by the form and end the console in the middle of their backfill."""
+    sensed = sorted(p.sensed.date() for p in simulate.plan(SEASON.resolved(settings)))
+    form = {"region": "ross_sea", "start": str(sensed[0]), "end": str(sensed[0] + timedelta(days=1)), "dry_run": False}
+    with console.served(settings, CONFIG) as served, rest.connect(served) as client:
+        deadline = time.monotonic() + 300
+        while "seaice_backfill_season" not in rest.known_dags(client):
+            assert time.monotonic() < deadline
+            time.sleep(1)
+        body = {"logical_date": None, "conf": {**form, "redo": "everything"}}
+        rest.ask(client, "POST", "/dags/seaice_backfill_season/dagRuns", json=body)
+        while not (drive.active_backfill(client) and rest.active_runs(client)):
+            assert time.monotonic() < deadline
+            time.sleep(0.5)
 
 
 def test_a_second_demo_runs_everything_and_finds_nothing_new(settings: Settings, home: Path) -> None:
+    interrupt_a_season(settings)
     before = set(open_store(settings.store).list())
     with open_ledger(settings).begin() as session:
         last = max(session.scalars(select(Run.id)))
@@ -197,6 +225,7 @@ def test_the_console_shows_the_runs_and_its_page_needs_a_login(settings: Setting
             picture = client.get(str(httpx.URL(f"{served.url}/seaice/").join(source)))
             assert picture.status_code == 200 and picture.content.startswith(b"\x89PNG")
             assert client.get("/api/v2/importErrors").json()["total_entries"] == 0
+            assert listening(served) == {served.url}
             plugins = {plugin["name"] for plugin in client.get("/api/v2/plugins").json()["plugins"]}
     assert any("seaice" in name for name in plugins)
     assert left_behind(home) == []

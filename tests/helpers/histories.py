@@ -27,9 +27,10 @@ from seaice_ops.archive.search import SearchRequest
 from seaice_ops.errors import TransientError
 from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Scene
-from seaice_ops.pixels.radiometry import BANDS, UNOBSERVED
+from seaice_ops.pixels.radiometry import UNOBSERVED
 from seaice_ops.scenes import decode
 from seaice_ops.scenes.decode import DecodeRequest
+from seaice_ops.sensors.sentinel2 import BANDS
 from seaice_ops.settings import Settings
 from seaice_ops.storage.store import ObjectStore
 
@@ -229,7 +230,8 @@ def playing(world: World) -> Iterator[World]:
     with pytest.MonkeyPatch.context() as patch:
         for module in ("archive.search", "archive.fetch"):
             patch.setattr(f"seaice_ops.{module}.open_archive", lambda _: Flaky(world))
-        for module in ("archive.search", "archive.record", "ledger.operations", "ledger.runs", "ledger.watermarks"):
+        modules = ("archive.search", "archive.record", *(f"ledger.{m}" for m in ("operations", "runs", "scenes")))
+        for module in (*modules, "ledger.watermarks"):
             patch.setattr(f"seaice_ops.{module}.now", lambda: world.clock)
         patch.setattr(ObjectStore, "put_file", put_file)
         event.listen(Session, "after_commit", world.wrote)

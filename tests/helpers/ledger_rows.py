@@ -71,7 +71,7 @@ def a_map(
         window_start=end - timedelta(days=scenes - 1),
         window_end=end,
         revision=revision,
-        model_id=model_id,
+        source=model_id,
         scene_ids=[f"s{n}" for n in range(scenes)],
         folder=f"maps/{tile}/{end:%Y/%m}/{map_id}",
         statistics={

@@ -13,12 +13,14 @@ import rasterio
 from seaice_ops.ledger.operations import now
 from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import LabelSet, Scene
-from seaice_ops.models.card import Architecture, Preprocessing, Recipe
+from seaice_ops.models.card import Architecture, Labels, Manifest, Preprocessing, Recipe
 from seaice_ops.pixels import radiometry
+from seaice_ops.sensors.sentinel2 import BANDS
 from seaice_ops.settings import Settings
 from seaice_ops.storage import keys
 from seaice_ops.storage.rasters import Grid, cog_bytes
 from seaice_ops.storage.store import open_store
+from seaice_ops.training.data.snapshot import take
 from seaice_ops.training.ranks.job import Job, class_weights
 
 #: Reflectance x 10000 of open water, thin ice, thick ice.
@@ -33,6 +35,12 @@ def small(settings: Settings, **training: Any) -> Settings:
     return settings.model_copy(update={"training": settings.training.model_copy(update=tiny | training)})
 
 
+def snapshot(settings: Settings) -> Manifest:
+    """The manifest that a training would start from now."""
+    labels = Labels(method=settings.labels.method, version=settings.label_version(settings.labels.method))
+    return take(open_ledger(settings), labels, settings.scenes.ceiling, settings.training)
+
+
 def classes(size: int, seed: int) -> np.ndarray:
     """(size, size) u8 legend codes 1..3 in blocks of 16 pixels."""
     blocks = np.random.default_rng(seed).integers(1, 4, (size // 16, size // 16))
@@ -44,7 +52,7 @@ def add_labelled(settings: Settings, add_scene: Callable[..., Scene], day: int, 
     rng, truth = np.random.default_rng([7, 100 + day]), classes(size, 100 + day)
     reflectance = (BRIGHTNESS[truth - 1] + rng.normal(0, 120, (5, size, size))).astype(np.int16)
     reflectance[:, :, :8] = radiometry.UNOBSERVED
-    pixels = reflectance[: len(scene.get("bands", radiometry.BANDS))]
+    pixels = reflectance[: len(scene.get("bands", BANDS))]
     row = add_scene(pixels, sensed_at=DAY + timedelta(days=day), **scene)
     truth[:, :8] = 255
     labels = np.where(rng.random(truth.shape) < 0.05, rng.integers(1, 4, truth.shape), truth).astype(np.uint8)

@@ -25,6 +25,7 @@ import pytest
 import yaml
 from compose_spec import PyCompose
 
+import seaice_ops
 from helpers import servers
 from seaice_ops.ledger.session import open_ledger
 
@@ -148,7 +149,7 @@ def test_images_are_pinned_or_built_from_a_target_that_exists(services: dict[str
         if "build" in service:
             assert service["build"]["target"] in {stage.name for stage in stages()}
             assert targets.setdefault(service["image"], service["build"]["target"]) == service["build"]["target"]
-    assert targets == {f"seaice-{t}:0.1.0": t for t in ("airflow", "spark", "trainer")}
+    assert targets == {f"seaice-{t}:{seaice_ops.__version__}": t for t in ("airflow", "spark", "trainer")}
 
 
 def test_volumes_are_used_mounts_exist_and_one_port_is_published_on_loopback(compose: dict[str, Any]) -> None:
@@ -225,18 +226,17 @@ def test_programs_of_our_images_are_in_the_environment(services: dict[str, Any])
     assert os.access(ROOT / "containers/init", os.X_OK)
 
 
-def test_queues_and_pools_are_those_of_the_dags(services: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(ROOT / "plugins"))
-    import seaice_airflow
+def test_queues_and_pools_are_those_of_the_dags(services: dict[str, Any]) -> None:
+    from seaice_ops.airflow import assets
 
     queues = {
         n: s["command"][s["command"].index("--queues") + 1]
         for n, s in services.items()
         if "--queues" in s.get("command", [])
     }
-    assert queues == {"worker": "default", "worker-gpu": seaice_airflow.QUEUE_GPU}
+    assert queues == {"worker": "default", "worker-gpu": assets.QUEUE_GPU}
     pools = json.loads((ROOT / "config/pools.json").read_text())
-    assert set(pools) == {seaice_airflow.POOL_COPERNICUS, seaice_airflow.POOL_GPU}
+    assert set(pools) == {assets.POOL_COPERNICUS, assets.POOL_GPU}
 
 
 def moved(command: list[str], replacements: dict[str, str]) -> list[str]:
@@ -276,6 +276,28 @@ def test_a_spark_cluster_starts_by_these_commands_and_is_healthy(services: dict[
         assert state["aliveworkers"] == 1 and state["status"] == "ALIVE"
     dead = subprocess.run(moved(services["spark-master"]["healthcheck"]["test"][1:], addresses), capture_output=True)
     assert dead.returncode != 0
+
+
+NAMELESS = ["unshare", "--uts", "sh", "-c", 'hostname a-host-without-a-name; exec "$@"', "-"]
+
+
+def test_spark_starts_in_a_network_without_a_name_for_its_host() -> None:
+    """By the images' entry point; without it Spark ends before its first line of work."""
+    entry = json.loads(next(rest for word, rest in lineage("spark")[0].steps if word == "ENTRYPOINT"))
+    script = entry[-1].replace("/opt/seaice", str(ROOT))
+    here = {k: v for k, v in os.environ.items() if k != "SPARK_LOCAL_IP"} | {"PATH": f"{BIN}:{os.environ['PATH']}"}
+    work = ["python", "-c", "import pyspark; print(pyspark.SparkContext('local[1]').range(7).count())"]
+    answer = subprocess.run([*NAMELESS, script, *work], env=here, capture_output=True, text=True)
+    assert answer.stdout.strip() == "7", answer.stderr[-2000:]
+    assert "UnknownHostException" in subprocess.run([*NAMELESS, *work], env=here, capture_output=True, text=True).stderr
+
+
+def test_an_address_is_looked_for_only_where_the_name_has_none() -> None:
+    here = {k: v for k, v in os.environ.items() if k != "SPARK_LOCAL_IP"} | {"PATH": f"{BIN}:{os.environ['PATH']}"}
+    show = [str(ROOT / "containers/with-address"), "sh", "-c", "echo ${SPARK_LOCAL_IP:-none}"]
+    assert subprocess.run(show, env=here, capture_output=True, text=True).stdout == "none\n"
+    found = subprocess.run([*NAMELESS, *show], env=here, capture_output=True, text=True).stdout
+    assert re.fullmatch(r"(\d+\.){3}\d+\n", found), found
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

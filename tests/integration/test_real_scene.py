@@ -19,7 +19,7 @@ from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.stores import initialise
 from seaice_ops.ledger.tables import LabelSet
 from seaice_ops.mapping import encode, publish
-from seaice_ops.models import registry
+from seaice_ops.models import exchange, registry
 from seaice_ops.scenes import decode
 from seaice_ops.settings import Settings
 from seaice_ops.simulate import stage as simulate
@@ -54,7 +54,7 @@ def exported(tmp_path: Path) -> Path:
     simulate.run(elsewhere, simulate.SimulateRequest(size=128, acquisitions=5))
     ingest_and_label(elsewhere)
     training.run(elsewhere, training.TrainRequest())
-    return registry.export_model(elsewhere, "champion", tmp_path / "exported")
+    return exchange.export_model(open_ledger(elsewhere), open_store(elsewhere.store), "champion", tmp_path / "exported")
 
 
 def test_the_real_scene_becomes_a_map(tmp_path: Path, outside_data: Path, exported: Path) -> None:
@@ -69,9 +69,10 @@ def test_the_real_scene_becomes_a_map(tmp_path: Path, outside_data: Path, export
     settings = settings_of(tmp_path / "home", archive={"path": str(archive)})
 
     ingest_and_label(settings)
-    registry.promote(settings, registry.import_model(settings, exported), "imported")
+    ledger = open_ledger(settings)
+    registry.promote(ledger, exchange.import_model(ledger, open_store(settings.store), exported), "imported")
     assert encode.run(settings, encode.EncodeRequest()).done["probabilities"] == 1
-    assert publish.run(settings, publish.MapRequest()).done["maps"] == 1
+    assert publish.run(settings, publish.PublishRequest()).done["maps"] == 1
 
     store = open_store(settings.store)
     with open_ledger(settings).begin() as session:

@@ -38,7 +38,7 @@ def loop(settings: Settings) -> list[Summary]:
         labels.run(settings, labels.LabelRequest()),
         training.run(settings, training.TrainRequest()),
         encode.run(settings, encode.EncodeRequest()),
-        publish.run(settings, publish.MapRequest()),
+        publish.run(settings, publish.PublishRequest()),
     ]
 
 
@@ -77,7 +77,7 @@ def test_both_hold_the_same_season(homes: tuple[Settings, Settings]) -> None:
     assert ours.keys() == theirs.keys()
     assert [key for key in ours if ours[key] != theirs[key]] == []
     with open_ledger(here).begin() as a, open_ledger(there).begin() as b:
-        rows = [{row.id: (row.scene_ids, row.model_id) for row in session.scalars(select(Map))} for session in (a, b)]
+        rows = [{row.id: (row.scene_ids, row.source) for row in session.scalars(select(Map))} for session in (a, b)]
         states = [{row.id: row.state for row in session.scalars(select(Scene))} for session in (a, b)]
     assert rows[0] == rows[1] and rows[0]
     assert states[0] == states[1]

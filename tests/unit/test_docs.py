@@ -14,7 +14,7 @@ from seaice_ops.cli.common import ORDER
 from seaice_ops.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 CODE = [file for folder in ("seaice_ops", "dags", "plugins", "benchmarks") for file in (ROOT / folder).rglob("*.py")]
 
 
@@ -49,6 +49,44 @@ def test_decisions_are_numbered_once_and_listed() -> None:
     assert [int(page.name[:4]) for page in pages] == list(range(1, len(pages) + 1))
     assert all(page.read_text().startswith(f"# {int(page.name[:4])}. ") for page in pages)
     assert re.findall(r"\]\((\d{4}-[\w-]+\.md)\)", (folder / "README.md").read_text()) == [p.name for p in pages]
+
+
+def test_decisions_have_a_status_and_are_a_page_at_most() -> None:
+    for page in sorted((ROOT / "docs" / "decisions").glob("0*.md")):
+        title, _, status, *_ = lines = page.read_text().splitlines()
+        assert re.match(r"\*\*Status\.\*\* (Proposed|Accepted|Superseded by \[\d+\]).* 20\d\d", status), title
+        assert len(lines) <= 65 and len(page.read_text().split()) <= 800, f"{title} is longer than a page"
+
+
+def test_files_that_decisions_and_contributing_name_exist() -> None:
+    pages = [ROOT / "CONTRIBUTING.md", *(ROOT / "docs" / "decisions").glob("*.md")]
+    named = {(page.name, path) for page in pages for path in re.findall(r"`([\w./-]+/[\w.-]+\.py)`", page.read_text())}
+    assert len(named) > 4
+    places = (ROOT, ROOT / "seaice_ops")
+    assert [(page, path) for page, path in named if not any((place / path).exists() for place in places)] == []
+
+
+def test_the_glossary_is_in_order_and_one_line_a_word() -> None:
+    rows = re.split(r"^## .*$", (ROOT / "docs" / "glossary.md").read_text(), flags=re.MULTILINE)[1:]
+    for part in rows:
+        words = re.findall(r"^\| (?!word |---)([^|]+) \|", part, re.MULTILINE)
+        assert len(words) > 10 and len(set(words)) == len(words)
+        assert words == sorted(words, key=str.lower)
+
+
+def test_pre_commit_runs_what_lint_runs() -> None:
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
+    lint = re.search(r"^lint:.*\n\t@(.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert lint and [hook["entry"] for hook in hooks][:3] == lint[1].split(" && ")
+
+
+def test_every_benchmark_is_run_by_a_test() -> None:
+    tests = "".join(path.read_text() for path in (ROOT / "tests").rglob("*.py") if path != Path(__file__))
+    files = sorted((ROOT / "benchmarks").glob("*.py"))
+    others = {file.stem: "".join(each.read_text() for each in files if each != file) for file in files}
+    assert [
+        name for name in others if not re.search(rf"\b{name}\b", tests) and not re.search(rf"\b{name}\b", others[name])
+    ] == []
 
 
 def test_the_readme_links_every_page_and_names_every_verb() -> None:

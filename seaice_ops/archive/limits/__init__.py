@@ -1,1 +1,1 @@
-"""How much may be asked of an archive: quotas, pacing, the circuit breaker."""
+"""Limits on what is asked of an archive: quotas, pacing, the circuit breaker."""

@@ -1,8 +1,9 @@
 """The circuit breaker of an archive: a service that does not answer is left alone, by all workers at once.
 
-closed -> open after `archive.outage.failures` outages in a row -> one try at a time, after waits that double ->
-closed. The state is one row of the ledger, changed under its lock. A worker killed while it tries costs a wait of
-`archive.outage.probe_s`. Only outages count (no connection, time-outs, 5xx): an answer of 4xx shows that it works.
+It opens after `archive.outage.failures` outages in a row. Then one worker may try at a time, after waits that double,
+until an answer closes it. The state is one row of the ledger, changed under its lock. A worker killed during its try
+costs a wait of `archive.outage.probe_s`. Only outages count (no connection, time-outs, 5xx): an answer of 4xx shows
+that the service works.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from sqlalchemy import select
 from seaice_ops.errors import ArchiveUnavailable, CorruptProduct, QuotaExceeded, SeaIceError
 from seaice_ops.ledger import tables
 from seaice_ops.ledger.operations import insert_new, now
-from seaice_ops.ledger.session import open_ledger
-from seaice_ops.settings import OutageSettings, Settings
+from seaice_ops.ledger.session import Ledger
+from seaice_ops.settings import ArchiveSettings, OutageSettings
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class State:
 
 
 def wait(state: State, rules: OutageSettings) -> timedelta:
-    """How long an open breaker waits after its last failure: doubling from the first wait to the longest."""
+    """The wait of an open breaker after its last failure: doubling from the first wait to the longest."""
     doublings = min(max(0, state.failures - rules.failures), 60)
     return timedelta(seconds=min(rules.first_wait_s * 2**doublings, rules.longest_wait_s))
 
@@ -64,54 +65,54 @@ def succeeded(state: State, leave: datetime | None) -> State:
 
 
 @contextmanager
-def guarded(settings: Settings) -> Iterator[None]:
+def guarded(ledger: Ledger, archive: ArchiveSettings) -> Iterator[None]:
     """Run a block that asks the archive, unless the archive is being left alone.
 
     Raises `ArchiveUnavailable` at once while it is, with the reason, since when, and when the next try is due. An
     outage in the block is counted and raised as `ArchiveUnavailable` too; every other error passes unchanged.
     """
-    rules, archive = settings.archive.outage, settings.archive.kind
-    leave = _enter(settings)
+    kind, rules = archive.kind, archive.outage
+    leave = _enter(ledger, kind, rules)
     try:
         yield
     except Exception as error:
         reason = outage(error)
         if reason is None:
             if _answered(error):
-                _change(settings, lambda state: succeeded(state, leave))
+                _change(ledger, kind, lambda state: succeeded(state, leave))
             raise
-        after = _change(settings, lambda state: failed(state, rules, now(), reason, leave))
+        after = _change(ledger, kind, lambda state: failed(state, rules, now(), reason, leave))
         if isinstance(error, ArchiveUnavailable):
             error.again = error.again or after.retry_at
             raise
-        raise ArchiveUnavailable(f"{archive} does not answer: {reason}", again=after.retry_at) from None
-    _change(settings, lambda state: succeeded(state, leave))
+        raise ArchiveUnavailable(f"{kind} does not answer: {reason}", again=after.retry_at) from None
+    _change(ledger, kind, lambda state: succeeded(state, leave))
 
 
-def _enter(settings: Settings) -> datetime | None:
+def _enter(ledger: Ledger, archive: str, rules: OutageSettings) -> datetime | None:
     """Leave to try an open breaker, None while it is closed; raises `ArchiveUnavailable` where another has leave."""
     leave = None
 
     def enter(state: State) -> State:
         nonlocal leave
-        changed, leave = entered(state, settings.archive.outage, now())
+        changed, leave = entered(state, rules, now())
         return changed
 
-    state = _change(settings, enter)
+    state = _change(ledger, archive, enter)
     if state.opened_at is not None and leave is None:
-        raise ArchiveUnavailable(sentence(settings.archive.kind, state), again=state.retry_at)
+        raise ArchiveUnavailable(sentence(archive, state), again=state.retry_at)
     return leave
 
 
-def current(settings: Settings) -> State:
-    """The breaker of the archive in force."""
-    with open_ledger(settings).begin() as session:
-        row = session.get(tables.Breaker, settings.archive.kind)
+def current(ledger: Ledger, archive: str) -> State:
+    """The breaker of that archive (`archive.kind` of the settings)."""
+    with ledger.begin() as session:
+        row = session.get(tables.Breaker, archive)
         return _state(row) if row else State()
 
 
 def sentence(archive: str, state: State) -> str:
-    """For people: what is wrong, since when, and when the next try is due. `state` is open."""
+    """What is wrong, since when, and when the next try is due, for people. `state` is open."""
     return (
         f"{archive} has not answered since {state.opened_at:%Y-%m-%dT%H:%MZ} ({state.failures} failures in a row, the "
         f"last: {state.reason}); next try at {state.retry_at:%Y-%m-%dT%H:%M:%SZ}"
@@ -119,7 +120,7 @@ def sentence(archive: str, state: State) -> str:
 
 
 def outage(error: BaseException) -> str | None:
-    """Why `error` means that the service is down, or None where it means something else.
+    """The reason for which `error` means that the service is down; None where it means something else.
 
     Known by what it or its causes are (`ArchiveUnavailable`, an error of connecting, a time-out) or by an HTTP status
     of 500 and above on the error or its response, whichever library raised it.
@@ -136,12 +137,12 @@ def outage(error: BaseException) -> str | None:
 
 
 def _words(error: BaseException) -> str:
-    """What may be kept and shown: another library's message may hold an address with a token."""
+    """The words of `error` that may be shown: another library's message may hold an address with a token."""
     return str(error) if isinstance(error, SeaIceError) else type(error).__name__
 
 
 def _answered(error: BaseException) -> bool:
-    """Whether `error` shows that the service works (our own disk's or settings' errors show nothing)."""
+    """True where `error` shows that the service works; an error of our own disk or settings shows nothing."""
     return any(isinstance(each, CorruptProduct) or _status(each) is not None for each in _causes(error))
 
 
@@ -170,11 +171,10 @@ def _status(error: BaseException) -> int | None:
     return next((code for code in found if isinstance(code, int)), None)
 
 
-def _change(settings: Settings, change: Callable[[State], State]) -> State:
-    """Apply `change` to the row under its lock, write it only if it differs, and give what it is now."""
-    archive = settings.archive.kind
+def _change(ledger: Ledger, archive: str, change: Callable[[State], State]) -> State:
+    """Apply `change` to the row under its lock, write it only if it differs, and return the new state."""
     query = select(tables.Breaker).where(tables.Breaker.archive == archive).with_for_update()
-    with open_ledger(settings).begin() as session:
+    with ledger.begin() as session:
         row = session.scalar(query)
         if row is None:
             if change(State()) == State():

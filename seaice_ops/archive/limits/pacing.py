@@ -7,15 +7,15 @@ they mean the same on machines that share the folder; one written before the clo
 
 from __future__ import annotations
 
-import fcntl
 import os
 import struct
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from seaice_ops import files
 from seaice_ops.errors import writing
 
 #: A reservation so far ahead (s) was made before the clock was set back.
@@ -26,8 +26,10 @@ _LAYOUT = struct.Struct("<ddqqd")
 
 @dataclass(frozen=True)
 class Pending:
-    """What this machine's workers asked for and received in the UTC hour that starts at `hour` and have not yet put
-    into the ledger; `since` is when the oldest of it was counted (both s since 1970)."""
+    """Requests and bytes of this machine's workers in one UTC hour that are not yet in the ledger.
+
+    `hour` is the hour's start, `since` the time of the oldest count (both s since 1970).
+    """
 
     hour: float
     bytes: int
@@ -37,7 +39,7 @@ class Pending:
 
 @dataclass(frozen=True)
 class Pace:
-    """When the next request would be due at the even pace (s since 1970), and what is `pending`."""
+    """The time at which the next request is due at the even pace (s since 1970), and the `pending` counts."""
 
     due: float = 0.0
     pending: Pending | None = None
@@ -75,15 +77,9 @@ def counted(pending: Pending | None, n_bytes: int, requests: int, now: float) ->
 
 @contextmanager
 def locked(path: Path) -> Iterator[tuple[int, Pace]]:
-    """The file's descriptor and what it holds, while nobody else has it. Raises `ConfigError`, `TransientError`."""
-    with writing(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    """The file's descriptor and content, while no other worker has it. Raises `ConfigError`, `TransientError`."""
+    with files.locked(path) as descriptor:
         yield descriptor, _unpack(os.pread(descriptor, _LAYOUT.size, 0))
-    finally:
-        os.close(descriptor)
 
 
 def keep(descriptor: int, pace: Pace) -> None:
@@ -93,7 +89,7 @@ def keep(descriptor: int, pace: Pace) -> None:
 
 
 def peek(path: Path) -> Pace:
-    """What the file holds; an empty `Pace` where there is none."""
+    """The file's content; an empty `Pace` where there is no file."""
     try:
         return _unpack(path.read_bytes()[: _LAYOUT.size])
     except FileNotFoundError:
@@ -112,19 +108,18 @@ def one_of(folder: Path, name: str, count: int, poll: float = 0.05) -> Iterator[
     """Hold one of `count` places (its number), waiting until one is free."""
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        places = [os.open(folder / f"{name}.{i}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660) for i in range(count)]
-    try:
-        while (held := next((i for i, place in enumerate(places) if _try_lock(place)), None)) is None:
+        while (place := _free_place(folder, name, count)) is None:
             time.sleep(poll)
-        yield held
-    finally:
-        for place in places:
-            os.close(place)
-
-
-def _try_lock(descriptor: int) -> bool:
+    number, descriptor = place
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        yield number
+    finally:
+        os.close(descriptor)
+
+
+def _free_place(folder: Path, name: str, count: int) -> tuple[int, int] | None:
+    """(number, descriptor that holds its lock) of the first free place, None where there is none."""
+    for number in range(count):
+        with suppress(BlockingIOError):
+            return number, files.open_locked(folder / f"{name}.{number}", wait=False)
+    return None

@@ -1,4 +1,4 @@
-"""What an archive's service allows: counted while it is used, kept to, and shown.
+"""Quotas of an archive's service: use is counted, kept within the quota, and shown.
 
 Bytes and requests are kept in the ledger by the hour (`transfer_usage`). Workers of one home first add to a small file
 (`pacing`), and whoever finds more than a batch there moves it to the ledger, so that a transfer costs few writes. A
@@ -20,9 +20,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from seaice_ops.archive.limits import pacing
 from seaice_ops.errors import QuotaExceeded
 from seaice_ops.ledger.operations import now
-from seaice_ops.ledger.session import open_ledger
+from seaice_ops.ledger.session import Ledger
 from seaice_ops.ledger.tables import TransferUsage
-from seaice_ops.settings import Settings
+from seaice_ops.settings import ArchiveSettings, QuotaSettings
 
 HOUR, WINDOW = timedelta(hours=1), timedelta(days=30)
 
@@ -34,9 +34,6 @@ PACE_DAYS = 7
 
 #: Left free for transfers under way, each of at most one whole product: bytes a connection, and a share of the quota.
 PRODUCT_BYTES, RESERVE = 10**9, 0.01
-
-#: Archives that no service stands behind: nothing is counted.
-LOCAL = frozenset({"folder", "simulated"})
 
 Rows = Iterable[tuple[datetime, int]]
 
@@ -86,15 +83,18 @@ def _pace(rows: Rows, at: datetime) -> float:
 
 @dataclass(frozen=True)
 class Usage:
-    """The last 30 days of an archive: bytes of `limit`, requests, when used up at this pace, and from when on there
-    is room again (None while there is)."""
+    """The use of an archive in the last 30 days."""
 
     archive: str
+    """Kind of the archive, for example ``cdse``."""
     bytes: int
     limit: int
+    """Bytes that the quota allows in 30 days."""
     requests: int
     exhausted_at: datetime | None
+    """The time at which the quota is used up at this pace; None where it never is."""
     again: datetime | None
+    """The time from which there is room again; None while there is room."""
 
     @property
     def share(self) -> float:
@@ -112,63 +112,70 @@ class Usage:
         return f"{words}; at this pace full on {self.exhausted_at:%Y-%m-%d}" if self.exhausted_at else words
 
 
-def usage(settings: Settings, at: datetime | None = None) -> Usage | None:
-    """The quota of the archive in force, with what this machine has not yet put into the ledger; None where there is
-    no service to ask (a folder)."""
-    archive, moment = settings.archive.kind, at or now()
-    if archive in LOCAL:
+def usage(ledger: Ledger, archive: ArchiveSettings, work: Path, at: datetime | None = None) -> Usage | None:
+    """The use of the archive's quota, with what the workers that share `work` have not yet put into the ledger.
+
+    None where there is no service to ask (a folder).
+    """
+    if archive.is_folder:
         return None
-    rows, requests = _rows(settings, archive, moment)
-    return _usage(settings, archive, rows, requests, moment)
+    moment = at or now()
+    rows, requests = _rows(ledger, archive.kind, work, moment)
+    return _usage(archive, rows, requests, moment)
 
 
-def _usage(settings: Settings, archive: str, rows: list[tuple[datetime, int]], requests: int, at: datetime) -> Usage:
-    limit = settings.archive.quota.bytes_per_30_days
-    room = room_at(rows, at, _reserve(settings), limit)
+def _usage(archive: ArchiveSettings, rows: list[tuple[datetime, int]], requests: int, at: datetime) -> Usage:
+    limit = archive.quota.bytes_per_30_days
+    room = room_at(rows, at, _reserve(archive.quota), limit)
     again = room if room and room > at else None
-    return Usage(archive, used(rows, at), limit, requests, exhausted_at(rows, at, limit), again)
+    return Usage(archive.kind, used(rows, at), limit, requests, exhausted_at(rows, at, limit), again)
 
 
-def room_for(settings: Settings, need: int, at: datetime | None = None) -> datetime | None:
+def room_for(
+    ledger: Ledger, archive: ArchiveSettings, work: Path, need: int, at: datetime | None = None
+) -> datetime | None:
     """From when on `need` bytes may be received: `at` (now) or later; None where they exceed the quota itself.
 
     Without a service there is always room.
     """
     moment = at or now()
-    if settings.archive.kind in LOCAL:
+    if archive.is_folder:
         return moment
-    rows, _ = _rows(settings, settings.archive.kind, moment)
-    return room_at(rows, moment, need + _reserve(settings), settings.archive.quota.bytes_per_30_days)
+    rows, _ = _rows(ledger, archive.kind, work, moment)
+    return room_at(rows, moment, need + _reserve(archive.quota), archive.quota.bytes_per_30_days)
 
 
-def _reserve(settings: Settings) -> int:
-    quota = settings.archive.quota
+def _reserve(quota: QuotaSettings) -> int:
     return min(quota.connections * PRODUCT_BYTES, int(quota.bytes_per_30_days * RESERVE)) or 1
 
 
-def _rows(settings: Settings, archive: str, at: datetime) -> tuple[list[tuple[datetime, int]], int]:
-    """(start of the hour, bytes) of the last 30 days and their requests, the pending ones of this home included."""
+def _rows(ledger: Ledger, archive: str, work: Path, at: datetime) -> tuple[list[tuple[datetime, int]], int]:
+    """(start of the hour, bytes) of the last 30 days and their requests, the pending ones below `work` included."""
     query = select(TransferUsage.hour, TransferUsage.bytes, TransferUsage.requests)
-    with open_ledger(settings).begin() as session:
+    with ledger.begin() as session:
         found = session.execute(
             query.where(TransferUsage.archive == archive, TransferUsage.hour > at - WINDOW - HOUR)
         ).all()
     rows = [(hour, n) for hour, n, _ in found]
-    pending = pacing.peek(_file(settings, archive)).pending
+    pending = pacing.peek(_file(work, archive)).pending
     if pending:
         rows.append((datetime.fromtimestamp(pending.hour, UTC), pending.bytes))
     return rows, sum(requests for _, _, requests in found) + (pending.requests if pending else 0)
 
 
-def _file(settings: Settings, archive: str) -> Path:
-    return settings.work / "quota" / f"{archive}.pace"
+def _file(work: Path, archive: str) -> Path:
+    return work / "quota" / f"{archive}.pace"
 
 
 class Meter:
-    """Counts what one worker asks of an archive and receives, and makes it wait or stop as the quotas say."""
+    """Counts what one worker asks of an archive and receives, and makes it wait or stop as the quotas say.
 
-    def __init__(self, settings: Settings, archive: str) -> None:
-        self._settings, self._archive, self._path = settings, archive, _file(settings, archive)
+    Workers that share the folder `work` share one pace and the service's connections.
+    """
+
+    def __init__(self, ledger: Ledger, archive: ArchiveSettings, work: Path) -> None:
+        self._ledger, self._archive, self._work = ledger, archive, work
+        self._path = _file(work, archive.kind)
         self._checked = float("-inf")  # s of the monotonic clock
 
     def before_request(self) -> None:
@@ -176,15 +183,15 @@ class Meter:
         self._check_room()
         now = time.time()
         with pacing.locked(self._path) as (file, pace):
-            start, due = pacing.reserve(pace.due, now, self._settings.archive.quota.requests_per_minute)
+            start, due = pacing.reserve(pace.due, now, self._archive.quota.requests_per_minute)
             pacing.keep(file, replace(pace, due=due))
         self._count(0, 1)
         if start > now:
             time.sleep(start - now)
 
     def hold(self, seconds: float) -> None:
-        """Let no worker of this home ask for so long: the service has told one of them to wait."""
-        limit = self._settings.archive.quota.requests_per_minute
+        """Let no worker of this home ask for so many seconds: the service has asked one of them to wait."""
+        limit = self._archive.quota.requests_per_minute
         with pacing.locked(self._path) as (file, pace):
             pacing.keep(file, replace(pace, due=pacing.held(pace.due, time.time(), seconds, limit)))
 
@@ -195,8 +202,8 @@ class Meter:
     @contextmanager
     def connection(self) -> Iterator[None]:
         """Hold one of the connections that the service allows, waiting for one to be free."""
-        count = self._settings.archive.quota.connections
-        with pacing.one_of(self._path.parent, f"{self._archive}.connection", count):
+        count = self._archive.quota.connections
+        with pacing.one_of(self._path.parent, f"{self._archive.kind}.connection", count):
             yield
 
     def flush(self) -> None:
@@ -207,8 +214,8 @@ class Meter:
         if time.monotonic() - self._checked < BATCH_SECONDS:
             return
         moment = now()
-        rows, requests = _rows(self._settings, self._archive, moment)
-        found = _usage(self._settings, self._archive, rows, requests, moment)
+        rows, requests = _rows(self._ledger, self._archive.kind, self._work, moment)
+        found = _usage(self._archive, rows, requests, moment)
         if found.again:
             raise QuotaExceeded(
                 f"the quota of {found.sentence()}; raise archive.quota.bytes_per_30_days if the service allows more",
@@ -234,9 +241,8 @@ class Meter:
                 return
             pacing.keep(file, replace(pace, pending=None))
         try:
-            add_usage(
-                self._settings, self._archive, datetime.fromtimestamp(batch.hour, UTC), batch.bytes, batch.requests
-            )
+            hour = datetime.fromtimestamp(batch.hour, UTC)
+            add_usage(self._ledger, self._archive.kind, hour, batch.bytes, batch.requests)
         except BaseException:
             self._put_back(batch)
             raise
@@ -252,14 +258,9 @@ def _is_due(batch: pacing.Pending, now: float) -> bool:
     return batch.bytes >= BATCH_BYTES or not 0 <= now - batch.since < BATCH_SECONDS
 
 
-def meter(settings: Settings) -> Meter:
-    """The meter of the archive that the settings name."""
-    return Meter(settings, settings.archive.kind)
-
-
-def add_usage(settings: Settings, archive: str, hour: datetime, n_bytes: int, requests: int) -> None:
+def add_usage(ledger: Ledger, archive: str, hour: datetime, n_bytes: int, requests: int) -> None:
     """Add to the hour's row in one statement: writers at the same time lose nothing."""
-    with open_ledger(settings).begin() as session:
+    with ledger.begin() as session:
         dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
         row = dialect.insert(TransferUsage).values(archive=archive, hour=hour, bytes=n_bytes, requests=requests)
         more = {"bytes": TransferUsage.bytes + n_bytes, "requests": TransferUsage.requests + requests}

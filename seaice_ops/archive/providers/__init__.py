@@ -1,1 +1,1 @@
-"""Archives that can be asked: the Copernicus Data Space, DHuS hubs, STAC mirrors, folders."""
+"""The archives: the Copernicus Data Space, DHuS hubs, STAC mirrors, folders."""

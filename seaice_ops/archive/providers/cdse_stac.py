@@ -14,11 +14,12 @@ from seaice_ops.archive.times import MARGIN, inside, iso, parse_time
 from seaice_ops.archive.transport.checksum import multihash
 from seaice_ops.archive.transport.http import Wire
 from seaice_ops.errors import CorruptProduct
+from seaice_ops.sensors.sentinel2 import BANDS
 from seaice_ops.settings import CdseSettings
 
 #: Tiles of one search.
 _TILES = 100
-_ASSETS = ("B02", "B03", "B04", "B08", "B11", "product_metadata", "granule_metadata")
+_ASSETS = (*BANDS, "product_metadata", "granule_metadata")
 _PROPERTIES = ("datetime", "published", "created", "grid:code")
 
 
@@ -27,7 +28,7 @@ def search(
 ) -> tuple[list[Product], bool]:
     """Level-1C products of `tiles` published (or sensed) in [start, end), sorted by sensing time.
 
-    The second answer is False where the catalogue may have more than it says (`stac_search.items`).
+    The second answer is False where the catalogue may have more than it gave (`stac_search.items`).
     """
     first, last = iso(start - MARGIN), iso(end + MARGIN)
     time = {"filter": conditions("published", first, last)} if by == "published" else {"datetime": f"{first}/{last}"}

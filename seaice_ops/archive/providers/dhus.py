@@ -1,8 +1,9 @@
-"""The archive that is a hub which still speaks DHuS: searched with `sentinelsat`, fetched by nodes or as one zip."""
+"""Archives that are DHuS hubs: searched with `sentinelsat`, fetched file by file (nodes) or as one zip."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+import logging
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -23,20 +24,22 @@ from seaice_ops.archive.transport.gather import gather
 from seaice_ops.archive.transport.http import Again, Refused, Wire, shown
 from seaice_ops.archive.transport.manifest import read_manifest
 from seaice_ops.archive.transport.unzip import unzip
-from seaice_ops.errors import ArchiveUnavailable, ConfigError, CorruptProduct, writing
-from seaice_ops.settings import Settings
+from seaice_ops.errors import ArchiveUnavailable, BadTransfer, ConfigError, CorruptProduct, writing
+from seaice_ops.settings import ArchiveSettings
+
+log = logging.getLogger(__name__)
 
 _TILES = 30
 _TIMES = {"published": "ingestiondate", "sensed": "beginposition"}
-#: How a hub without nodes answers a question for one.
+#: Answers of a hub that offers no nodes.
 _NO_NODES = {400, 404, 405, 501}
 
 
 @dataclass(frozen=True)
 class DhusArchive:
-    """The hub of the settings and the account there."""
+    """The hub of the settings, read with an account there."""
 
-    settings: Settings
+    archive: ArchiveSettings
     wire: Wire
     credentials: Credentials = field(repr=False)
 
@@ -46,12 +49,27 @@ class DhusArchive:
         found: dict[str, Mapping[str, Any]] = {}
         for at in range(0, len(wanted), _TILES):
             names = {f"*_T{tile}_*" for tile in wanted[at : at + _TILES]}
-            page = self.settings.archive.dhus.page
-            found |= self.wire.persist(partial(_all, api, page, names, _TIMES[by], start - MARGIN, end + MARGIN))
+            page = self.archive.dhus.page
+            found |= self._all(partial(_all, api, page, names, _TIMES[by], start - MARGIN, end + MARGIN))
         return inside((self._product(id_, told) for id_, told in found.items()), tiles, by, start, end)
 
+    def _all(self, ask: Callable[[], tuple[dict[str, Mapping[str, Any]], int]]) -> dict[str, Mapping[str, Any]]:
+        """The hub's products by id, asked for once more where it counts more than it gives; then its pages decide."""
+        found, counted = self.wire.persist(ask)
+        if len(found) < counted:
+            more, counted = self.wire.persist(ask)
+            found |= more
+        if len(found) < counted:
+            log.warning(
+                "%s counts %d matching products and gives %d; its pages are believed",
+                shown(self.archive.dhus.url),
+                counted,
+                len(found),
+            )
+        return found
+
     def fetch(self, product: Product, files: Iterable[ProductFile], inbox: Path) -> list[Path]:
-        """Bring `files` of `product` into `inbox`: each by itself where the hub offers nodes, else out of the zip."""
+        """Bring `files` of `product` into `inbox`: one by one where the hub offers nodes, else out of the zip."""
         wanted, base, auth = list(files), self._base(), self._auth()
 
         def place(path: str) -> tuple[str, httpx.Auth]:
@@ -60,11 +78,11 @@ class DhusArchive:
         if not wanted:
             return []
         if self._has_nodes(place("manifest.safe")[0]):
-            return gather(self.wire, product, wanted, inbox, place, self.settings.archive.quota.connections)
+            return gather(self.wire, product, wanted, inbox, place, self.archive.quota.connections)
         return self._from_zip(product, wanted, inbox)
 
     def withdrawn(self, start: datetime, end: datetime) -> list[Withdrawn]:
-        """Nothing: hubs tell of no withdrawals."""
+        """An empty list: hubs do not publish withdrawals."""
         return []
 
     def _from_zip(self, product: Product, wanted: list[ProductFile], inbox: Path) -> list[Path]:
@@ -87,16 +105,16 @@ class DhusArchive:
         return entry(name, id_, listed, published)
 
     def _listed(self, id_: str, name: str, orbit: str) -> list[ProductFile]:
-        """The files as the product's manifest lists them.
+        """The files in the product's manifest.
 
-        A hub without nodes shows no manifest: the files are then called after a datastrip that starts with the
-        product, and two ground stations' parts cannot be told apart: the newest one counts.
+        A hub without nodes shows no manifest. The files are then named after a datastrip that starts with the product.
+        Parts of two ground stations cannot be told apart in this case, and the newest one counts.
         """
         address = file_address(self._base(), id_, name.removesuffix(".SAFE"), "manifest.safe", mark="'")
         try:
             return list(read_manifest(self.wire.request("GET", address, self._auth()), shown(address)).values())
         except Refused as error:
-            if error.status not in _NO_NODES:
+            if error.status not in _NO_NODES and not error.of_one_file:
                 raise
         except CorruptProduct:
             return []
@@ -109,13 +127,13 @@ class DhusArchive:
         try:
             self.wire.request("GET", address, self._auth())
         except Refused as error:
-            if error.status not in _NO_NODES:
+            if error.status not in _NO_NODES and not error.of_one_file:
                 raise
-            return False
+            return error.status not in _NO_NODES
         return True
 
     def _base(self) -> str:
-        url = self.settings.archive.dhus.url
+        url = self.archive.dhus.url
         if not url:
             raise ConfigError("archive.dhus.url is empty; give the hub's address in config/seaice.yaml")
         return f"{url.rstrip('/')}/odata/v1"
@@ -124,7 +142,7 @@ class DhusArchive:
         account = self.credentials.account()
         if not account:
             raise ConfigError(
-                f"the hub needs an account: give the Airflow connection {self.settings.archive.connection!r} or "
+                f"the hub needs an account: give the Airflow connection {self.archive.connection!r} or "
                 "SEAICE_ARCHIVE_USERNAME and SEAICE_ARCHIVE_PASSWORD (docs/copernicus.md)"
             )
         return account
@@ -136,7 +154,7 @@ class DhusArchive:
         from sentinelsat import SentinelAPI
 
         self._base()
-        api = SentinelAPI(*self._account(), f"{self.settings.archive.dhus.url.rstrip('/')}/", show_progressbars=False)
+        api = SentinelAPI(*self._account(), f"{self.archive.dhus.url.rstrip('/')}/", show_progressbars=False)
         for scheme in ("http://", "https://"):
             api.session.mount(scheme, WireAdapter(self.wire))
         return api
@@ -144,8 +162,8 @@ class DhusArchive:
 
 def _all(
     api: Any, page: int, names: set[str], time: str, start: datetime, end: datetime
-) -> dict[str, Mapping[str, Any]]:
-    """What the hub knows by id; raises `Again` where it gives less than it counts, or what is no answer."""
+) -> tuple[dict[str, Mapping[str, Any]], int]:
+    """(products of the hub by id, its count of them); raises `Again` where the answer is no search's."""
     from sentinelsat.exceptions import SentinelAPIError
 
     asked = {"platformname": "Sentinel-2", "producttype": "S2MSI1C", "filename": names, time: (start, end)}
@@ -162,22 +180,21 @@ def _all(
         if isinstance(error, (ConfigError, CorruptProduct)):
             raise
         raise Again(ArchiveUnavailable(f"{shown(api.api_url)} answers no search: {type(error).__name__}")) from None
-    if len(found) < total:
-        words = f"{shown(api.api_url)} says that {total} products match and gives {len(found)}"
-        raise Again(ArchiveUnavailable(words))
-    return found
+    return found, total
 
 
 def _told(api: Any, product: Product) -> ProductFile:
-    """Size and checksum of the product's zip as the hub tells them."""
+    """The product's zip with the hub's size and checksum."""
     from sentinelsat.exceptions import InvalidKeyError, SentinelAPIError
 
     try:
         told = api.get_product_odata(product.href)
         return ProductFile(f"{product.id}.zip", int(told["size"]), named("MD5", str(told.get("md5", ""))))
     except InvalidKeyError:
-        raise CorruptProduct(f"{product.id} is not at the hub (any more)") from None
+        raise BadTransfer(f"{product.id} is not at the hub (any more)") from None
     except (SentinelAPIError, KeyError, TypeError, ValueError) as error:
+        if isinstance(error, Refused) and error.of_one_file:
+            raise BadTransfer(f"{product.id} is not at the hub (any more): {error}") from None
         if isinstance(error, ConfigError):
             raise
         raise ArchiveUnavailable(

@@ -1,4 +1,4 @@
-"""The archive that is any other STAC API: the bands of a product under names of its own, perhaps changed on the way."""
+"""Archives that are any other STAC API: mirrors, whose bands have names of their own and may have been rescaled."""
 
 from __future__ import annotations
 
@@ -21,20 +21,24 @@ from seaice_ops.archive.times import MARGIN, inside, iso, parse_time
 from seaice_ops.archive.transport.checksum import multihash
 from seaice_ops.archive.transport.credentials import Credentials
 from seaice_ops.archive.transport.gather import gather
-from seaice_ops.archive.transport.http import Wire, shown
+from seaice_ops.archive.transport.http import Refused, Wire, shown
 from seaice_ops.archive.transport.s3 import S3Auth, s3_address
 from seaice_ops.archive.transport.transfer import receive
-from seaice_ops.errors import ArchiveUnavailable, ConfigError, CorruptProduct
-from seaice_ops.pixels.radiometry import BANDS
+from seaice_ops.errors import ArchiveUnavailable, BadTransfer, ConfigError, CorruptProduct, plain
 from seaice_ops.pixels.sidecar import MIRROR
-from seaice_ops.settings import Settings, StacSettings
+from seaice_ops.sensors.sentinel2 import BANDS
+from seaice_ops.settings import ArchiveSettings, StacSettings
 
 _TILES = 50
+
+#: An item's own time is its granule's, the product's name has the start of the datatake: minutes earlier, or most of an
+#: orbit (100.6 minutes) where a strip is long. `inside` keeps each product on the day of its name.
+_LONGEST_DATATAKE = timedelta(minutes=101)
 
 #: Names of the asset tileInfo.json of the AWS layout.
 _TILE_INFO = ("tileinfo_metadata", "tileinfo-metadata", "tileinfo")
 
-#: What the settings leave empty, for the mirrors that we know: by host.
+#: Values for the settings that are left empty, by host, for the mirrors that we know.
 KNOWN: Mapping[str, Mapping[str, object]] = {
     "earth-search.aws.element84.com": {
         "published": "created",
@@ -53,7 +57,7 @@ class _Signed(BaseModel):
 
 
 def completed(given: StacSettings) -> StacSettings:
-    """`given` with what is known of its mirror in the places of empty values."""
+    """`given`, its empty values filled in where the mirror is known (`KNOWN`)."""
     known = KNOWN.get(urlsplit(given.url).hostname or "", {})
     fields = {key: value for key, value in known.items() if not getattr(given, key)}
     return given.model_copy(update={"tile": given.tile or "grid:code", **fields})
@@ -61,9 +65,9 @@ def completed(given: StacSettings) -> StacSettings:
 
 @dataclass(frozen=True)
 class MirrorArchive:
-    """The mirror of the settings, with S3 keys where there are some."""
+    """The mirror of the settings, read with S3 keys where they are given."""
 
-    settings: Settings
+    archive: ArchiveSettings
     wire: Wire
     credentials: Credentials = field(repr=False)
 
@@ -80,7 +84,7 @@ class MirrorArchive:
         return inside(found, tiles, by, start, end)
 
     def fetch(self, product: Product, files: Iterable[ProductFile], inbox: Path) -> list[Path]:
-        """Bring `files` of `product` into `inbox`, the sidecar made from the item as the mirror has it now."""
+        """Bring `files` of `product` into `inbox`; the sidecar is made from the mirror's item as it is now."""
         stac = self._stac()
         item = self._item(stac, product)
         wanted = list(files)
@@ -95,7 +99,7 @@ class MirrorArchive:
             bands,
             inbox,
             lambda path: self._at(stac, addresses.get(path, "")),
-            self.settings.archive.quota.connections,
+            self.archive.quota.connections,
             manifest=False,
         )
         if len(bands) < len(wanted):
@@ -104,18 +108,17 @@ class MirrorArchive:
         return paths
 
     def withdrawn(self, start: datetime, end: datetime) -> list[Withdrawn]:
-        """Nothing: mirrors tell of no withdrawals."""
+        """An empty list: mirrors do not publish withdrawals."""
         return []
 
     def _stac(self) -> StacSettings:
-        if not self.settings.archive.stac.url:
+        if not self.archive.stac.url:
             raise ConfigError("archive.stac.url is empty; give the address of the STAC API in config/seaice.yaml")
-        return completed(self.settings.archive.stac)
+        return completed(self.archive.stac)
 
     def _items(self, stac: StacSettings, tiles: list[str], by: By, start: datetime, end: datetime) -> Iterator[Item]:
         first, last = iso(start - MARGIN), iso(end + MARGIN)
-        # An item's own time is its granule's: up to a quarter of an hour after the sensing start in its name.
-        late = iso(end + timedelta(minutes=30))
+        late = iso(end + MARGIN + _LONGEST_DATATAKE)
         published = by == "published"
         time = {"filter": conditions(stac.published, first, last)} if published else {"datetime": f"{first}/{late}"}
         for at in range(0, len(tiles), _TILES):
@@ -131,20 +134,33 @@ class MirrorArchive:
             yield from some
 
     def _named(self, stac: StacSettings, item: Item) -> Item:
-        """`item`; its product's name from tileInfo.json where nothing in it tells that name."""
+        """`item`, with its product's name from tileInfo.json where the item itself does not hold that name."""
         assets = item.get("assets") or {}
         info = next((assets[name] for name in _TILE_INFO if isinstance(assets.get(name), dict)), None)
         try:
             mirror_item.name(item)
         except CorruptProduct:
             if info and isinstance(info.get("href"), str):
-                address, auth = self._at(stac, urljoin(_self(item, stac), info["href"]))
-                told = _json(self.wire.request("GET", address, auth), address)
-                return dict(mirror_item.with_tile_info(item, told))
+                return self._with_tile_info(stac, item, info["href"])
         return item
 
+    def _with_tile_info(self, stac: StacSettings, item: Item, href: str) -> Item:
+        address, auth = self._at(stac, urljoin(_self(item, stac), href))
+        try:
+            told = _json(self.wire.request("GET", address, auth), address)
+        except Refused as error:
+            if not error.of_one_file:
+                raise
+            return item
+        return dict(mirror_item.with_tile_info(item, told))
+
     def _item(self, stac: StacSettings, product: Product) -> Item:
-        body = self.wire.request("GET", product.href)
+        try:
+            body = self.wire.request("GET", product.href)
+        except Refused as error:
+            if not error.of_one_file:
+                raise
+            raise BadTransfer(f"{product.id} is not at the mirror (any more): {error}") from None
         try:
             item = self._named(stac, _json(body, product.href))
             if mirror_item.full_name(mirror_item.name(item)) != product.id:
@@ -154,12 +170,14 @@ class MirrorArchive:
         return item
 
     def _at(self, stac: StacSettings, href: str) -> tuple[str, httpx.Auth | None]:
-        """The address of an asset, signed or with keys where that is needed."""
+        """The address of an asset and its credentials; the address is signed where the mirror asks for that."""
         if href.startswith("s3://"):
             keys = self.credentials.s3_keys()
-            auth = S3Auth(keys, stac.s3_region, stac.requester_pays) if keys else None
             if not stac.s3_url:
                 raise ConfigError(f"archive.stac.s3_url is empty, and the mirror keeps its files at {href[:200]}")
+            if stac.requester_pays and not keys:
+                raise ConfigError("the mirror's bucket is read with S3 keys, whose owner pays; see docs/copernicus.md")
+            auth = S3Auth(keys, stac.s3_region, stac.requester_pays) if keys else None
             return s3_address(stac.s3_url, href), auth
         if not stac.sign_url:
             return href, None
@@ -185,9 +203,10 @@ def product(item: Item, stac: StacSettings) -> Product:
     except CorruptProduct as error:
         return replace(found, problem=str(error))
     except ValidationError as error:
-        return replace(found, problem=f"{found.id}: {error.errors()[0]['loc']} {error.errors()[0]['msg']}")
+        where = error.errors()[0]
+        return replace(found, problem=plain(f"{found.id}: {'.'.join(map(str, where['loc']))}: {where['msg']}"))
     if not any(file.path.endswith("MTD_TL.xml") for file in files) and (told.grid is None or told.sun_zenith is None):
-        return replace(found, problem=f"{found.id} tells no grid or no sun angle, and has no MTD_TL.xml")
+        return replace(found, problem=f"{found.id} holds no grid or no sun angle, and has no MTD_TL.xml")
     return replace(found, files=(ProductFile(MIRROR), *files))
 
 

@@ -1,8 +1,8 @@
-"""What a STAC item of a mirror says of a Sentinel-2 product, in whatever words that mirror has.
+"""STAC items of mirrors as descriptions of Sentinel-2 products, whatever names a mirror gives to its properties.
 
-Known are the words of Earth Search (Level-1C in the original JPEG 2000, Level-2A as COG), of the Planetary Computer
-and of the Copernicus Data Space's own Level-2A. The one trap is the offset: since baseline 04.00 the stored numbers
-are 1000 too high, unless the mirror has taken that off already, which its item may say in two ways or not at all.
+Earth Search (Level-1C in the original JPEG 2000, Level-2A as COG), the Planetary Computer and the Copernicus Data
+Space's own Level-2A are known. The radiometric offset needs care: since baseline 04.00 the stored numbers are 1000 too
+high, unless the mirror has subtracted that already. Its item may state this in two ways, or not at all.
 """
 
 from __future__ import annotations
@@ -15,13 +15,10 @@ from typing import Any
 from seaice_ops.archive.product import ProductName, parse_name
 from seaice_ops.archive.times import parse_time
 from seaice_ops.errors import CorruptProduct
-from seaice_ops.pixels.radiometry import BANDS
 from seaice_ops.pixels.sidecar import MirrorGrid, MirrorSidecar
+from seaice_ops.sensors.sentinel2 import BANDS, OFFSET, OFFSET_BASELINE
 
 Item = Mapping[str, Any]
-
-#: First processing baseline whose numbers carry RADIO_ADD_OFFSET / BOA_ADD_OFFSET, and that offset.
-OFFSET_BASELINE, OFFSET = "04.00", -1000.0
 
 #: Asset names by what they are, in order of preference.
 ASSETS: dict[str, tuple[str, ...]] = {
@@ -40,9 +37,9 @@ _LEVELS = {"S2MSI1C": "L1C", "S2MSI2A": "L2A"}
 
 
 def name(item: Item) -> ProductName:
-    """The fields of the product's name, from the item's own name of it, or put together from its properties.
+    """The fields of the product's name, as the item gives the name, or composed from the item's properties.
 
-    Raises `CorruptProduct` where the item does not tell all of them.
+    Raises `CorruptProduct` where one of them is missing.
     """
     properties = item.get("properties") or {}
     for given in (properties.get("s2:product_uri"), properties.get("title"), item.get("id")):
@@ -64,7 +61,7 @@ def full_name(parsed: ProductName) -> str:
 
 
 def with_tile_info(item: Item, told: Mapping[str, Any]) -> Item:
-    """`item` with the names of its product and datastrip from tileInfo.json, where the AWS layout has them alone."""
+    """`item` with the names of its product and datastrip, which in the AWS layout only tileInfo.json holds."""
     strip = told.get("datastrip")
     names = {
         "s2:product_uri": told.get("productName"),
@@ -83,7 +80,7 @@ def granule(item: Item, parsed: ProductName) -> str:
 
 
 def asset(item: Item, what: str, names: Mapping[str, str]) -> Mapping[str, Any] | None:
-    """The item's asset for a band or for MTD_TL; `names` (of the settings) before those we know."""
+    """The item's asset for a band or for MTD_TL, by its name in `names` (the settings), else in `ASSETS`."""
     assets = item.get("assets") or {}
     candidates = (names[what],) if what in names else ASSETS[what]
     found = next((assets[key] for key in candidates if key in assets), None)
@@ -91,7 +88,7 @@ def asset(item: Item, what: str, names: Mapping[str, str]) -> Mapping[str, Any] 
 
 
 def sidecar(item: Item, names: Mapping[str, str]) -> MirrorSidecar:
-    """All that the decoder needs to know; raises `CorruptProduct` where the item does not tell it."""
+    """The metadata that the decoder needs; raises `CorruptProduct` where the item lacks some."""
     parsed, properties = name(item), item.get("properties") or {}
     radiometry = {band: _radiometry(item, band, names, parsed.baseline) for band in BANDS}
     scales = {scale for scale, _ in radiometry.values()}
@@ -117,13 +114,13 @@ def sidecar(item: Item, names: Mapping[str, str]) -> MirrorSidecar:
 def _radiometry(item: Item, band: str, names: Mapping[str, str], baseline: str) -> tuple[float, float]:
     """(scale, offset in stored numbers) of a band.
 
-    Numbers of a baseline before 04.00 never had an offset; a mirror that says that it has applied it, or gives an
-    offset of 0, has taken it off; one that gives none has left the numbers as they were.
+    Numbers of a baseline before 04.00 have no offset. A mirror that states that it has applied the offset, or gives an
+    offset of 0, has subtracted it. A mirror that gives none has left the numbers as they were.
     """
     properties, described = item.get("properties") or {}, asset(item, band, names) or {}
     scale = _raster(described, "scale") or 1e-4
     if not baseline:
-        raise CorruptProduct(f"{item.get('id')} tells no processing baseline: its offsets are unknown")
+        raise CorruptProduct(f"{item.get('id')} has no processing baseline: its offsets are unknown")
     if baseline < OFFSET_BASELINE or _applied(properties):
         return scale, 0.0
     told = _raster(described, "offset")
@@ -153,7 +150,7 @@ def _grid(item: Item, names: Mapping[str, str]) -> MirrorGrid | None:
 
 
 def _with_baseline(found: ProductName, properties: Mapping[str, Any]) -> ProductName:
-    """An older name tells no baseline: the properties may."""
+    """`found`, whose name is of the older form without a baseline, with the baseline of the properties."""
     return ProductName(**{**vars(found), "baseline": _baseline(properties)})
 
 
@@ -171,7 +168,7 @@ def _composed(item: Item, properties: Mapping[str, Any]) -> ProductName:
     platform = f"S{str(properties.get('platform', '')).lower().removeprefix('sentinel-').upper()}"
     tile = tile_of(properties)
     if not take or not level or not tile or platform not in ("S2A", "S2B", "S2C", "S2D"):
-        raise CorruptProduct(f"{item.get('id')} does not tell its product's name, nor platform, tile and datatake")
+        raise CorruptProduct(f"{item.get('id')} does not hold its product's name, nor platform, tile and datatake")
     generated = _first(properties, "s2:generation_time", "processing:datetime", "created")
     return ProductName(
         platform=platform,
@@ -189,7 +186,7 @@ def _relative_orbit(item: Item, properties: Mapping[str, Any], platform: str) ->
     if isinstance(told, int):
         return told
     if not absolute or platform not in _FIRST_ORBIT:
-        raise CorruptProduct(f"{item.get('id')} tells no relative orbit")
+        raise CorruptProduct(f"{item.get('id')} has no relative orbit")
     return (absolute - _FIRST_ORBIT[platform]) % 143 + 1
 
 

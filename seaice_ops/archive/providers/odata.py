@@ -1,7 +1,7 @@
-"""The OData catalogue of the Copernicus Data Space: a search beside STAC's, withdrawn products, and single files.
+"""The OData catalogue of the Copernicus Data Space: another search, withdrawn products, and addresses of files.
 
-A list is read by time slices: each answer holds up to `$top` entries from some time on, and the next slice begins where
-it ended. `$skip`, which the service bounds at 10,000, only passes entries of one and the same time.
+A list is read in slices of time. Each answer holds up to `$top` entries from a time on, and the next slice begins where
+it ended. `$skip`, which the service limits to 10,000, only passes entries of one and the same time.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from seaice_ops.archive.product import By, Product, ProductFile, Withdrawn, pars
 from seaice_ops.archive.providers.entry import entry
 from seaice_ops.archive.times import MARGIN, inside, iso, parse_time
 from seaice_ops.archive.transport.http import Again, Wire, shown
-from seaice_ops.errors import ArchiveUnavailable, BadTransfer, CorruptProduct
+from seaice_ops.errors import ArchiveUnavailable, BadTransfer, CorruptProduct, plain
+from seaice_ops.sensors.sentinel2 import BANDS, PRODUCT_METADATA
 from seaice_ops.settings import CdseSettings
 
 _TOP, _MOST_SKIPPED = 1000, 10_000
@@ -50,7 +51,7 @@ class _Entry(BaseModel):
     Attributes: list[_Attribute] | None = None
 
     def time(self, field: str) -> datetime:
-        """The time in `field`; raises `ArchiveUnavailable` where it is none: paging would lose its way."""
+        """The time in `field`; raises `ArchiveUnavailable` where it is none, because pages follow these times."""
         dates = self.ContentDate.Start if self.ContentDate else None
         try:
             return parse_time(dates if field == "ContentDate/Start" else getattr(self, field))
@@ -71,7 +72,7 @@ def search(
 ) -> list[Product]:
     """Level-1C products of `tiles` published (or sensed) in [start, end), sorted by sensing time.
 
-    The catalogue does not list a product's files: their paths follow from its attributes, their sizes are None.
+    The catalogue does not list a product's files. Their paths follow from its attributes, their sizes are None.
     """
     found = (
         product(each)
@@ -84,14 +85,14 @@ def search(
 def withdrawn(
     wire: Wire, settings: CdseSettings, tiles: Collection[str], start: datetime, end: datetime
 ) -> list[Withdrawn]:
-    """Level-1C products of `tiles` withdrawn in [start, end), by time; not those that are still, or again, offered."""
+    """Level-1C products of `tiles` withdrawn in [start, end), by time, without those that are offered (again)."""
     gone = {}
     for some in _some(sorted(tiles)):
         url = f"{settings.odata_url}/DeletedProducts"
         for each in _entries(wire, url, _TIMES["deleted"], _of_tiles(some), start, end):
             at, name = each.time("DeletionDate"), each.Name.removesuffix(".SAFE")
             if start <= at < end and _is_level_1c(name):
-                gone[name] = Withdrawn(name, str(each.DeletionCause or "no cause given"), at)
+                gone[name] = Withdrawn(name, plain(str(each.DeletionCause or "no cause given")), at)
     offered = set(_ids(wire, settings, sorted(gone)))
     return sorted((each for name, each in gone.items() if name not in offered), key=lambda each: (each.at, each.id))
 
@@ -129,7 +130,7 @@ def product(found: _Entry) -> Product:
 
 
 def files(name: str, orbit: str, datastrip: str) -> list[ProductFile]:
-    """The files of a Level-1C product that a scene needs, as its format names them; empty where that cannot be told.
+    """The files of a Level-1C product that a scene needs, named by the format's rules; empty where a part is unknown.
 
     The granule's folder is L1C_T<tile>_A<absolute orbit>_<start of the datastrip>, its images are called after the
     tile and the product's sensing start (Sentinel-2 Products Specification Document).
@@ -143,8 +144,8 @@ def files(name: str, orbit: str, datastrip: str) -> list[ProductFile]:
         return []
     granule = f"GRANULE/L1C_T{parsed.tile}_A{int(orbit):06d}_{strip[1]}"
     image = f"{granule}/IMG_DATA/T{parsed.tile}_{parsed.sensed_at:%Y%m%dT%H%M%S}"
-    bands = [f"{image}_{band}.jp2" for band in ("B02", "B03", "B04", "B08", "B11")]
-    return [ProductFile(path) for path in ("MTD_MSIL1C.xml", f"{granule}/MTD_TL.xml", *bands)]
+    bands = [f"{image}_{band}.jp2" for band in BANDS]
+    return [ProductFile(path) for path in (PRODUCT_METADATA, f"{granule}/MTD_TL.xml", *bands)]
 
 
 def _entries(wire: Wire, url: str, time: str, condition: str, start: datetime, end: datetime) -> Iterator[_Entry]:

@@ -1,4 +1,4 @@
-"""A way for libraries that use `requests` to go through our wire: metered, patient, bounded like everything else."""
+"""Our wire as an adapter of `requests`: what such a library asks is metered, repeated and bounded as well."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Items of a STAC API, all of them and each once, however its pages come."""
+"""Items of a STAC API, all of them and each once, whatever its pages are like."""
 
 from __future__ import annotations
 
@@ -9,16 +9,14 @@ from json import JSONDecodeError
 from typing import Any
 
 from pystac import Link
-from pystac.errors import STACError
 from pystac_client import Client
 from pystac_client.conformance import ConformanceClasses
-from pystac_client.exceptions import APIError
 from pystac_client.stac_api_io import StacApiIO
 
 from seaice_ops.archive.product import Product
 from seaice_ops.archive.providers.entry import unusable
 from seaice_ops.archive.transport.http import Again, Wire, shown
-from seaice_ops.errors import ArchiveUnavailable, ConfigError, SeaIceError
+from seaice_ops.errors import ArchiveUnavailable, SeaIceError, plain
 
 log = logging.getLogger(__name__)
 
@@ -31,10 +29,10 @@ _BARREN = 3
 def items(wire: Wire, url: str, *, tile_property: str, tiles: list[str], **search: Any) -> tuple[list[Item], bool]:
     """The items that `search` (as `pystac_client.Client.search` takes it) finds whose `tile_property` is in `tiles`.
 
-    `search` may hold a `filter` of its own (CQL2-JSON). Where the API cannot filter, more items may come: the caller
-    looks at them anyway. The second answer is False where a page was empty, however often it was asked for: it may
-    be right, or a fault of the service that nothing else shows. Raises `ArchiveUnavailable` where the service answers
-    what is no STAC, or its pages come around again and again, and what `Wire.request` raises.
+    `search` may hold a `filter` of its own (CQL2-JSON). Where the API cannot filter, more items come, and the caller
+    picks its own. The pages decide what there is. The second answer is False where that is in doubt: a page was empty
+    each time it was asked for, or the service counts more items than it gives (some counts are estimates). Raises
+    `ArchiveUnavailable` where the answer is no STAC or the pages never end, and what `Wire.request` raises.
     """
     try:
         with warnings.catch_warnings():
@@ -45,22 +43,25 @@ def items(wire: Wire, url: str, *, tile_property: str, tiles: list[str], **searc
         # Not the query's own pages, which end at the first empty one.
         pages = list(io.get_pages(query.url, query.method, query.get_parameters()))
         found = {str(item["id"]): item for page in pages for item in page.get("features") or []}
-    except (ValueError, KeyError, TypeError, AttributeError, STACError, APIError, NotImplementedError) as error:
-        if isinstance(error, (ArchiveUnavailable, ConfigError)):
-            raise
-        raise ArchiveUnavailable(f"{shown(url)} answers no STAC: {type(error).__name__}") from error
-    return list(found.values()), all(page.get("features") for page in pages)
+    except (SeaIceError, Again):
+        raise
+    except Exception as error:  # pystac meets JSON of any shape with errors of any type
+        raise ArchiveUnavailable(
+            f"{shown(url)} answers JSON that is no STAC catalogue or search ({type(error).__name__}); check the "
+            "archive's URL in config/seaice.yaml"
+        ) from error
+    return list(found.values()), all(page.get("features") for page in pages) and _all_given(url, pages, len(found))
 
 
 def products(found: Iterable[Item], read: Callable[[Item], Product]) -> Iterator[Product]:
-    """What `read` makes of each item; one that is not built as items are ends no search: nobody can use it."""
+    """The product that `read` makes of each item; a malformed item is a product that nobody can use."""
     for item in found:
         try:
             yield read(item)
         except SeaIceError:
             raise
         except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
-            problem = f"{str(item['id'])[:128]} is no STAC item of a product: {type(error).__name__}"
+            problem = plain(f"{str(item['id'])[:128]} is no STAC item of a product: {type(error).__name__}")
             log.warning("%s", problem)
             yield unusable(str(item["id"]), tile_told(item), "", None, problem)
 
@@ -89,7 +90,7 @@ def conditions(time_property: str | None, start: str, end: str) -> list[dict[str
 
 
 def _asked(client: Client, tile_property: str, tiles: list[str], search: Mapping[str, Any]) -> dict[str, Any]:
-    """The search in the words that the API understands: CQL2, else `query`, else without a condition."""
+    """The search in a language that the API understands: CQL2, else `query`, else without a condition."""
     plain = {key: value for key, value in search.items() if key != "filter"}
     wanted = [{"op": "in", "args": [{"property": tile_property}, tiles]}, *search.get("filter", [])]
     if client.conforms_to(ConformanceClasses.FILTER):
@@ -108,8 +109,17 @@ def _query(wanted: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     return query
 
 
+def _all_given(url: str, pages: list[dict[str, Any]], given: int) -> bool:
+    """False, with a warning, where the service counts more items than it gave."""
+    matched = pages[-1].get("numberMatched")
+    if not isinstance(matched, int) or matched <= given:
+        return True
+    log.warning("%s counts %d matching items and gives %d; its pages are believed", shown(url), matched, given)
+    return False
+
+
 class _Pages(StacApiIO):
-    """pystac-client's way to the network, through our wire, with pages that may be empty or come twice."""
+    """Network access of pystac-client through our wire, with pages that may be empty or come twice."""
 
     def __init__(self, wire: Wire) -> None:
         super().__init__()
@@ -143,18 +153,19 @@ class _Pages(StacApiIO):
             if barren >= _BARREN:
                 raise ArchiveUnavailable(f"{shown(url)} gives pages without anything new and no end")
             page = self._page(Link.from_dict(link), parameters=parameters)
-        matched = page.get("numberMatched")
-        if isinstance(matched, int) and matched > len(seen):
-            raise ArchiveUnavailable(f"{shown(url)} says that {matched} items match and gives {len(seen)}")
 
     def _page(self, source: Any, **asked: Any) -> dict[str, Any]:
-        """A page that is JSON, asked for again while it is not, and once more where it is empty."""
+        """A page of items, asked for again while the answer is none, and once more where it is empty."""
 
         def ask() -> dict[str, Any]:
             try:
-                return dict(self.read_json(source, **asked))
+                page = self.read_json(source, **asked)
             except JSONDecodeError as error:
-                unavailable = ArchiveUnavailable(f"the STAC answers no JSON: {error.msg}")
+                unavailable = ArchiveUnavailable(f"the STAC search answers no JSON: {error.msg}")
+            else:
+                if isinstance(page, dict) and isinstance(page.get("features"), list):
+                    return page
+                unavailable = ArchiveUnavailable("the STAC search answers JSON that is no page of items")
             raise Again(unavailable)
 
         page = self._wire.persist(ask)

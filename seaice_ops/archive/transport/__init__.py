@@ -1,1 +1,1 @@
-"""How files travel: requests, credentials, resumed and checked transfers."""
+"""Transfer of files: requests, credentials, resumed and checked transfers."""

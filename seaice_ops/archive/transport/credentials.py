@@ -1,4 +1,4 @@
-"""What proves to an archive who we are: from an Airflow connection in the environment, or from plain variables.
+"""Credentials for an archive: from an Airflow connection in the environment, or from plain variables.
 
 ``AIRFLOW_CONN_<NAME>`` (JSON or URI) holds `login` and `password` of the account and, in its extra, `s3_access_key` and
 `s3_secret_key`; a connection of type `aws` holds the S3 keys as login and password. Where there is none,
@@ -17,7 +17,6 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from pydantic import BaseModel, ConfigDict, SecretStr
 
 from seaice_ops.errors import ConfigError
-from seaice_ops.settings import Settings
 
 _VARIABLES = {
     "username": "SEAICE_ARCHIVE_USERNAME",
@@ -47,15 +46,18 @@ class Credentials(BaseModel):
         return _pair(self.s3_access_key, self.s3_secret_key)
 
 
-def variable(settings: Settings) -> str:
-    """The environment variable that holds the archive's connection."""
-    return f"AIRFLOW_CONN_{settings.archive.connection.upper()}"
+def variable(connection: str) -> str:
+    """The environment variable that holds the Airflow connection of that name."""
+    return f"AIRFLOW_CONN_{connection.upper()}"
 
 
-def credentials(settings: Settings) -> Credentials:
-    """The archive's credentials; raises `ConfigError` (without any part of them) where they cannot be read."""
+def credentials(connection: str) -> Credentials:
+    """The credentials in the Airflow connection of that name, or in SEAICE_ARCHIVE_...
+
+    Raises `ConfigError` (without any part of them) where they cannot be read.
+    """
     found = {field: os.environ.get(name, "") for field, name in _VARIABLES.items()}
-    name = variable(settings)
+    name = variable(connection)
     if os.environ.get(name, "").strip():
         found |= _connection(name, os.environ[name].strip())
     clean = {field: value.strip() for field, value in found.items() if value.strip()}

@@ -1,4 +1,4 @@
-"""One file over HTTP into its place: continued by range where an earlier try stood, checked, there when complete."""
+"""One file over HTTP: continued by range where an earlier try stood, checked, under its name only when complete."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from seaice_ops.errors import ArchiveUnavailable, BadTransfer, CorruptProduct, T
 
 _CHUNK = 1 << 20
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
-_GONE = {404, 410}
-#: The version of bytes whose service tells none: continued only where a checksum will tell whether that was right.
+#: Stands for the version where the service gives none. Such bytes are continued only where a checksum will be compared.
 _UNTOLD = "untold"
 
 
 def download(wire: Wire, url: str, file: ProductFile, target: Path, auth: httpx.Auth | None = None) -> Path:
     """Bring `file` from `url` to `target` and return that.
 
-    Bytes that turn out wrong at the end are asked for once more from the start. Raises `BadTransfer` where the file
-    is not there or is not what `file` promises, `TransientError` while another process fetches it, `ConfigError` where
-    the folder cannot be written, and what `Wire.persist` raises; what has come by then is continued the next time.
+    Bytes that turn out wrong at the end are asked for once more from the start; what has come before an error is
+    continued the next time. Raises `BadTransfer` where the file is not there, may not be read, or is not what `file`
+    promises, `TransientError` while another process fetches it, `ConfigError` where the folder cannot be written, and
+    what `Wire.persist` raises.
     """
     with writing(target.parent), partial(target) as so_far:
         if is_complete(file, target):
@@ -42,9 +42,10 @@ def _fill(wire: Wire, url: str, auth: httpx.Auth | None, file: ProductFile, so_f
     try:
         wire.persist(lambda: _one_try(wire, url, auth, file, so_far), lambda: so_far.size)
     except Refused as error:
-        if error.status not in _GONE:
+        if not error.of_one_file:
             raise
-        raise BadTransfer(f"{shown(url)} is not in the archive (any more)") from None
+        gone = error.status != httpx.codes.FORBIDDEN
+        raise BadTransfer(f"{shown(url)} is not in the archive (any more)" if gone else str(error)) from None
     try:
         with so_far.path.open("rb") as stream:
             check(file, iter(lambda: stream.read(_CHUNK), b""), shown(url))
@@ -89,10 +90,10 @@ def _headers(so_far: Partial) -> dict[str, str]:
 
 
 def _place(url: str, response: httpx.Response, file: ProductFile, so_far: Partial) -> int | None:
-    """Make ready for the bytes of `response`: after those that are there, or from the start; the file's size, if told.
+    """Prepare for the bytes of `response`, after those that are there or from the start; the file's size, if known.
 
-    An answer that is neither the whole file nor the range that was asked for, of the version that was begun, is a new
-    start: the range of another version would make a file that never was.
+    A range of another version, or another range than was asked for, begins the file anew: two versions in one file
+    would be a file that never existed.
     """
     if response.status_code == httpx.codes.ACCEPTED:
         raise TransientError(f"{shown(url)} is being brought from the archive's tapes; it is asked for again later")

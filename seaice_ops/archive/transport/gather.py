@@ -14,7 +14,7 @@ from seaice_ops.archive.transport.download import download
 from seaice_ops.archive.transport.http import Refused, Wire, shown
 from seaice_ops.archive.transport.manifest import read_manifest
 
-#: The address of a product's file, by its path, and what is sent along to be let in.
+#: The address of a product's file, by its path, and the credentials for it.
 Place = Callable[[str], tuple[str, httpx.Auth | None]]
 
 
@@ -50,7 +50,7 @@ def _promised(wire: Wire, files: Sequence[ProductFile], place: Place) -> list[Pr
     try:
         listed = read_manifest(wire.request("GET", address, auth), shown(address))
     except Refused as error:
-        if error.status != httpx.codes.NOT_FOUND:
+        if not error.of_one_file:
             raise
         return list(files)
     return [_filled(file, listed.get(file.path, file)) for file in files]

@@ -1,4 +1,4 @@
-"""The one way to a service over HTTP: every request is metered, patient and bounded, every refusal says what to do.
+"""Requests to a service over HTTP: metered, repeated with patience, bounded; every refusal says what to do.
 
 A request that brings nothing for now (no connection, a cut, a drip, 408, 425, 429, 5xx) is tried again after an
 exponential back-off with full jitter, or after what `Retry-After` asks for; when the tries are used up it is
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import random
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -20,6 +21,7 @@ from typing import Any, Protocol, TypeVar
 import httpx
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
 
+from seaice_ops.archive.transport import proxies
 from seaice_ops.errors import ArchiveUnavailable, ConfigError, QuotaExceeded, TransientError
 from seaice_ops.settings import HttpSettings
 
@@ -38,8 +40,22 @@ _PASSING = {408, 425, 429, 500, 502, 503, 504, 507, 509, 520, 521, 522, 523, 524
 _REDIRECTS = {301, 302, 303, 307, 308}
 _ADVICE = {
     401: "the credentials were not accepted; see docs/copernicus.md",
-    403: "these credentials may not read this; see docs/copernicus.md",
+    403: "it does not exist, or these credentials may not read it; see docs/copernicus.md",
     404: "there is nothing under this address; check the archive's URL in config/seaice.yaml",
+}
+
+#: Codes of an S3 service's 403 that concern the keys or the account, not the file that was asked for.
+_OF_ALL_FILES = {
+    "AccountProblem",
+    "AllAccessDisabled",
+    "ExpiredToken",
+    "InvalidAccessKeyId",
+    "InvalidSecurity",
+    "InvalidToken",
+    "NotSignedUp",
+    "RequestTimeTooSkewed",
+    "SignatureDoesNotMatch",
+    "TokenRefreshRequired",
 }
 
 
@@ -58,11 +74,20 @@ class Meter(Protocol):
 
 
 class Refused(ConfigError):
-    """A 4xx answer that trying again does not heal."""
+    """A 4xx answer that trying again does not heal; `code` is the word for it in an S3 service's answer, or empty."""
 
-    def __init__(self, url: str, status: int) -> None:
-        super().__init__(f"{shown(url)} answers {status}: {_ADVICE.get(status, 'it does not take this request')}")
-        self.status = status
+    def __init__(self, url: str, status: int, code: str = "") -> None:
+        words = f"{status} ({code})" if code else f"{status}"
+        super().__init__(f"{shown(url)} answers {words}: {_ADVICE.get(status, 'it does not take this request')}")
+        self.status, self.code = status, code
+
+    @property
+    def of_one_file(self) -> bool:
+        """True where other files may still be had: this one is gone, or may not be read.
+
+        S3 answers 403 for a key that does not exist to whoever may not list its bucket.
+        """
+        return self.status in (404, 410) or (self.status == 403 and self.code not in _OF_ALL_FILES)
 
 
 class Again(Exception):
@@ -100,7 +125,7 @@ class Wire:
         return self.persist(ask)
 
     def persist(self, ask: Callable[[], T], progress: Callable[[], int] = lambda: 0) -> T:
-        """What `ask` answers, tried again while it raises `Again`; tries are counted anew where `progress` grew."""
+        """The answer of `ask`, tried again while it raises `Again`; tries are counted anew where `progress` grew."""
         while True:
             before = progress()
             tries = Retrying(
@@ -184,7 +209,7 @@ class Wire:
             return
         if status not in _PASSING:
             log.debug("%s answers %d", shown(url), status)
-            raise Refused(url, status)
+            raise Refused(url, status, _code(response))
         wait = retry_after(response.headers.get("retry-after"), datetime.now(UTC))
         kind = QuotaExceeded if status == 429 else ArchiveUnavailable
         words = f"{shown(url)} answers {status}" + (f" and asks to wait {wait:.0f} s" if wait else "")
@@ -197,19 +222,24 @@ class Wire:
     def _wait(self, state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
         asked = error.wait_s if isinstance(error, Again) else 0.0
-        wait = asked + backoff(state.attempt_number, self.patience.backoff_s)
-        log.info("%s; trying again in %.1f s", error, wait)
+        number = state.attempt_number
+        wait = asked + backoff(number, self.patience.backoff_s)
+        log.warning("%s; trying again in %.0f s (try %d of %d)", error, wait, number + 1, self.patience.attempts)
         return wait
 
 
 def open_wire(patience: HttpSettings, meter: Meter, transport: httpx.BaseTransport | None = None) -> Wire:
-    """A wire whose transfers `meter` counts and bounds; `transport` takes the network's place in tests."""
+    """A wire whose transfers `meter` counts and bounds; `transport` takes the network's place in tests.
+
+    Raises `ConfigError` where the environment names a proxy that cannot be used.
+    """
     for name in ("httpx", "httpcore"):  # they log whole addresses and headers: signatures are among them
         logging.getLogger(name).setLevel(logging.WARNING)
     # The client's own limits stay out of it: a transfer that needs a new token asks for it while it holds a connection.
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=20)
     headers = {"User-Agent": "seaice_ops"}
-    client = httpx.Client(limits=limits, timeout=patience.timeout_s, headers=headers, transport=transport)
+    transport = transport or proxies.transport(limits)
+    client = httpx.Client(timeout=patience.timeout_s, headers=headers, transport=transport)
     return Wire(patience, meter, client)
 
 
@@ -219,7 +249,7 @@ def backoff(attempt: int, first_s: float, chance: Callable[[], float] = random.r
 
 
 def retry_after(value: str | None, moment: datetime) -> float | None:
-    """Seconds that a Retry-After header (seconds or a date) asks for, never negative; None where it says nothing."""
+    """Seconds that a Retry-After header (seconds or a date) asks for, never negative; None where there is none."""
     text = (value or "").strip()
     if text.isascii() and text.isdigit():
         return float(min(int(text[:12]), 10**9))
@@ -231,17 +261,24 @@ def retry_after(value: str | None, moment: datetime) -> float | None:
 
 
 def shown(url: str) -> str:
-    """`url` as messages may show it: without user, password, query and fragment."""
+    """`url` without user, password, query and fragment, for messages."""
     try:
         parts = httpx.URL(url)
         port = f":{parts.port}" if parts.port else ""
         return f"{parts.scheme}://{parts.host}{port}{parts.path}"
     except (httpx.InvalidURL, UnicodeError):
-        return "an address that is none"
+        return "an invalid address"
+
+
+def _code(response: httpx.Response) -> str:
+    """The code in an S3 service's answer to a refused request, such as AccessDenied; empty in any other answer."""
+    start = next(response.iter_bytes(4096), b"")
+    match = re.search(rb"<Code>(\w{1,64})</Code>", start)
+    return match[1].decode("ascii", "replace") if match else ""
 
 
 def _same_domain(one: httpx.URL, other: httpx.URL) -> bool:
-    """Whether credentials for `one` may be sent to `other`: the same host, or a sister below the same domain."""
+    """True where credentials for `one` may go to `other`: the same host, or a sister below the same domain."""
     if one.scheme == "https" and other.scheme != "https":
         return False
     if one.host == other.host:

@@ -6,7 +6,6 @@ Last-Modified). The version is written before the first byte, so that bytes with
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from seaice_ops.errors import TransientError
+from seaice_ops.files import open_locked
 
 
 class Partial:
@@ -22,7 +22,7 @@ class Partial:
     def __init__(self, target: Path, stream: IO[bytes]) -> None:
         self._target, self._stream = target, stream
         self._version = target.with_name(f"{target.name}.partial.version")
-        self.path = Path(stream.name)
+        self.path = target.with_name(f"{target.name}.partial")
 
     @property
     def size(self) -> int:
@@ -79,11 +79,9 @@ def partial(target: Path) -> Iterator[Partial]:
 def _locked(path: Path) -> IO[bytes]:
     """`path`, opened and locked; opened again where another process has just made it its target."""
     while True:
-        stream = path.open("a+b", buffering=0)
         try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            stream = os.fdopen(open_locked(path, wait=False, mode=0o666), "r+b", buffering=0)
         except BlockingIOError:
-            stream.close()
             raise TransientError(f"{path} is being fetched by another process; try again later") from None
         if _is_at(stream, path):
             return stream

@@ -15,7 +15,7 @@ from seaice_ops.errors import CorruptProduct
 
 
 class S3Auth(httpx.Auth):
-    """Signs requests with a pair of keys; `requester_pays` says that their owner pays for the transfer."""
+    """Signs requests with a pair of keys; with `requester_pays` their owner pays for the transfer."""
 
     def __init__(self, keys: tuple[str, str], region: str, requester_pays: bool = False) -> None:
         self._keys, self._region, self._pays = keys, region, requester_pays

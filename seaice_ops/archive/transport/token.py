@@ -1,15 +1,13 @@
 """The short-lived token of the Copernicus Data Space: one for all processes of a machine, renewed before it ends.
 
-It is kept in a private file below the work folder, read and renewed under a lock: whoever needs a new one while another
-process asks for it waits for that one's answer. A service that allows few sessions sees a single one, prolonged by its
-refresh token as long as that lives.
+The token is kept in a private file below the work folder. It is read and renewed under a lock: a process that needs a
+new one while another asks for it waits for that answer. The service sees a single session, which its refresh token
+prolongs as long as that lives.
 """
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-import os
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
@@ -19,11 +17,15 @@ from pathlib import Path
 import httpx
 from pydantic import BaseModel, Field, ValidationError
 
+from seaice_ops import files
 from seaice_ops.archive.transport.http import Refused, Wire, shown
 from seaice_ops.errors import ConfigError, writing
 
 #: Seconds before its end from which on a token is not used any more.
 MARGIN = 60.0
+
+#: Token files may be read by this user alone, from their first byte on.
+_PRIVATE = 0o600
 
 
 class _Answer(BaseModel):
@@ -56,7 +58,7 @@ class Tokens:
         return self._token(stale=None)
 
     def renewed(self, stale: str) -> str:
-        """A token other than `stale`, which the service has refused: what another process has got, or a new one."""
+        """A token other than `stale`, which the service has refused: another process's, or a new one."""
         return self._token(stale)
 
     def _token(self, stale: str | None) -> str:
@@ -113,14 +115,8 @@ class Tokens:
     @contextmanager
     def _locked(self) -> Iterator[Path]:
         name = hashlib.sha256(f"{self.url} {self.account[0]}".encode()).hexdigest()[:16]
-        with writing(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            lock = os.open(self.folder / f"{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with files.locked(self.folder / f"{name}.lock", mode=_PRIVATE):
             yield self.folder / f"{name}.json"
-        finally:
-            os.close(lock)
 
 
 class Bearer(httpx.Auth):
@@ -146,11 +142,5 @@ def _read(path: Path) -> _Kept | None:
 
 
 def _write(path: Path, kept: _Kept) -> None:
-    """At once, and readable by this user alone from its first byte on."""
-    new = path.with_suffix(".new")
     with writing(path.parent):
-        new.unlink(missing_ok=True)
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "w") as stream:
-            stream.write(kept.model_dump_json())
-        new.replace(path)
+        files.write(path, kept.model_dump_json().encode(), mode=_PRIVATE)

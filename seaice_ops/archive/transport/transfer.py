@@ -1,16 +1,15 @@
-"""Files arriving from any archive: checked for size and checksum, and there under their name only when complete."""
+"""Files from any archive: checked for size and checksum, under their name only when complete."""
 
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
 from blake3 import blake3
 
+from seaice_ops import files
 from seaice_ops.archive.product import ProductFile
 from seaice_ops.errors import CorruptProduct, writing
 
@@ -18,31 +17,19 @@ _CHUNK = 1 << 20
 
 
 def receive(file: ProductFile, chunks: Iterable[bytes], target: Path, source: str) -> Path:
-    """Write `chunks` to `target` (by way of a .part file beside it), and return it.
+    """Write `chunks` to `target` (through a new file beside it), and return it.
 
     Raises `CorruptProduct` naming `source` where the bytes are not those that `file` promises, `ConfigError` where
     the folder cannot be written, and whatever reading `chunks` raises; `target` then does not exist.
     """
-    with writing(target.parent):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        # A name of its own: a task that is thought dead may still be writing the same file.
-        with tempfile.NamedTemporaryFile(
-            dir=target.parent, prefix=f"{target.name}.", suffix=".part", delete=False
-        ) as stream:
-            part = Path(stream.name)
-            try:
-                check(file, _copied(chunks, stream), source)
-                stream.flush()
-                os.fsync(stream.fileno())
-                part.replace(target)
-            except BaseException:
-                part.unlink(missing_ok=True)
-                raise
+    # A new file for each call: a task that is thought dead may still be writing the same one.
+    with writing(target.parent), files.replacing(target) as part, part.open("wb") as stream:
+        check(file, _copied(chunks, stream), source)
     return target
 
 
 def is_complete(file: ProductFile, target: Path) -> bool:
-    """Whether `target` is there already and holds what `file` promises."""
+    """True where `target` exists with the size and checksum of `file`."""
     try:
         with target.open("rb") as stream:
             check(file, iter(lambda: stream.read(_CHUNK), b""), str(target))

@@ -1,4 +1,4 @@
-"""The files that a scene needs out of a product's zip: nothing else, nowhere else, and no larger than it says."""
+"""Products as zips: the files that a scene needs are unpacked, no others, and none outside the inbox."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import stat
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -27,12 +28,24 @@ def unzip(archive: Path, product: Product, files: Sequence[ProductFile], inbox: 
     Raises `CorruptProduct` where the archive is none, is damaged, or holds a name that leads out of it, a link, an
     encrypted or too large member: then nothing at all is taken from it.
     """
+    with _opened(archive) as opened:
+        found = _members(archive, opened)
+        known = {file.path: found[file.path] for file in _needed(product, found)}
+        chosen = [(file, _match(product, file, known)) for file in files]
+        return [_extract(opened, member, file, inbox / file.path) for file, member in chosen]
+
+
+def members(archive: Path) -> list[ProductFile]:
+    """The files in `archive`, by their path below the .SAFE folder, with their sizes. Raises as `unzip` does."""
+    with _opened(archive) as opened:
+        return [ProductFile(path, info.file_size) for path, info in _members(archive, opened).items()]
+
+
+@contextmanager
+def _opened(archive: Path) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(archive) as opened:
-            members = _members(archive, opened)
-            known = {file.path: members[file.path] for file in _needed(product, members)}
-            chosen = [(file, _match(product, file, known)) for file in files]
-            return [_extract(opened, member, file, inbox / file.path) for file, member in chosen]
+            yield opened
     except SeaIceError:
         raise
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, RuntimeError, ValueError) as error:
@@ -41,7 +54,7 @@ def unzip(archive: Path, product: Product, files: Sequence[ProductFile], inbox: 
 
 def _members(archive: Path, opened: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
     """The members by their path below the .SAFE folder; every name is checked, also those that nobody needs."""
-    members: dict[str, zipfile.ZipInfo] = {}
+    found: dict[str, zipfile.ZipInfo] = {}
     for info in opened.infolist():
         check_path(archive.name, info.orig_filename)
         if stat.S_ISLNK(info.external_attr >> 16):
@@ -49,14 +62,14 @@ def _members(archive: Path, opened: zipfile.ZipFile) -> dict[str, zipfile.ZipInf
         path = info.filename.partition(".SAFE/")[2] or info.filename
         if info.is_dir():
             continue
-        if path in members:
+        if path in found:
             raise CorruptProduct(f"{archive.name} holds {info.filename!r} twice; it was refused")
-        members[path] = info
-    return members
+        found[path] = info
+    return found
 
 
-def _needed(product: Product, members: dict[str, zipfile.ZipInfo]) -> tuple[ProductFile, ...]:
-    return needed_files(product.id, [ProductFile(path) for path in members])
+def _needed(product: Product, found: dict[str, zipfile.ZipInfo]) -> tuple[ProductFile, ...]:
+    return needed_files(product.id, [ProductFile(path) for path in found])
 
 
 def _match(product: Product, file: ProductFile, known: dict[str, zipfile.ZipInfo]) -> zipfile.ZipInfo:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import io
-import os
 import tempfile
 import warnings
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,9 +16,11 @@ from PIL import Image
 from rasterio.crs import CRS
 from rasterio.errors import NotGeoreferencedWarning
 
+from seaice_ops import files
 from seaice_ops.classes import legend
 from seaice_ops.errors import ConfigError
-from seaice_ops.labels.methods import known_method, label_pixels, pixel_metres
+from seaice_ops.geo.grid import pixel_metres
+from seaice_ops.labels.methods import known_method, label_pixels
 from seaice_ops.labels.picture.reading import Picture, read_picture
 from seaice_ops.labels.published.iqrah2024 import PUBLISHED_PIXEL_M
 from seaice_ops.labels.scene import class_shares
@@ -150,12 +150,7 @@ def _geotiff(codes: NDArray[np.uint8], picture: Picture, tags: dict[str, str]) -
 
 
 def _write(path: Path, data: bytes) -> None:
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        scratch.write_bytes(data)
-        scratch.replace(path)
+        files.write(path, data)
     except OSError as error:
-        with suppress(OSError):
-            scratch.unlink()
         raise ConfigError(f"cannot write {path}: {error.strerror}") from error

@@ -13,10 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from seaice_ops.sensors.sentinel2 import MICROMETRES
 
-#: Centres of B02, B04, B08 and B11 in micrometres (Sentinel-2A spectral responses, ESA).
-WAVELENGTHS = {"B02": 0.4924, "B04": 0.6646, "B08": 0.8328, "B11": 1.6137}
+Floats = NDArray[np.float64]
 
 #: The sun's zenith distance where it is not known: the middle of the polar season.
 USUAL_ZENITH = 66.0
@@ -43,7 +42,7 @@ class Air:
 def air(band: str, sun_zenith: float) -> Air:
     """The air in `band` with the sun `sun_zenith` degrees from the zenith, seen straight down."""
     mu = _height(sun_zenith)
-    rayleigh, aerosol = rayleigh_depth(WAVELENGTHS[band]), _aerosol_depth(WAVELENGTHS[band])
+    rayleigh, aerosol = rayleigh_depth(MICROMETRES[band]), _aerosol_depth(MICROMETRES[band])
     slant = 1 + 1 / mu
     scatter = 0.75 * (1 + mu * mu) * rayleigh + 0.15 * aerosol  # phase functions near 180 degrees less the zenith
     depth = rayleigh + aerosol
@@ -58,7 +57,7 @@ def air(band: str, sun_zenith: float) -> Air:
 
 def sky_share(band: str, sun_zenith: float, haze: Floats | float = 1.0) -> Floats:
     """Share of the light at the surface that comes from the sky, with `haze` times as much aerosol as usual."""
-    turned = rayleigh_depth(WAVELENGTHS[band]) / 2 + 0.8 * haze * _aerosol_depth(WAVELENGTHS[band])
+    turned = rayleigh_depth(MICROMETRES[band]) / 2 + 0.8 * haze * _aerosol_depth(MICROMETRES[band])
     return np.asarray(1 - np.exp(-turned / _height(sun_zenith)), np.float64)
 
 
@@ -111,7 +110,7 @@ def under_cloud(ground: Floats, around: Floats, depth: Floats, absorbs: float, m
 
 def from_beside(band: str) -> float:
     """Share of the light from below in `band` that clear air turns on its way up, so that it comes from around."""
-    return 1 - math.exp(-rayleigh_depth(WAVELENGTHS[band]) / 2 - 0.1 * _AEROSOL)
+    return 1 - math.exp(-rayleigh_depth(MICROMETRES[band]) / 2 - 0.1 * _AEROSOL)
 
 
 def at_satellite(surface: Floats, through: Air) -> Floats:

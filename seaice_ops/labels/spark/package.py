@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import io
-import os
 import sys
-import tempfile
 import zipfile
 from pathlib import Path
 
 import seaice_ops
+from seaice_ops import files
 
 _ROOT = Path(seaice_ops.__file__).parent
 _SUFFIXES = {".py", ".yaml", ".json"}
@@ -26,11 +25,7 @@ def zip_package(target_path: Path) -> Path:
     data = _packed()
     if target_path.exists() and target_path.read_bytes() == data:
         return target_path
-    target_path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, scratch = tempfile.mkstemp(dir=target_path.parent, prefix=f".{target_path.name}-")
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-    Path(scratch).replace(target_path)
+    files.write(target_path, data)
     return target_path
 
 

@@ -1,1 +1,1 @@
-"""Which maps are due."""
+"""The maps that are due, and the state of a tile that decides them."""

@@ -1,1 +1,1 @@
-"""What a map consists of: layers, STAC item, footprint, withdrawal."""
+"""One map: its layers, STAC item and footprint, its release, and its withdrawal."""

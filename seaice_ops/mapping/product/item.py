@@ -13,10 +13,11 @@ import rasterio
 
 import seaice_ops
 from seaice_ops.classes.legend import COLOURS, NAMES, NODATA, SLUGS
+from seaice_ops.geo.grid import Grid, pixel_metres
 from seaice_ops.mapping.product.footprint import outline
 from seaice_ops.mapping.product.layers import CODES, LAYER_NODATA
+from seaice_ops.mapping.window.steady import NOT_STABLE
 from seaice_ops.pixels import coastline
-from seaice_ops.storage.rasters import Grid
 
 CAVEAT = (
     "The classes are optical brightness classes, not ice thickness: snow on young ice reads thick; melt ponds, "
@@ -39,41 +40,55 @@ _COG = "image/tiff; application=geotiff; profile=cloud-optimized"
 
 #: Title, unit and role of each layer.
 _LAYERS = {
-    "class": ("Sea-ice class of the window", None, "data"),
-    "n_valid": ("Valid acquisitions in the window", "1", "metadata"),
-    "age": ("Days from the newest valid acquisition to the window's end (254: or more)", "d", "metadata"),
-    "conf": ("Share of the summed probabilities that the class won", "%", "metadata"),
+    "class": ("Sea-ice class now, from the newest evidence; no data where none is recent", None, "data"),
+    "class_stable": ("Class that the pixel kept over the whole window (0: none)", None, "data"),
+    "n_valid": ("Acquisitions of the window that saw the pixel", "1", "metadata"),
+    "age": ("Days from the evidence that decided the class to the window's end (254: or more)", "d", "metadata"),
+    "conf": ("Probability of the class", "%", "metadata"),
 }
 
 
 @dataclass(frozen=True)
 class MapInputs:
-    """All that one map is made from. `scene_ids` and `checksums` (of their probabilities) are oldest first; `method` is
-    `plan.method_of` the land mask."""
+    """All that one map is made from; scenes are oldest first."""
 
     tile: str
+    """MGRS name."""
     window_start: datetime
+    """Sensing time of the oldest scene."""
     window_end: datetime
+    """The moment that the map shows."""
     n: int
+    """Acquisitions in a full window."""
     scene_ids: tuple[str, ...]
+    """The scenes in the window."""
+    contents: tuple[str, ...]
+    """SHA-256 of their pixels."""
     checksums: tuple[str, ...]
-    model_id: str
+    """SHA-256 of the rasters that told their classes."""
+    source: str
+    """What told their classes: a model's id, or `labels:method-version`."""
     method: str
+    """The version of the method and of the land mask: `plan.method_of`."""
     revision: int
+    """1 for the first map of this window end."""
     supersedes: str | None
+    """The id of the revision before."""
     complete_at: datetime
+    """When the last of those rasters was written."""
     grid: Grid
+    """The tile's grid."""
 
     @property
     def map_id(self) -> str:
         """``{tile}_{window end}_r{revision}_{hash of what decides the bytes}``."""
-        decisive = [self.scene_ids, self.checksums, self.model_id, self.n, self.method, software()]
+        decisive = [self.scene_ids, self.checksums, self.source, self.n, self.method, software()]
         digest = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:8]
         return f"{self.tile}_{self.window_end:%Y%m%dT%H%M%S}_r{self.revision}_{digest}"
 
 
 def software() -> dict[str, str]:
-    """What writes the bytes of a map."""
+    """The versions of everything that decides the bytes of a map."""
     versions = {"seaice_ops": seaice_ops.__version__, "gdal": rasterio.__gdal_version__}
     return {**versions, "roaring-landmask": coastline.edition()}
 
@@ -108,7 +123,7 @@ def _properties(inputs: MapInputs, statistics: Mapping[str, Any]) -> dict[str, A
         "start_datetime": _utc(start),
         "end_datetime": _utc(end),
         "created": _utc(inputs.complete_at),
-        "gsd": inputs.grid.pixel_size,
+        "gsd": float(f"{pixel_metres(inputs.grid):.3g}"),
         "grid:code": f"MGRS-{inputs.tile}",
         "version": str(inputs.revision),
         "processing:software": software(),
@@ -120,7 +135,7 @@ def _properties(inputs: MapInputs, statistics: Mapping[str, Any]) -> dict[str, A
         "seaice:window_length": inputs.n,
         "seaice:scene_count": len(inputs.scene_ids),
         "seaice:scene_ids": list(inputs.scene_ids),
-        "seaice:model": inputs.model_id,
+        "seaice:source": inputs.source,
         "seaice:method": inputs.method,
         "seaice:revision": inputs.revision,
         "seaice:supersedes": inputs.supersedes,
@@ -170,6 +185,7 @@ def _asset(name: str, sha256: str, size: int) -> dict[str, Any]:
         **({} if nodata is None else {"nodata": nodata}),
         **({} if unit is None else {"unit": unit}),
         **({"classification:classes": _classes()} if layer == "class" else {}),
+        **({"classification:classes": _stable_classes()} if layer == "class_stable" else {}),
         **checked,
     }
 
@@ -184,6 +200,11 @@ def _classes() -> list[dict[str, Any]]:
         }
         for code in CODES
     ]
+
+
+def _stable_classes() -> list[dict[str, Any]]:
+    none = {"value": NOT_STABLE, "name": "not_stable", "title": "No class was kept over the window"}
+    return [none, *_classes()]
 
 
 def _utc(time: datetime) -> str:

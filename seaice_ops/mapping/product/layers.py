@@ -1,4 +1,4 @@
-"""A map's files: four COGs, the quick-look, and the figures that the ledger keeps."""
+"""A map's files: five COGs, the quick-look, and the figures that the ledger keeps."""
 
 from __future__ import annotations
 
@@ -12,26 +12,31 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from seaice_ops.classes.legend import CLASSES, COLOURS, LAND, NODATA, SLUGS
-from seaice_ops.mapping.window.vote import LAYERS, NEVER
-from seaice_ops.storage.rasters import Grid, cog_writer, png_bytes
+from seaice_ops.geo.grid import Grid, pixel_km2
+from seaice_ops.mapping.window.current import NEVER
+from seaice_ops.mapping.window.strips import LAYERS
+from seaice_ops.storage.rasters import cog_writer, png_bytes
 
 #: No-data value of each layer; 0 valid acquisitions is a count, not a gap.
-LAYER_NODATA = {"class": NODATA, "n_valid": None, "age": NEVER, "conf": NODATA}
+LAYER_NODATA = {"class": NODATA, "class_stable": NODATA, "n_valid": None, "age": NEVER, "conf": NODATA}
 
-#: What the layer `class` holds.
+#: The values of the layer `class`.
 CODES = (*CLASSES, LAND, NODATA)
 
 #: Longest edge of a quick-look, pixels.
 QUICKLOOK = 1024
 
+#: The figures that `statistics` gives of a map.
+FIGURES = ("area_km2", "observed_km2", "land_km2", "shares", "valid_share", "median_age_days")
+
 Strips = Iterable[tuple[int, NDArray[np.uint8]]]
 
 
 def write_layers(folder: Path, grid: Grid, strips: Strips) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Write ``<layer>.tif`` of all `LAYERS` into `folder` from (first row, (4, rows, columns) u8) strips.
+    """Write ``<layer>.tif`` of all `LAYERS` into `folder` from (first row, (5, rows, columns) u8) strips.
 
-    Returns what the quick-look and the statistics need: the (rows, columns) class codes, and (4, 256) the number of
-    pixels of each value in each layer.
+    Returns the (rows, columns) class codes, for the quick-look, and for the statistics the (5, 256) number of pixels of
+    each value in each layer.
     """
     codes = np.empty((grid.height, grid.width), np.uint8)
     counts = np.zeros((len(LAYERS), 256), np.int64)
@@ -47,7 +52,7 @@ def write_layers(folder: Path, grid: Grid, strips: Strips) -> tuple[NDArray[np.u
 
 
 def _target(folder: Path, grid: Grid, layer: str) -> Any:
-    colours = {code: COLOURS[code] for code in CODES} if layer == "class" else None
+    colours = {code: COLOURS[code] for code in CODES} if layer in ("class", "class_stable") else None
     return cog_writer(
         folder / f"{layer}.tif",
         grid,
@@ -86,21 +91,21 @@ def _majority(codes: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
 
 
 def statistics(counts: NDArray[np.int64], grid: Grid) -> dict[str, Any]:
-    """Figures of one map from its (4, 256) `counts` of pixels by layer and value.
+    """Figures of one map from its (5, 256) `counts` of pixels by layer and value.
 
     Areas in km2 and shares (0..1 of what was observed) by class, the area of land, the observed share of the sea, and
-    the median age in days of what was observed. Areas are pixels times the grid's nominal pixel area.
+    the median age in days of the evidence that decided. Areas are pixels times the mean area of a pixel on the ground.
     """
     classes, ages = counts[LAYERS.index("class")], counts[LAYERS.index("age")]
     pixels = {SLUGS[code]: int(classes[code]) for code in CLASSES}
-    observed, pixel_km2 = sum(pixels.values()), abs(grid.transform[0] * grid.transform[4]) / 1e6
+    observed, each_km2 = sum(pixels.values()), pixel_km2(grid)
     land = int(classes[LAND])
     sea = grid.width * grid.height - land
-    middle = np.searchsorted(np.cumsum(ages[:NEVER]), (observed + 1) // 2)
+    middle = np.searchsorted(np.cumsum(ages[:NEVER]), (int(ages[:NEVER].sum()) + 1) // 2)
     return {
-        "area_km2": {name: round(count * pixel_km2, 4) for name, count in pixels.items()},
-        "observed_km2": round(observed * pixel_km2, 4),
-        "land_km2": round(land * pixel_km2, 4),
+        "area_km2": {name: round(count * each_km2, 4) for name, count in pixels.items()},
+        "observed_km2": round(observed * each_km2, 4),
+        "land_km2": round(land * each_km2, 4),
         "shares": {name: round(count / observed, 6) if observed else None for name, count in pixels.items()},
         "valid_share": round(observed / sea, 6) if sea else None,
         "median_age_days": int(middle) if observed else None,

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from seaice_ops.errors import CorruptProduct, ObjectMissing
 from seaice_ops.ledger.operations import now
 from seaice_ops.ledger.tables import Map, Scene, SceneState
 from seaice_ops.mapping.due.plan import Due
@@ -22,7 +23,7 @@ from seaice_ops.storage import keys
 from seaice_ops.storage.store import ObjectStore
 from seaice_ops.versions import MAPS
 
-#: Properties of the revision before that hold of the place and time, not of what was seen there.
+#: Properties of the revision before that are about the place and the time, not about the ice.
 _KEPT = ("title", "datetime", "end_datetime", "gsd", "grid:code", "created", "seaice:tile", "seaice:window_end")
 
 
@@ -43,15 +44,25 @@ class Withdrawal:
 
 
 def withdrawal(session: Session, due: Due) -> Withdrawal:
-    """What withdraws the map that `due`, whose window is empty, supersedes."""
+    """The revision that withdraws the map that `due`, whose window is empty, supersedes."""
     last = session.get_one(Map, due.supersedes)
     return Withdrawal(last, due.revision, _cause(session, last))
 
 
-def publish(store: ObjectStore, gone: Withdrawal) -> Map:
-    """Write the item and return the row that is to follow it."""
+def write(store: ObjectStore, gone: Withdrawal) -> Map:
+    """Write the item and return the row that is to follow it.
+
+    Raises `ObjectMissing` or `CorruptProduct` where the item of the revision before cannot be read, and
+    `PublishConflict`.
+    """
     folder = keys.map_folder(gone.last.tile, gone.last.window_end, gone.map_id)
-    record = item(gone, json.loads(store.get(keys.map_item(gone.last.folder))))
+    before = keys.map_item(gone.last.folder)
+    try:
+        record = item(gone, json.loads(store.get(before)))
+    except ObjectMissing:  # a KeyError too, but with words of its own
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CorruptProduct(f"{before} is damaged ({error!r}); put it back from a copy of the store") from error
     store.create(keys.map_item(folder), record)
     details = {"method": MAPS, "software": software(), "withdrawn": gone.cause}
     return Map(
@@ -60,8 +71,9 @@ def publish(store: ObjectStore, gone: Withdrawal) -> Map:
         window_start=gone.last.window_end,
         window_end=gone.last.window_end,
         revision=gone.revision,
-        model_id=gone.last.model_id,
+        source=gone.last.source,
         scene_ids=[],
+        scene_contents=[],
         supersedes=gone.last.id,
         folder=folder,
         statistics={**details, "item_sha256": hashlib.sha256(record).hexdigest()},
@@ -99,7 +111,7 @@ def item(gone: Withdrawal, last: Mapping[str, Any]) -> bytes:
 
 
 def _cause(session: Session, last: Map) -> str:
-    """In words, what became of each acquisition of the map."""
+    """The fate of each acquisition of the map, in words."""
     rows = session.scalars(select(Scene).where(Scene.id.in_(last.scene_ids)).order_by(Scene.sensed_at, Scene.id))
     return "; ".join(map(_fate, rows)) or "none of its acquisitions is left"
 

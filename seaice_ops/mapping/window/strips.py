@@ -1,9 +1,13 @@
-"""One tile's window sums over stored probabilities, by strips of rows, so that memory holds a strip at a time."""
+"""One tile's map over stored evidence, by strips of rows, so that memory holds a strip at a time.
+
+Two passes. The first shifts the window's sums and tells what is steady; fast ice is found in the whole tile, for it
+hangs together with land. The second reads the window's evidence again and tells what is there now.
+"""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -13,16 +17,28 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
+from seaice_ops.classes.legend import LAND
 from seaice_ops.errors import CorruptProduct
 from seaice_ops.mapping.due.plan import Due
-from seaice_ops.mapping.due.survey import Survey
-from seaice_ops.mapping.window.vote import PLANES, ages_at, change, decide, shift, without
+from seaice_ops.mapping.due.source import Evidence
+from seaice_ops.mapping.due.tile_state import TileState
+from seaice_ops.mapping.evidence import from_labels
+from seaice_ops.mapping.window.current import ashore, current
+from seaice_ops.mapping.window.steady import fast_ice, steady
+from seaice_ops.mapping.window.vote import COUNT, PLANES, change, shift
 from seaice_ops.storage.layout import BLOCK
-from seaice_ops.storage.rasters import RASTER_ERRORS, open_raster
+from seaice_ops.storage.rasters import RASTER_ERRORS
 from seaice_ops.storage.store import ObjectStore
+from seaice_ops.storage.verified import open_verified
 
-#: A file of the sums of all strips, 12 bytes a pixel, from which the next window is shifted.
+#: The layers of a map, in the order of its strips.
+LAYERS = ("class", "class_stable", "n_valid", "age", "conf")
+
+#: A file of the sums of all strips, 16 bytes a pixel, from which the next window is shifted.
 Kept = IO[bytes]
+
+#: Reads acquisition i within a window of the tile as (3, rows, columns) u8 class probabilities.
+Read = Callable[[Window, int], NDArray[np.uint8]]
 
 
 def kept_sums(folder: Path) -> Kept:
@@ -31,46 +47,70 @@ def kept_sums(folder: Path) -> Kept:
 
 
 def map_strips(
-    store: ObjectStore, tile: Survey, land: NDArray[np.bool_] | None, due: Due, old: range, kept: Kept | None
+    store: ObjectStore, tile: TileState, land: NDArray[np.bool_] | None, due: Due, old: range, kept: Kept | None
 ) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-    """(first row, layers) of the due map, in strips of whole blocks, shifting `kept` from window `old` to the map's.
-    `land` (rows, columns), where it is known, is no sea and has no ice.
+    """(first row, (5, rows, columns) u8 in the order of LAYERS) of the due map, in strips of whole blocks.
 
-    Where no other window follows there is nothing to keep: `kept` is None, and `old` empty. Raises `ObjectMissing`
-    and `CorruptProduct`, which name the object; the sums kept are then of no more use.
+    The sums in `kept` are shifted from window `old` to the map's; where no other window follows there is nothing to
+    keep: `kept` is None, and `old` empty. `land` (rows, columns), where it is known, is no sea and has no ice. Raises
+    `ObjectMissing` and `CorruptProduct` (an object is not what was written), which name the object; the sums kept are
+    then of no more use.
     """
-    grid = tile.grid
-    ages = ages_at([scene.sensed_at for scene in tile.scenes], due.window_end)
+    grid, times = tile.grid, [scene.sensed_at for scene in tile.scenes]
+    shore = np.zeros((grid.height, grid.width), np.bool_) if land is None else land
     with ExitStack() as stack:
-        sources = {
-            index: _open(stack, store, tile.encoded[tile.scenes[index].id].key)
-            for part in change(old, due.window)
-            for index in part
-        }
-        for top in range(0, grid.height, BLOCK):
-            rows = slice(top, min(top + BLOCK, grid.height))
-            sums = np.zeros((PLANES, rows.stop - top, grid.width), np.uint16)
-            start = top * grid.width * PLANES * sums.itemsize
-            if kept and old:
-                kept.seek(start)
-                sums = np.fromfile(kept, np.uint16, sums.size).reshape(sums.shape)
-            shift(sums, partial(_read, sources, Window.from_slices(rows, (0, grid.width))), old, due.window)
-            if kept:
-                kept.seek(start)
-                sums.tofile(kept)
-            layers = decide(sums, ages)
-            yield top, layers if land is None else without(layers, land[rows])
+        read = _reader(stack, store, tile, {*change(old, due.window)[0], *due.window})
+        span = times[due.window.stop - 1] - times[due.window.start]
+        stable, seen = np.empty(shore.shape, np.uint8), np.empty(shore.shape, np.uint8)
+        for rows, sums in _sums(read, shore.shape, due.window, old, kept):
+            stable[rows], seen[rows] = steady(sums, span), sums[COUNT]
+        fast = fast_ice(stable, shore)
+        stable[shore], seen[shore] = LAND, 0
+        for rows in _rows(shore.shape[0]):
+            window = Window.from_slices(rows, (0, grid.width))
+            now = ashore(current(partial(read, window), times, due.window, due.window_end, fast[rows]), shore[rows])
+            yield rows.start, np.stack([now[0], stable[rows], seen[rows], now[1], now[2]])
 
 
-def _open(stack: ExitStack, store: ObjectStore, key: str) -> Any:
-    with _readable(key):
-        return stack.enter_context(open_raster(store, key))
+def _rows(height: int) -> Iterator[slice]:
+    return (slice(top, min(top + BLOCK, height)) for top in range(0, height, BLOCK))
 
 
-def _read(sources: dict[int, Any], window: Window, index: int) -> NDArray[np.uint8]:
-    with _readable(sources[index].name):
-        values: NDArray[np.uint8] = sources[index].read(window=window)
-        return values
+def _sums(
+    read: Read, shape: tuple[int, ...], new: range, old: range, kept: Kept | None
+) -> Iterator[tuple[slice, NDArray[np.uint16]]]:
+    """The window's (PLANES, rows, columns) sums of each strip, shifted from `old` in the file `kept`."""
+    height, width = shape
+    for rows in _rows(height):
+        sums = np.zeros((PLANES, rows.stop - rows.start, width), np.uint16)
+        start = rows.start * width * PLANES * sums.itemsize
+        if kept and old:
+            kept.seek(start)
+            sums = np.fromfile(kept, np.uint16, sums.size).reshape(sums.shape)
+        shift(sums, partial(read, Window.from_slices(rows, (0, width))), old, new)
+        if kept:
+            kept.seek(start)
+            sums.tofile(kept)
+        yield rows, sums
+
+
+def _reader(stack: ExitStack, store: ObjectStore, tile: TileState, indexes: set[int]) -> Read:
+    """A function that reads the evidence of the scenes of `indexes`, opened once."""
+    told = {index: tile.evidence[tile.scenes[index].id] for index in indexes}
+    sources = {index: _open(stack, store, each) for index, each in told.items()}
+    as_labels = tile.source.model is None
+
+    def read(window: Window, index: int) -> NDArray[np.uint8]:
+        with _readable(told[index].key):
+            values: NDArray[np.uint8] = sources[index].read(window=window)
+        return from_labels(values[0], values[1] if len(values) > 1 else None) if as_labels else values
+
+    return read
+
+
+def _open(stack: ExitStack, store: ObjectStore, told: Evidence) -> Any:
+    with _readable(told.key):
+        return stack.enter_context(open_verified(store, told.key, told.sha256))
 
 
 @contextmanager

@@ -3,13 +3,14 @@
 The window's sums are kept while it moves: an acquisition that enters is added, one that leaves is subtracted, so a
 shift costs the same whatever the window's length. Every window's answer equals the one summed from nothing.
 
-The state of a block of pixels is one (6, rows, columns) uint16 array, whose planes are
+The state of a block of pixels is one (8, rows, columns) uint16 array, whose planes are
 
 ======  ==============================================================================================
 0..2    sum of the u8 probabilities of water, thin and thick ice over the window
 3       number of valid acquisitions in the window
 4       index of the newest valid acquisition seen (in the window wherever plane 3 is not 0)
 5       how that acquisition ranks the classes, one bit a pair: 1 thin > water, 2 thick > water, 4 thick > thin
+6, 7    number of valid acquisitions in the window that rank water first, and thick ice
 ======  ==============================================================================================
 """
 
@@ -28,8 +29,8 @@ from seaice_ops.classes.legend import CLASSES, LAND, NODATA
 #: The layers of a map, in the order of `decide`'s answer.
 LAYERS = ("class", "n_valid", "age", "conf")
 
-PLANES = 6
-_COUNT, _NEWEST, _RANKS = 3, 4, 5
+PLANES = 8
+COUNT, _NEWEST, _RANKS, WATER_FIRST, THICK_FIRST = 3, 4, 5, 6, 7
 
 #: `age` where nothing was ever seen in the window, and the largest age told apart, in days.
 NEVER = 255
@@ -70,14 +71,18 @@ def shift(state: NDArray[np.uint16], read: Callable[[int], NDArray[np.uint8]], o
 
 
 def _subtract(state: NDArray[np.uint16], p: NDArray[np.uint8]) -> None:
-    state[:_COUNT] -= p
-    state[_COUNT] -= _valid(p)
+    state[:COUNT] -= p
+    state[COUNT] -= _valid(p)
+    state[WATER_FIRST] -= _first(p, 0)
+    state[THICK_FIRST] -= _first(p, 2)
 
 
 def _add(state: NDArray[np.uint16], p: NDArray[np.uint8], index: int) -> None:
     valid = _valid(p)
-    state[:_COUNT] += p
-    state[_COUNT] += valid
+    state[:COUNT] += p
+    state[COUNT] += valid
+    state[WATER_FIRST] += _first(p, 0)
+    state[THICK_FIRST] += _first(p, 2)
     ranks = (p[1] > p[0]) | ((p[2] > p[0]) * np.uint8(2)) | ((p[2] > p[1]) * np.uint8(4))
     np.copyto(state[_NEWEST], np.uint16(index), where=valid)
     np.copyto(state[_RANKS], ranks, where=valid)
@@ -86,6 +91,13 @@ def _add(state: NDArray[np.uint16], p: NDArray[np.uint8], index: int) -> None:
 def _valid(p: NDArray[np.uint8]) -> NDArray[np.bool_]:
     valid: NDArray[np.bool_] = (p[0] | p[1] | p[2]) != 0
     return valid
+
+
+def _first(p: NDArray[np.uint8], k: int) -> NDArray[np.bool_]:
+    """Where class number `k` is more likely than each of the others."""
+    others = [p[other] for other in range(3) if other != k]
+    first: NDArray[np.bool_] = (p[k] > others[0]) & (p[k] > others[1])
+    return first
 
 
 def _winners() -> NDArray[np.uint8]:
@@ -111,7 +123,7 @@ def decide(state: NDArray[np.uint16], ages: NDArray[np.uint8]) -> NDArray[np.uin
     the newest valid one (see `ages_at`), 255 where there is none. conf: percent of the sum that the class won,
     halves rounded up, 255 where nothing was valid.
     """
-    totals, count = state[:_COUNT], state[_COUNT]
+    totals, count = state[:COUNT], state[COUNT]
     best = np.maximum(np.maximum(totals[0], totals[1]), totals[2])
     tied = (totals[0] == best) | ((totals[1] == best) * np.uint8(2)) | ((totals[2] == best) * np.uint8(4))
     whole = np.maximum(totals.sum(axis=0, dtype=np.uint32), 1)

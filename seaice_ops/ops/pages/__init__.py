@@ -1,1 +1,1 @@
-"""Pages for people, as a web application that knows nothing of who serves it or who may see it."""
+"""The pages for operators, as a web application without any login of its own."""

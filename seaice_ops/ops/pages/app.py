@@ -14,11 +14,14 @@ from fastapi import FastAPI, HTTPException, Response
 from fastapi import Path as PathParameter
 from fastapi.responses import HTMLResponse
 
+from seaice_ops.archive.limits import breaker
 from seaice_ops.classes.legend import CLASSES, COLOURS, LAND, NAMES, SLUGS
 from seaice_ops.errors import ObjectMissing, SeaIceError
 from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Map
-from seaice_ops.ops.status import age, collect
+from seaice_ops.ops.overview.collect import overview
+from seaice_ops.ops.overview.facts import age
+from seaice_ops.ops.overview.to_json import iso
 from seaice_ops.settings import Settings
 from seaice_ops.storage.store import open_store
 
@@ -31,14 +34,13 @@ LEGEND = [
 
 
 def create(load: Callable[[], Settings], guards: Sequence[Any]) -> FastAPI:
-    """The application. `load` gives the settings, anew for each request; `guards` are dependencies of every route."""
+    """The application. `load` reads the settings for each request; `guards` are dependencies of every route."""
     app = FastAPI(title="Sea ice", dependencies=list(guards), docs_url=None, redoc_url=None, openapi_url=None)
     app.add_exception_handler(SeaIceError, _trouble)
 
     @app.get("/", response_class=HTMLResponse)
     def tiles() -> HTMLResponse:
-        settings = load()
-        return _page(regions=settings.regions, status=collect(settings))
+        return _page(state=overview(load()))
 
     @app.get("/maps/{map_id}/quicklook.png")
     def picture(map_id: MapId) -> Response:
@@ -58,13 +60,13 @@ def create(load: Callable[[], Settings], guards: Sequence[Any]) -> FastAPI:
 
 
 async def _trouble(request: Any, error: Exception) -> HTMLResponse:
-    return _page(503, problem=str(error), regions={}, status=None)
+    return _page(503, problem=str(error), state=None)
 
 
 def _page(code: int = 200, **values: Any) -> HTMLResponse:
     template, style = _template()
-    body = template.render(**values, style=style, legend=LEGEND, age=age)
-    # The style is the only thing on the page that is not markup: nothing else may load or run.
+    body = template.render(**values, style=style, legend=LEGEND, age=age, iso=iso, outage=breaker.sentence)
+    # Nothing but this style and our own pictures may load, and nothing may run.
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = f"default-src 'none'; img-src 'self'; style-src 'sha256-{digest}'; frame-ancestors 'self'"
     return HTMLResponse(body, code, {"Content-Security-Policy": policy, "Cache-Control": "no-store"})

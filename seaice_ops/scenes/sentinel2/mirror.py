@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from seaice_ops.errors import CorruptProduct
-from seaice_ops.pixels.radiometry import BANDS
 from seaice_ops.pixels.sidecar import MIRROR, MirrorSidecar, read_model
 from seaice_ops.scenes.sentinel2.metadata import ProductMetadata, TileMetadata, read_tile
+from seaice_ops.sensors.sentinel2 import BANDS
 from seaice_ops.storage.rasters import Grid
 
 
 def read_mirror(inbox: Path) -> tuple[ProductMetadata, TileMetadata]:
-    """What the mirror says of the product in `inbox`; the granule's own MTD_TL.xml counts before the sidecar.
+    """The metadata of the product in `inbox`; the granule's own MTD_TL.xml counts before the mirror's sidecar.
 
     Raises `CorruptProduct` where something is missing or wrong.
     """
@@ -36,7 +36,7 @@ def read_mirror(inbox: Path) -> tuple[ProductMetadata, TileMetadata]:
 
 def _tile(path: Path, sidecar: MirrorSidecar) -> TileMetadata:
     if sidecar.grid is None or sidecar.sun_zenith is None:
-        raise CorruptProduct(f"{path} tells no grid or no sun angle, and there is no MTD_TL.xml")
+        raise CorruptProduct(f"{path} holds no grid or no sun angle, and there is no MTD_TL.xml")
     pixel, _, left, _, down, top = sidecar.grid.transform
     width, height = sidecar.grid.width, sidecar.grid.height
     coarse = (2 * pixel, 0.0, left, 0.0, 2 * down, top)

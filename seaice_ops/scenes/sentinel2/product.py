@@ -16,21 +16,19 @@ from numpy.typing import NDArray
 
 from seaice_ops.errors import CorruptProduct
 from seaice_ops.ledger.tables import Scene
-from seaice_ops.pixels.radiometry import BANDS
 from seaice_ops.pixels.sidecar import MIRROR
-from seaice_ops.scenes.bands import CEILING, reflectance_table, replicate
+from seaice_ops.scenes.bands import reflectance_table, replicate
 from seaice_ops.scenes.sentinel2.metadata import ProductMetadata, TileMetadata, read_product, read_tile
 from seaice_ops.scenes.sentinel2.mirror import read_mirror
 from seaice_ops.scenes.source import STRIP, Source, open_image, read_rows
+from seaice_ops.sensors.sentinel2 import BANDS, CEILING, METRES, PRODUCT_METADATA
 from seaice_ops.storage.rasters import Grid
-
-_RESOLUTION = {"B02": 10, "B03": 10, "B04": 10, "B08": 10, "B11": 20}
 
 
 def open_product(scene: Scene, inbox: Path) -> Source:
-    """The product in `inbox`; raises `CorruptProduct` where its metadata are not those of `scene`, or make no sense."""
+    """The product in `inbox`; raises `CorruptProduct` where its metadata are wrong or not those of `scene`."""
     mirrored = (inbox / MIRROR).exists()
-    product, tile = read_mirror(inbox) if mirrored else (read_product(inbox / "MTD_MSIL1C.xml"), _tile(inbox))
+    product, tile = read_mirror(inbox) if mirrored else (read_product(inbox / PRODUCT_METADATA), _tile(inbox))
     _check(scene, product, tile, inbox)
     paths = {band: _one(inbox, f"GRANULE/*/IMG_DATA/*_{band}.{'*' if mirrored else 'jp2'}") for band in BANDS}
     tables = {band: reflectance_table(product.offsets[band], product.quantification) for band in BANDS}
@@ -66,7 +64,7 @@ def _strips(
 ) -> Iterator[tuple[int, NDArray[np.int16]]]:
     grid = grids[10]
     with ExitStack() as stack:
-        datasets = {band: stack.enter_context(open_image(paths[band], grids[_RESOLUTION[band]])) for band in BANDS}
+        datasets = {band: stack.enter_context(open_image(paths[band], grids[METRES[band]])) for band in BANDS}
         for band, dataset in datasets.items():
             if dataset.count != 1 or dataset.dtypes[0] != "uint16":
                 raise CorruptProduct(
@@ -77,7 +75,7 @@ def _strips(
         def start(row: int) -> list[Future[NDArray[np.int16]]]:
             rows = min(STRIP, grid.height - row)
             return [
-                pool.submit(_read, paths[band], datasets[band], tables[band], _RESOLUTION[band] // 10, row, rows)
+                pool.submit(_read, paths[band], datasets[band], tables[band], METRES[band] // 10, row, rows)
                 for band in BANDS
             ]
 

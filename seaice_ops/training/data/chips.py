@@ -13,19 +13,20 @@ import numpy as np
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
+from seaice_ops import files
 from seaice_ops.classes.legend import CLASSES
-from seaice_ops.errors import ConfigError, ExpectedSkip
-from seaice_ops.ledger.session import open_ledger
-from seaice_ops.ledger.tables import LabelSet, Scene, SceneState
+from seaice_ops.errors import ConfigError
+from seaice_ops.ledger.session import Ledger
+from seaice_ops.ledger.tables import LabelSet, Scene
 from seaice_ops.models.card import Manifest
 from seaice_ops.pixels.imagery import read_scaled
-from seaice_ops.settings import Settings
-from seaice_ops.storage.rasters import read_raster
-from seaice_ops.storage.store import ObjectStore, open_store
+from seaice_ops.storage.store import ObjectStore
+from seaice_ops.storage.verified import open_verified
+from seaice_ops.training.data.snapshot import check_unchanged
 
 log = logging.getLogger(__name__)
 
-#: What a target pixel is that takes no part in the loss: not observed, cloud, low sun, land.
+#: A target pixel that takes no part in the loss: not observed, cloud, low sun, land.
 IGNORE = 255
 
 Corner = tuple[int, int]
@@ -45,14 +46,15 @@ class Chips:
         return len(self.targets)
 
 
-def build(settings: Settings, manifest: Manifest, folder: Path) -> Chips:
+def build(ledger: Ledger, store: ObjectStore, manifest: Manifest, folder: Path) -> Chips:
     """Cut the chips of the manifest's training scenes into `folder`, or open them if that was done before.
 
-    Raises `ConfigError` where no scene has a labelled pixel.
+    Raises `ConfigError` where no scene has a labelled pixel, `ExpectedSkip` where a scene has changed since the
+    snapshot, and `ObjectMissing` or `CorruptProduct` where labels are not in the store as they were written.
     """
     if not (folder / "chips.json").exists():
         folder.mkdir(parents=True, exist_ok=True)
-        _write(settings, manifest, folder)
+        _write(ledger, store, manifest, folder)
     return load(folder)
 
 
@@ -63,9 +65,8 @@ def load(folder: Path) -> Chips:
     return Chips(pixels, targets, about["origins"], about["counts"])
 
 
-def _write(settings: Settings, manifest: Manifest, folder: Path) -> None:
-    store, chip = open_store(settings.store), manifest.recipe.chip
-    pairs = _pairs(settings, manifest)
+def _write(ledger: Ledger, store: ObjectStore, manifest: Manifest, folder: Path) -> None:
+    chip, pairs = manifest.recipe.chip, _pairs(ledger, manifest)
     usable = [labelled_corners(_targets(store, labels), chip) for _, labels in pairs]
     chosen = thin(usable, manifest.recipe.max_chips)
     total = sum(map(len, chosen))
@@ -85,29 +86,27 @@ def _write(settings: Settings, manifest: Manifest, folder: Path) -> None:
     targets.flush()
     for name in ("pixels.npy", "targets.npy"):
         (folder / f"{name}.part").replace(folder / name)
-    commit = folder / "chips.json.part"
-    commit.write_text(json.dumps({"origins": origins, "counts": counts[: len(CLASSES)].tolist()}))
-    commit.replace(folder / "chips.json")
+    index = {"origins": origins, "counts": counts[: len(CLASSES)].tolist()}
+    files.write(folder / "chips.json", json.dumps(index).encode())
     log.info("cut %d chips of %d pixels from %d scenes", total, chip, len(pairs))
 
 
-def _pairs(settings: Settings, manifest: Manifest) -> list[tuple[Scene, LabelSet]]:
+def _pairs(ledger: Ledger, manifest: Manifest) -> list[tuple[Scene, LabelSet]]:
     method, version = manifest.labels.method, manifest.labels.version
-    with open_ledger(settings).begin() as session:
+    with ledger.begin() as session:
         pairs = [
             (session.get_one(Scene, scene), session.get_one(LabelSet, (scene, method, version)))
             for scene in manifest.train
         ]
-    withdrawn = [scene.id for scene, _ in pairs if scene.state is SceneState.WITHDRAWN]
-    if withdrawn:
-        raise ExpectedSkip(f"{', '.join(withdrawn)} were withdrawn since the snapshot; the next one is without them")
+    check_unchanged([scene for scene, _ in pairs], manifest)
     return pairs
 
 
 def _targets(store: ObjectStore, labels: LabelSet) -> NDArray[np.uint8]:
     index = np.full(256, IGNORE, np.uint8)
     index[list(CLASSES)] = range(len(CLASSES))
-    targets: NDArray[np.uint8] = index[read_raster(store, labels.key)[0][0]]
+    with open_verified(store, labels.key, labels.sha256) as dataset:
+        targets: NDArray[np.uint8] = index[dataset.read(1)]
     return targets
 
 
@@ -156,7 +155,7 @@ def thin(corners: Sequence[Sequence[Corner]], limit: int) -> list[list[Corner]]:
 
 
 def quotas(counts: Sequence[int], limit: int) -> list[int]:
-    """How many of each of `counts` to keep so that at most `limit` remain and the largest shares shrink first."""
+    """The number of each of `counts` to keep so that at most `limit` remain; the largest shrink first."""
     shares, left = [0] * len(counts), limit
     order = sorted(range(len(counts)), key=lambda i: (counts[i], i))
     for place, i in enumerate(order):

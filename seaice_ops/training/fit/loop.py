@@ -144,7 +144,7 @@ def _seed(*parts: int) -> int:
 
 
 def fast_bfloat16(device: torch.device) -> bool:
-    """Whether the device multiplies bfloat16 itself, which nearly halves the time of a step."""
+    """True if the device multiplies bfloat16 in hardware, which nearly halves the time of a step."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported())
     return bool(torch.cpu.get_capabilities().get("avx512_bf16"))

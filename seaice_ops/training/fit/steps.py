@@ -1,4 +1,4 @@
-"""The steps of a training, each safe to repeat and to kill. What they hand on is a model's id.
+"""The steps of a training, each safe to repeat and to kill. They hand on a model's id.
 
 `snapshot` leaves the manifest in the model's folder of the store, so that `train` may run on another machine.
 """
@@ -13,18 +13,21 @@ from pydantic import ValidationError
 
 from seaice_ops.errors import ConfigError, ObjectMissing, writing
 from seaice_ops.ledger.operations import model_by_alias
-from seaice_ops.ledger.session import open_ledger
+from seaice_ops.ledger.runs import StageRun
+from seaice_ops.ledger.session import Ledger
 from seaice_ops.ledger.tables import Model
 from seaice_ops.models import registry
-from seaice_ops.models.card import Card, Manifest, canonical
-from seaice_ops.settings import Settings
+from seaice_ops.models.card import Card, Labels, Manifest, canonical
+from seaice_ops.models.weights import describe, weights_bytes
+from seaice_ops.settings import TrainingSettings
 from seaice_ops.storage import keys
-from seaice_ops.storage.store import open_store
-from seaice_ops.summary import Summary
+from seaice_ops.storage.store import ObjectStore
 from seaice_ops.training.data import chips
 from seaice_ops.training.data import snapshot as snapshots
 from seaice_ops.training.fit.checkpoint import load_weights
-from seaice_ops.training.judge import evaluate, gate
+from seaice_ops.training.judge import evaluate as evaluation
+from seaice_ops.training.judge import gate
+from seaice_ops.training.judge.evaluate import Truth
 from seaice_ops.training.ranks.job import Job, job_of
 from seaice_ops.training.ranks.launch import launch
 
@@ -33,70 +36,75 @@ log = logging.getLogger(__name__)
 MANIFEST = "manifest.json"
 
 
-def snapshot(settings: Settings, summary: Summary) -> str:
-    """Freeze what would be trained now; the id of the model it makes. Raises `ExpectedSkip` with the reason."""
-    manifest = snapshots.take(settings)
-    summary.items.append(manifest.model_id)
-    if not _known(settings, manifest.model_id):
-        open_store(settings.store).put(
-            keys.model(manifest.model_id, MANIFEST), canonical(manifest.model_dump(mode="json"))
-        )
+def snapshot(stage: StageRun, labels: Labels, ceiling: float, training: TrainingSettings) -> str:
+    """Freeze the training set as it is now; returns the id of the model that it makes.
+
+    `ceiling` is the reflectance that 8 bits show as 255. Raises `ExpectedSkip` where nothing is to be trained.
+    """
+    manifest = snapshots.take(stage.ledger, labels, ceiling, training)
+    stage.summary.items.append(manifest.model_id)
+    if not _known(stage.ledger, manifest.model_id):
+        stage.store.put(keys.model(manifest.model_id, MANIFEST), canonical(manifest.to_json()))
     log.info("%s: %d scenes to learn from, %d held out", manifest.model_id, len(manifest.train), len(manifest.held_out))
     return manifest.model_id
 
 
-def train(settings: Settings, model_id: str, summary: Summary) -> None:
+def train(stage: StageRun, model_id: str) -> None:
     """Train the model unless it is known, resuming where a killed training left off, and register it as challenger.
 
     Raises `TrainingFailed`, and `ConfigError` where there was no such snapshot or there are fewer chips than ranks.
     """
-    folder = settings.work / "training" / model_id.rpartition("/")[2]
-    if _known(settings, model_id):
+    summary, folder = stage.summary, stage.work / "training" / model_id.rpartition("/")[2]
+    if _known(stage.ledger, model_id):
         summary.unchanged["models"] += 1
     else:
-        manifest = _manifest(settings, model_id)
+        manifest = _manifest(stage.store, model_id)
         with writing(folder):
-            job = _job(settings, manifest, folder)
+            job = _job(stage.ledger, stage.store, manifest, folder)
         if not _finished(job):
             launch(job.write(), manifest.recipe.ranks)
         tensors, history = load_weights(job.checkpoint)
-        weights = registry.weights_bytes(tensors)
-        new = registry.register(settings, registry.describe(manifest, weights, history), weights)
+        weights = weights_bytes(tensors)
+        new = registry.register(stage.ledger, stage.store, describe(manifest, weights, history), weights)
         (summary.done if new else summary.unchanged)["models"] += 1
         summary.bytes_out += len(weights)
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def score(settings: Settings, model_id: str, summary: Summary) -> None:
+def evaluate(stage: StageRun, model_id: str, truth: Truth) -> None:
     """Evaluate the model on its held-out scenes, and it and the champion where the gate will compare them."""
-    card = registry.find(settings, model_id)
-    pairs = [(card.id, card.manifest.held_out)]
-    rival = _champion(settings)
-    if rival is not None and rival.id != card.id:
-        common = fair_scenes(card.manifest, rival.manifest)
-        pairs += [(card.id, common), (rival.id, common)]
+    manifest = registry.find(stage.ledger, model_id).manifest
+    pairs = [(model_id, manifest.held_out)]
+    rival = _champion(stage.ledger)
+    if rival is not None and rival.id != model_id:
+        common = fair_scenes(manifest, rival.manifest)
+        pairs += [(model_id, common), (rival.id, common)]
     for subject, scenes in dict.fromkeys(pairs):
-        new = evaluate.evaluate(settings, subject, scenes, card.manifest.labels)
-        (summary.done if new else summary.unchanged)["evaluations"] += new or 1
+        new = evaluation.evaluate(stage.ledger, stage.store, truth, subject, scenes, manifest)
+        (stage.summary.done if new else stage.summary.unchanged)["evaluations"] += new or 1
 
 
-def decide(settings: Settings, model_id: str, summary: Summary) -> None:
-    """Let the gate decide on a challenger that `score` has seen; a model that is not challenger is left alone.
+def promote(stage: StageRun, model_id: str, margin: float) -> None:
+    """Let the gate judge a challenger that `evaluate` has seen; a model that is not challenger is left alone.
 
     So a repeated run does not promote again what a person has rolled back.
     """
-    with open_ledger(settings).begin() as session:
+    ledger, summary = stage.ledger, stage.summary
+    with ledger.begin() as session:
         waiting = model_by_alias(session, registry.CHALLENGER)
     if waiting is None or waiting.id != model_id:
         summary.unchanged["promotions"] += 1
         return
-    verdict = _verdict(settings, registry.find(settings, model_id))
+    rival = _champion(ledger)
+    verdict = _verdict(ledger, registry.find(ledger, model_id), rival, margin)
     log.info("%s: %s", model_id, verdict.reason)
-    if verdict.promote and registry.promote(settings, model_id, verdict.reason):
-        summary.done["promotions"] += 1
-    elif not verdict.promote:
-        registry.explain(settings, registry.CHALLENGER, model_id, verdict.reason)
+    if not verdict.promote:
+        registry.explain(ledger, registry.CHALLENGER, model_id, verdict.reason)
         summary.skipped[model_id] = verdict.reason
+    elif registry.promote_challenger(ledger, model_id, rival.id if rival else None, verdict.reason):
+        summary.done["promotions"] += 1
+    else:
+        summary.skipped[model_id] = "another model was promoted or rolled back while it was judged; repeat the run"
 
 
 def fair_scenes(challenger: Manifest, champion: Manifest) -> tuple[str, ...]:
@@ -105,28 +113,27 @@ def fair_scenes(challenger: Manifest, champion: Manifest) -> tuple[str, ...]:
     return unseen or challenger.held_out
 
 
-def _verdict(settings: Settings, card: Card) -> gate.Verdict:
-    rival, labels = _champion(settings), card.manifest.labels
+def _verdict(ledger: Ledger, card: Card, rival: Card | None, margin: float) -> gate.Verdict:
     if rival is None:
-        return gate.decide({}, None, settings.training.gate_margin)
-    dataset = evaluate.dataset_of(fair_scenes(card.manifest, rival.manifest), labels)
-    ours, theirs = (evaluate.stored(settings, subject, dataset) for subject in (card.id, rival.id))
-    return gate.decide(ours, theirs, settings.training.gate_margin)
+        return gate.decide({}, None, margin)
+    dataset = evaluation.dataset_of(fair_scenes(card.manifest, rival.manifest), card.manifest)
+    ours, theirs = (evaluation.stored(ledger, subject, dataset) for subject in (card.id, rival.id))
+    return gate.decide(ours, theirs, margin)
 
 
-def _champion(settings: Settings) -> Card | None:
-    model_id = registry.champion(settings)
-    return registry.find(settings, model_id) if model_id else None
+def _champion(ledger: Ledger) -> Card | None:
+    model_id = registry.champion(ledger)
+    return registry.find(ledger, model_id) if model_id else None
 
 
-def _known(settings: Settings, model_id: str) -> bool:
-    with open_ledger(settings).begin() as session:
+def _known(ledger: Ledger, model_id: str) -> bool:
+    with ledger.begin() as session:
         return session.get(Model, model_id) is not None
 
 
-def _manifest(settings: Settings, model_id: str) -> Manifest:
+def _manifest(store: ObjectStore, model_id: str) -> Manifest:
     try:
-        manifest = Manifest.model_validate_json(open_store(settings.store).get(keys.model(model_id, MANIFEST)))
+        manifest = Manifest.model_validate_json(store.get(keys.model(model_id, MANIFEST)))
     except (ObjectMissing, ValidationError) as error:
         raise ConfigError(f"there is no snapshot of {model_id}: {error}; take one first") from error
     if manifest.model_id != model_id:
@@ -134,8 +141,8 @@ def _manifest(settings: Settings, model_id: str) -> Manifest:
     return manifest
 
 
-def _job(settings: Settings, manifest: Manifest, folder: Path) -> Job:
-    cut = chips.build(settings, manifest, folder)
+def _job(ledger: Ledger, store: ObjectStore, manifest: Manifest, folder: Path) -> Job:
+    cut = chips.build(ledger, store, manifest, folder)
     if len(cut) < manifest.recipe.ranks:
         raise ConfigError(f"{len(cut)} chips are too few for {manifest.recipe.ranks} ranks; lower training.ranks")
     return job_of(manifest, folder, cut.counts)

@@ -7,7 +7,8 @@ auto-label and, for its scores, truth all name a class are counted, so the label
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,16 +18,17 @@ from sqlalchemy import select
 from seaice_ops.classes.legend import CLASSES, NODATA
 from seaice_ops.classes.metrics import confusion, scores
 from seaice_ops.ledger.operations import insert_new, now
-from seaice_ops.ledger.session import open_ledger
+from seaice_ops.ledger.session import Ledger
 from seaice_ops.ledger.tables import Evaluation, LabelSet, Scene
-from seaice_ops.models.card import Labels, digest
+from seaice_ops.models.card import Manifest, digest
 from seaice_ops.models.predict import classes, probabilities
-from seaice_ops.models.registry import LoadedModel, load
+from seaice_ops.models.registry import load
+from seaice_ops.models.weights import LoadedModel
 from seaice_ops.pixels.imagery import read_scaled
-from seaice_ops.pixels.reference import has_reference, read_reference
-from seaice_ops.settings import Settings
-from seaice_ops.storage.rasters import read_raster
-from seaice_ops.storage.store import ObjectStore, open_store
+from seaice_ops.storage.rasters import Grid
+from seaice_ops.storage.store import ObjectStore
+from seaice_ops.storage.verified import open_verified
+from seaice_ops.training.data.snapshot import check_unchanged
 
 log = logging.getLogger(__name__)
 
@@ -36,49 +38,75 @@ TRUTH, AUTO_LABELS = "truth", "auto-labels"
 Tally = dict[tuple[str, str], NDArray[np.int64]]
 
 
-def dataset_of(scenes: Sequence[str], labels: Labels) -> str:
-    """The name of a held-out set: a hash of its scenes and of the labels they are compared with."""
-    return digest({"scenes": sorted(scenes), "labels": labels.model_dump()})
+@dataclass(frozen=True)
+class Truth:
+    """Access to the truth of scenes (reference rasters)."""
+
+    known: Callable[[str], bool]
+    """True for the id of a scene that has a truth."""
+    read: Callable[[str, Grid], NDArray[np.uint8] | None]
+    """A scene's truth on its grid: (rows, columns) u8 legend codes, or None."""
 
 
-def evaluate(settings: Settings, model_id: str, scenes: Sequence[str], labels: Labels) -> int:
-    """Score a model on `scenes`, unless that was done: number of new evaluation rows.
+def dataset_of(scenes: Sequence[str], manifest: Manifest) -> str:
+    """The name of a held-out set: a hash of its scenes, of their pixels, and of the labels they are compared with."""
+    named = {"scenes": sorted(scenes), "labels": manifest.labels.model_dump()}
+    if manifest.contents is not None:
+        named["contents"] = {scene: manifest.contents[scene] for scene in scenes}
+    return digest(named)
+
+
+def evaluate(
+    ledger: Ledger, store: ObjectStore, truth: Truth, model_id: str, scenes: Sequence[str], manifest: Manifest
+) -> int:
+    """Score a model on `scenes` of `manifest` (not always its own), unless that was done: number of new rows.
 
     Against the auto-labels, and against the truth where a scene has a reference; with the latter come the scores of
-    the labels themselves (subject `labels.subject`). Raises `ObjectMissing`, `CorruptProduct` where rasters differ.
+    the labels themselves (subject `labels.subject`). Raises `ExpectedSkip` where a scene has changed since the
+    snapshot, `ObjectMissing`, and `CorruptProduct` where rasters differ or labels are not as they were written.
     """
-    dataset = dataset_of(scenes, labels)
-    due = {AUTO_LABELS} | ({TRUTH} if any(has_reference(settings.reference_path, scene) for scene in scenes) else set())
-    if due <= stored(settings, model_id, dataset).keys():
+    dataset = dataset_of(scenes, manifest)
+    due = {AUTO_LABELS} | ({TRUTH} if any(map(truth.known, scenes)) else set())
+    if due <= stored(ledger, model_id, dataset).keys():
         return 0
-    tally = _tally(settings, load(settings, model_id), scenes, labels)
+    pairs = _pairs(ledger, scenes, manifest)
+    tally = _tally(store, truth, load(ledger, store, model_id), pairs, manifest.labels.subject)
     rows = [
         Evaluation(subject=subject, dataset=dataset, against=against, metrics=scores(matrix), created_at=now())
         for (subject, against), matrix in tally.items()
     ]
-    with open_ledger(settings).begin() as session:
+    with ledger.begin() as session:
         return sum(insert_new(session, row) for row in rows)
 
 
-def stored(settings: Settings, subject: str, dataset: str) -> dict[str, dict[str, Any]]:
+def stored(ledger: Ledger, subject: str, dataset: str) -> dict[str, dict[str, Any]]:
     """The scores of `subject` on `dataset` that the ledger has, by judge."""
     query = select(Evaluation).where(Evaluation.subject == subject, Evaluation.dataset == dataset)
-    with open_ledger(settings).begin() as session:
+    with ledger.begin() as session:
         return {row.against: row.metrics for row in session.scalars(query)}
 
 
-def _tally(settings: Settings, loaded: LoadedModel, scenes: Sequence[str], labels: Labels) -> Tally:
-    store, tally = open_store(settings.store), Tally()
-    for scene_id in scenes:
-        with open_ledger(settings).begin() as session:
-            scene = session.get_one(Scene, scene_id)
-            label_set = session.get_one(LabelSet, (scene_id, labels.method, labels.version))
-        bands, grid = read_raster(store, label_set.key)
-        truth = read_reference(settings.reference_path, scene_id, grid)
-        found = compare(loaded.card.id, labels.subject, _predict(store, scene, loaded), bands[0], truth)
-        for key, matrix in found.items():
+def _pairs(ledger: Ledger, scenes: Sequence[str], manifest: Manifest) -> list[tuple[Scene, LabelSet]]:
+    method, version = manifest.labels.method, manifest.labels.version
+    with ledger.begin() as session:
+        pairs = [
+            (session.get_one(Scene, scene), session.get_one(LabelSet, (scene, method, version))) for scene in scenes
+        ]
+    check_unchanged([scene for scene, _ in pairs], manifest)
+    return pairs
+
+
+def _tally(
+    store: ObjectStore, truth: Truth, loaded: LoadedModel, pairs: Sequence[tuple[Scene, LabelSet]], subject: str
+) -> Tally:
+    tally = Tally()
+    for scene, label_set in pairs:
+        with open_verified(store, label_set.key, label_set.sha256) as dataset:
+            auto, grid = dataset.read(1), Grid.of(dataset)
+        known = truth.read(scene.id, grid)
+        for key, matrix in compare(loaded.card.id, subject, _predict(store, scene, loaded), auto, known).items():
             tally[key] = tally.get(key, np.zeros_like(matrix)) + matrix
-        log.info("evaluated %s on %s", loaded.card.id, scene_id)
+        log.info("evaluated %s on %s", loaded.card.id, scene.id)
     return tally
 
 

@@ -1,4 +1,4 @@
-"""What the training loop asks of whoever launched it: a rank among ranks, averages and broadcasts."""
+"""Communication between the ranks of a training: their number, averages and broadcasts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a rank is told: one JSON file in the training's work folder."""
+"""The job of a rank: one JSON file in the training's work folder."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from seaice_ops import files
 from seaice_ops.models.card import Architecture, Manifest, Preprocessing, Recipe, canonical
 
 #: The most that a rare class's pixels may weigh against the average pixel.
@@ -32,9 +33,8 @@ class Job(BaseModel):
 
     def write(self) -> Path:
         """Write job.json into the folder; returns its path."""
-        path, part = self.folder / "job.json", self.folder / "job.json.part"
-        part.write_bytes(canonical(self.model_dump(mode="json")))
-        part.replace(path)
+        path = self.folder / "job.json"
+        files.write(path, canonical(self.model_dump(mode="json")))
         return path
 
 

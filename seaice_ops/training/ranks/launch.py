@@ -130,8 +130,10 @@ def _end(pid: int) -> None:
 
 
 def _over(member: psutil.Process) -> bool:
-    """Whether a process has ended, without reaping it: its exit status is for whoever started it, and once taken by
-    another thread it would read 0 there, a success."""
+    """True if a process has ended.
+
+    It is not reaped here: its exit status belongs to the thread that started it, which would read 0, a success.
+    """
     try:
         return bool(member.status() == psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:

@@ -20,7 +20,7 @@ def identity(pid: int) -> str:
 
 
 def alive(launcher: str) -> bool:
-    """Whether the process of that `identity` still runs (a zombie does not)."""
+    """True while the process of that `identity` runs (a zombie does not)."""
     pid, _, created = launcher.partition(":")
     try:
         process = psutil.Process(int(pid))

@@ -10,15 +10,14 @@ from shapely.affinity import translate
 from shapely.geometry import Polygon, box, mapping
 from shapely.ops import unary_union
 
-from seaice_ops.simulate.tiles import tile_of
-
-SIZE_M = 109_800
+from seaice_ops.geo.tiles import tile_of
+from seaice_ops.sensors.sentinel2 import TILE_METRES
 
 
 def corner(tile: str) -> tuple[str, int, int]:
     """EPSG code, easting and northing of the upper-left corner."""
     found = tile_of(tile)
-    return f"EPSG:{found.epsg}", found.left, found.top
+    return f"EPSG:{found.epsg}", found.ulx, found.uly
 
 
 @lru_cache(maxsize=512)
@@ -26,7 +25,12 @@ def outline(tile: str) -> dict[str, Any]:
     """GeoJSON polygon (or two) of the tile in longitude and latitude."""
     code, left, top = corner(tile)
     to_globe = Transformer.from_crs(code, 4326, always_xy=True).transform
-    corners = [(left, top - SIZE_M), (left + SIZE_M, top - SIZE_M), (left + SIZE_M, top), (left, top)]
+    corners = [
+        (left, top - TILE_METRES),
+        (left + TILE_METRES, top - TILE_METRES),
+        (left + TILE_METRES, top),
+        (left, top),
+    ]
     points = [to_globe(*xy) for xy in corners]
     if max(x for x, _ in points) - min(x for x, _ in points) > 180:
         east = Polygon([(x % 360, y) for x, y in points])

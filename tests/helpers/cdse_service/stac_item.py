@@ -11,8 +11,9 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
-from helpers.cdse_service.footprint import SIZE_M, bounds, corner, outline
+from helpers.cdse_service.footprint import bounds, corner, outline
 from helpers.cdse_service.products import PIXELS, Product, digest
+from seaice_ops.sensors.sentinel2 import TILE_METRES
 
 COLLECTION = "sentinel-2-l1c"
 
@@ -174,9 +175,9 @@ def _image(host: str, product: Product, path: str, band: str) -> dict[str, Any]:
         "view:azimuth": 156.653042309173,
         "view:incidence_angle": 2.63071535618052,
         "data_type": "uint8" if band == "TCI" else "uint16",
-        "proj:bbox": [float(left), float(top - SIZE_M), float(left + SIZE_M), float(top)],
+        "proj:bbox": [float(left), float(top - TILE_METRES), float(left + TILE_METRES), float(top)],
         "proj:code": code,
-        "proj:shape": [SIZE_M // pixel, SIZE_M // pixel],
+        "proj:shape": [TILE_METRES // pixel, TILE_METRES // pixel],
         "proj:transform": [float(pixel), 0.0, float(left), 0.0, -float(pixel), float(top)],
     }
     if band != "TCI":

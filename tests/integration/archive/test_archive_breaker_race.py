@@ -24,7 +24,8 @@ def service(ledger: Settings) -> Settings:
 
 def attempt(settings_json: str, works: bool) -> str:
     try:
-        with breaker.guarded(Settings.model_validate_json(settings_json)):
+        settings = Settings.model_validate_json(settings_json)
+        with breaker.guarded(open_ledger(settings), settings.archive):
             if not works:
                 raise TimeoutError
             return "asked"
@@ -41,20 +42,20 @@ def make_due(settings: Settings) -> None:
 
 def test_failures_at_the_same_moment_are_all_counted_and_one_worker_tries(service: Settings) -> None:
     told = race(attempt, [(service.model_dump_json(), False)] * 3)
-    assert told == ["failed"] * 3 and breaker.current(service).failures == 3
+    assert told == ["failed"] * 3 and breaker.current(open_ledger(service), "cdse").failures == 3
     make_due(service)
     told = race(attempt, [(service.model_dump_json(), False)] * 4)
     assert sorted(told) == ["failed", "refused", "refused", "refused"]
-    assert breaker.current(service).failures == 4
+    assert breaker.current(open_ledger(service), "cdse").failures == 4
     make_due(service)
     told = race(attempt, [(service.model_dump_json(), True)] * 3)
-    assert "asked" in told and breaker.current(service) == breaker.State()
+    assert "asked" in told and breaker.current(open_ledger(service), "cdse") == breaker.State()
 
 
 def add(settings_json: str, times: int) -> None:
     settings = Settings.model_validate_json(settings_json)
     for _ in range(times):
-        quota.add_usage(settings, "cdse", HOUR, 10**12, 3)
+        quota.add_usage(open_ledger(settings), "cdse", HOUR, 10**12, 3)
 
 
 def test_counts_of_workers_add_up(service: Settings) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -38,14 +37,12 @@ def settings(space: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Set
 
 
 @pytest.fixture(scope="module")
-def plugin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def wing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AIRFLOW_HOME", str(tmp_path_factory.mktemp("airflow")))
-        patch.syspath_prepend(str(Path(__file__).parents[3] / "plugins"))
-        import seaice_airflow
+        from seaice_ops.airflow import connections
 
-        yield seaice_airflow
-    sys.modules.pop("seaice_airflow", None)
+        yield connections
 
 
 def archive_check(settings: Settings) -> Check:
@@ -53,7 +50,7 @@ def archive_check(settings: Settings) -> Check:
     return found
 
 
-def test_a_task_is_lent_the_connection_that_only_airflow_knows(plugin, settings, monkeypatch) -> None:
+def test_a_task_is_lent_the_connection_that_only_airflow_knows(wing, settings, monkeypatch) -> None:
     from airflow.sdk import Connection
 
     known = Connection(
@@ -65,12 +62,12 @@ def test_a_task_is_lent_the_connection_that_only_airflow_knows(plugin, settings,
     )
     monkeypatch.setattr(Connection, "get", classmethod(lambda cls, name: {"seaice_archive": known}[name]))
     monkeypatch.setenv(VARIABLE, "")  # an empty variable is none
-    plugin.lend_connection(settings)
-    assert credentials(settings).account() == ("ice@example.org", "pa/ss?w&o#rd")
-    assert credentials(settings).s3_keys() == ("AK", "s/e+c=")
+    wing.lend_archive(settings)
+    assert credentials(settings.archive.connection).account() == ("ice@example.org", "pa/ss?w&o#rd")
+    assert credentials(settings.archive.connection).s3_keys() == ("AK", "s/e+c=")
 
 
-def test_without_a_connection_or_a_service_nothing_is_lent(plugin, settings, monkeypatch) -> None:
+def test_without_a_connection_or_a_service_nothing_is_lent(wing, settings, monkeypatch) -> None:
     from airflow.sdk import Connection
     from airflow.sdk.exceptions import AirflowNotFoundException
 
@@ -78,10 +75,10 @@ def test_without_a_connection_or_a_service_nothing_is_lent(plugin, settings, mon
         raise AirflowNotFoundException(name)
 
     monkeypatch.setattr(Connection, "get", classmethod(unknown))
-    plugin.lend_connection(settings)
+    wing.lend_archive(settings)
     monkeypatch.setattr(Connection, "get", None)
     folder = settings.model_copy(update={"archive": settings.archive.model_copy(update={"kind": "folder"})})
-    plugin.lend_connection(folder)
+    wing.lend_archive(folder)
     assert VARIABLE not in os.environ
 
 

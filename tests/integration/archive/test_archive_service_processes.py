@@ -140,7 +140,12 @@ def test_secrets_stay_where_they_are(space, tmp_path, monkeypatch, caplog, capfd
     only_the_first(space)
     enter(who(space), monkeypatch)
     settings = migrated(settings_of(space, tmp_path / "home", kind=kind, http={"attempts": 1}))
-    told = [repr(settings), str(settings.redacted()), repr(credentials(settings)), repr(open_archive(settings))]
+    told = [
+        repr(settings),
+        str(settings.redacted()),
+        repr(credentials("seaice_archive")),
+        repr(open_archive(settings)),
+    ]
     for route, troubles in [("none", [faults.status(500)]), *TROUBLE.items()]:
         for trouble in troubles:
             space.faults.clear()

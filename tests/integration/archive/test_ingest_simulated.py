@@ -14,9 +14,9 @@ from seaice_ops.archive.search import SearchRequest
 from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Scene
 from seaice_ops.pixels.imagery import read_bands
-from seaice_ops.pixels.radiometry import BANDS
 from seaice_ops.scenes import decode
 from seaice_ops.scenes.decode import DecodeRequest
+from seaice_ops.sensors.sentinel2 import BANDS
 from seaice_ops.simulate import stage as simulate
 from seaice_ops.simulate.stage import SimulateRequest, publication_days
 from seaice_ops.storage.rasters import Grid

@@ -12,7 +12,7 @@ from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.stores import initialise
 from seaice_ops.ledger.tables import Scene
 from seaice_ops.pixels.imagery import read_bands
-from seaice_ops.pixels.radiometry import BANDS
+from seaice_ops.sensors.sentinel2 import BANDS
 from seaice_ops.storage.store import open_store
 
 

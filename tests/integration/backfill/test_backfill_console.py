@@ -125,6 +125,11 @@ def test_a_dry_run_says_what_it_would_cost_and_starts_nothing(
     assert backfills(client) == [] and ready(settings) == set()
 
 
+def test_a_season_that_is_none_is_refused_in_the_runs_note(client: httpx.Client) -> None:
+    run = ended(client, trigger(client, {"region": "east", "season": "2025-27"}))
+    assert run["state"] == "failed" and run["note"].startswith("refused: '2025-27' is not a season; write 2025-26")
+
+
 def test_seasons_queue_survive_their_drivers_and_rebuild_their_own_tiles_only(
     settings: Settings, client: httpx.Client, days: tuple[date, date]
 ) -> None:

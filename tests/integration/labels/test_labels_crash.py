@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from helpers.crash import crash_everywhere
-from seaice_ops.pixels import radiometry
+from seaice_ops.sensors.sentinel2 import TRUE_COLOUR
 from seaice_ops.storage.store import open_store
 
 
@@ -16,7 +16,7 @@ def test_labels_survive_a_kill_at_every_write(settings, add_scene):
         add_scene(
             np.random.default_rng(day).integers(0, 4000, (3, 80, 90)).astype(np.int16),
             sensed_at=datetime(2026, 2, day, 20, tzinfo=UTC),
-            bands=radiometry.RGB_BANDS,
+            bands=TRUE_COLOUR,
         )
         for day in (1, 2, 3)
     ]

@@ -26,6 +26,7 @@ from seaice_ops.labels.stage import labelling
 from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import LabelSet, Run, Scene, SceneState
 from seaice_ops.pixels import radiometry
+from seaice_ops.sensors.sentinel2 import BANDS, TRUE_COLOUR
 from seaice_ops.settings import Settings
 from seaice_ops.storage.store import open_store
 from seaice_ops.versions import Method
@@ -55,7 +56,7 @@ def executor_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def add_scenes(add_scene: Callable[..., Scene]) -> Callable[..., list[Scene]]:
     """add_scenes(count, size, bands): scenes of an hour apart, all different; true colour unless told."""
 
-    def add(count: int, size: int, bands: tuple[str, ...] = radiometry.RGB_BANDS) -> list[Scene]:
+    def add(count: int, size: int, bands: tuple[str, ...] = TRUE_COLOUR) -> list[Scene]:
         scenes = []
         for number in range(count):
             blocks = np.random.default_rng(number).integers(0, 4000, (len(bands), size // 20, size // 20))
@@ -131,7 +132,7 @@ def test_local_spark_labels_as_this_process_does_and_a_second_run_finds_nothing_
 def test_both_executors_of_a_cluster_label_with_nothing_but_the_packaged_code(
     cluster, executor_python, settings, add_scenes, submit
 ):
-    scenes = add_scenes(8, 600, radiometry.BANDS)
+    scenes = add_scenes(8, 600, BANDS)
     summary, log = submit(cluster[0], executor_python, method="reflectance").result()
     assert summary["done"] == {"labels": 8}
     counts = [int(count) for count in re.findall(r"executor \S+ labelled (\d+) scenes", log)]

@@ -19,11 +19,12 @@ from sqlalchemy.orm import Session
 
 from helpers.racing import race
 from seaice_ops.errors import TransientError
-from seaice_ops.ledger.operations import insert_new, move_scene
+from seaice_ops.ledger.operations import insert_new
 from seaice_ops.ledger.runs import recorded
+from seaice_ops.ledger.scenes import add_scene, fail_scene, move_scene
 from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.stores import initialise
-from seaice_ops.ledger.tables import LabelSet, Model, Run, Scene, SceneState
+from seaice_ops.ledger.tables import LabelSet, Model, Run, Scene, SceneEvent, SceneState
 from seaice_ops.settings import Settings
 
 NOON = datetime(2026, 2, 1, 12, tzinfo=UTC)
@@ -42,6 +43,7 @@ def a_scene(number: int, identity: int | None = None, state: SceneState = SceneS
         published_at=sensed,
         href="memory",
         state=state,
+        moves=0,
         discovered_at=NOON,
         updated_at=NOON,
     )
@@ -113,7 +115,7 @@ def _claim(settings: Settings, count: int) -> list[bool]:
     won = []
     for number in range(count):
         with open_ledger(settings).begin() as session:
-            won.append(move_scene(session, f"S2B_MSIL1C_{number:05d}", [SceneState.DISCOVERED], SceneState.FETCHED))
+            won.append(move_scene(session, a_scene(number), SceneState.FETCHED, caller="test"))
     return won
 
 
@@ -124,7 +126,7 @@ def test_one_worker_moves_a_scene_and_the_others_learn_it(ledger: Settings) -> N
     assert [sum(column) for column in zip(*answers, strict=True)] == [1] * 40
     with open_ledger(ledger).begin() as session:
         assert set(session.scalars(select(Scene.state))) == {SceneState.FETCHED}
-        assert not move_scene(session, "no such scene", [SceneState.FETCHED], SceneState.READY)
+        assert not move_scene(session, a_scene(404), SceneState.FETCHED, caller="test")
 
 
 def _swap(settings: Settings, writer: int, rounds: int) -> int:
@@ -254,8 +256,8 @@ def test_json_and_enums_come_back_as_they_went(ledger: Settings) -> None:
 
 
 def test_recorded_keeps_the_summary_and_the_error(ledger: Settings) -> None:
-    with recorded(ledger, "label") as summary:
-        summary.done["labels"] = 3
+    with recorded(ledger, "label") as stage:
+        stage.summary.done["labels"] = 3
     with pytest.raises(TransientError), recorded(ledger, "fetch"):
         raise TransientError("the archive does not answer; " + "x" * 5000)
     with open_ledger(ledger).begin() as session:
@@ -271,7 +273,7 @@ from seaice_ops.ledger.operations import insert_new
 from seaice_ops.settings import Settings
 sys.path.insert(0, sys.argv[2])
 from test_ledger_writers import a_scene
-with begin(Settings.model_validate_json(sys.argv[1])) as session:
+with open_ledger(Settings.model_validate_json(sys.argv[1])).begin() as session:
     for number in range(50):
         insert_new(session, a_scene(number))
     print("written", flush=True)
@@ -297,3 +299,21 @@ def test_a_writer_killed_before_commit_leaves_nothing_and_blocks_nobody(ledger: 
         assert session.scalars(select(Scene)).all() == []
         assert insert_new(session, a_scene(0))
     assert time.monotonic() - start < 20
+
+
+def test_text_of_others_is_stored_whatever_it_holds(ledger: Settings) -> None:
+    odd = "a\0b\ud800c" * 1000
+    with open_ledger(ledger).begin() as session:
+        add_scene(session, a_scene(1), caller=odd)
+    with open_ledger(ledger).begin() as session:
+        assert fail_scene(session, session.get_one(Scene, a_scene(1).id), odd, caller=odd)
+    with pytest.raises(TransientError), recorded(ledger, "fetch", odd) as stage:
+        stage.summary.failed["n\0l"] = odd
+        raise TransientError(odd)
+    with open_ledger(ledger).begin() as session:
+        scene, run = session.scalars(select(Scene)).one(), session.scalars(select(Run)).one()
+        events = session.scalars(select(SceneEvent)).all()
+    for text_, length in ((scene.reason, 2048), (run.error, 2048), (run.caller, 256), (events[-1].caller, 256)):
+        assert text_ is not None and len(text_) == length and "\0" not in text_
+    assert scene.reason == events[-1].reason
+    assert run.summary["failed"] == {"n\0l": odd}

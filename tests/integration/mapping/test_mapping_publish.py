@@ -13,6 +13,7 @@ import pytest
 import rasterio
 from pystac.errors import DeprecatedWarning
 from rio_cogeo import cog_validate
+from sqlalchemy import select
 
 from helpers.crash import crash_everywhere
 from helpers.factories import write_mask
@@ -22,7 +23,9 @@ from helpers.mapped import (
     crown,
     day,
     encoded,
+    from_nothing,
     likely,
+    prove,
     publish_maps,
     reflectance,
     season,
@@ -32,16 +35,25 @@ from helpers.mapped import (
 from helpers.mapped import scene_on as ready_on
 from helpers.racing import race
 from seaice_ops.classes.legend import COLOURS
-from seaice_ops.errors import ConfigError, ExpectedSkip
-from seaice_ops.ledger.session import open_ledger
-from seaice_ops.ledger.tables import Map, Probabilities, Scene, SceneState
-from seaice_ops.mapping.publish import FILES, MapRequest, run
-from seaice_ops.mapping.window.vote import LAYERS, maps, without
+from seaice_ops.errors import ConfigError
+from seaice_ops.labels.stage import LabelRequest
+from seaice_ops.labels.stage import run as label
+from seaice_ops.ledger.session import Ledger, open_ledger
+from seaice_ops.ledger.tables import LabelSet, Map, Probabilities, Scene, SceneState
+from seaice_ops.mapping.product import release
+from seaice_ops.mapping.product.release import FILES
+from seaice_ops.mapping.publish import PublishRequest, run
+from seaice_ops.mapping.window.strips import LAYERS
 from seaice_ops.settings import Settings
 from seaice_ops.storage.rasters import Grid, read_raster
-from seaice_ops.storage.store import open_store
+from seaice_ops.storage.store import ObjectStore, open_store
 
 AddScene = Callable[..., Scene]
+
+
+def label_key(settings: Settings, scene: Scene) -> str:
+    with open_ledger(settings).begin() as session:
+        return session.scalars(select(LabelSet).where(LabelSet.scene_id == scene.id)).one().key
 
 
 @pytest.fixture
@@ -57,8 +69,8 @@ def pixels(settings: Settings, row: Map) -> np.ndarray:
 
 
 def rebuilt(made: dict[float, np.ndarray], numbers: list[float], end: float) -> np.ndarray:
-    """The map of exactly these acquisitions, summed from nothing."""
-    return next(maps([made[d] for d in numbers], [day(d) for d in numbers], len(numbers), [day(end)]))
+    """The map of exactly these acquisitions."""
+    return from_nothing([made[d] for d in numbers], [day(d) for d in numbers], day(end))
 
 
 def revisions(settings: Settings) -> list[tuple[float, int]]:
@@ -69,7 +81,7 @@ def test_consecutive_maps_differ_by_one_in_and_one_out_and_equal_a_rebuild(
     three: Settings, add_scene: AddScene
 ) -> None:
     made = season(three, add_scene, [0, 1, 2, 4, 5, 9], shape=(600, 40))  # more rows than a strip
-    summary = run(three, MapRequest())
+    summary = run(three, PublishRequest())
     rows = all_maps(three)
     assert summary.done == {"maps": 6} and summary.items == [row.id for row in rows]
     days = sorted(made)
@@ -87,7 +99,7 @@ def test_a_day_at_a_time_gives_the_bytes_of_a_whole_season(
     three: Settings, add_scene: AddScene, tmp_path: Path
 ) -> None:
     made = season(three, add_scene, [0, 1, 2, 3])
-    run(three, MapRequest())
+    run(three, PublishRequest())
     daily = three.model_copy(update={"store": str(tmp_path / "daily")})
     set_aside = [ready_on(three, d).id for d in sorted(made)]
     for scene_id in set_aside:
@@ -99,7 +111,7 @@ def test_a_day_at_a_time_gives_the_bytes_of_a_whole_season(
         open_store(daily.store).put(key, open_store(three.store).get(key))
     for scene_id in set_aside:
         set_state(three, scene_id, SceneState.READY)
-        assert run(daily, MapRequest()).done == {"maps": 1}
+        assert run(daily, PublishRequest()).done == {"maps": 1}
     whole, parts = open_store(three.store), open_store(daily.store)
     assert list(whole.list("maps")) == list(parts.list("maps")) != []
     assert all(whole.get(key) == parts.get(key) for key in whole.list("maps"))
@@ -107,9 +119,9 @@ def test_a_day_at_a_time_gives_the_bytes_of_a_whole_season(
 
 def test_a_repeated_run_reports_nothing_new(three: Settings, add_scene: AddScene) -> None:
     season(three, add_scene, [0, 1, 2])
-    run(three, MapRequest())
+    run(three, PublishRequest())
     before = {key: open_store(three.store).get(key) for key in open_store(three.store).list()}
-    again = run(three, MapRequest(tiles=("01CCV",)))
+    again = run(three, PublishRequest(tiles=("01CCV",)))
     assert again.nothing_new and again.unchanged["maps"] == 3 and not again.items and not again.skipped
     assert {key: open_store(three.store).get(key) for key in open_store(three.store).list()} == before
     assert not list(three.work.iterdir())
@@ -117,7 +129,7 @@ def test_a_repeated_run_reports_nothing_new(three: Settings, add_scene: AddScene
 
 def test_the_files_are_what_readers_expect(three: Settings, add_scene: AddScene) -> None:
     season(three, add_scene, [0, 1.5])
-    run(three, MapRequest())
+    run(three, PublishRequest())
     row = all_maps(three)[-1]
     folder = Path(three.store) / row.folder
     assert sorted(path.name for path in folder.iterdir()) == sorted([*FILES, "item.json"])
@@ -141,11 +153,11 @@ def test_the_files_are_what_readers_expect(three: Settings, add_scene: AddScene)
 
 def test_a_late_arrival_reissues_exactly_the_windows_that_hold_it(three: Settings, add_scene: AddScene) -> None:
     made = season(three, add_scene, [0, 1, 2, 3, 4, 5])
-    run(three, MapRequest())
+    run(three, PublishRequest())
     first = {row.window_end: row for row in all_maps(three)}
     items = {row.id: open_store(three.store).get(f"{row.folder}/item.json") for row in first.values()}
     made |= season(three, add_scene, [2.5])
-    assert run(three, MapRequest()).done == {"maps": 3}
+    assert run(three, PublishRequest()).done == {"maps": 3}
     once = [(d, 1) for d in (0, 1, 2)]
     assert revisions(three) == [*once, (2.5, 1), (3, 1), (3, 2), (4, 1), (4, 2), (5, 1)]
     for row in all_maps(three):
@@ -161,11 +173,11 @@ def test_a_late_arrival_reissues_exactly_the_windows_that_hold_it(three: Setting
 
 def test_a_new_baseline_of_a_scene_reissues_the_maps_that_hold_it(three: Settings, add_scene: AddScene) -> None:
     made = season(three, add_scene, [0, 1, 2, 3, 4])
-    run(three, MapRequest())
+    run(three, PublishRequest())
     set_state(three, ready_on(three, 1).id, SceneState.SUPERSEDED)
     made[1] = likely(24, 40, seed=99)
     encoded(three, add_scene(reflectance(), sensed_at=day(1), baseline="05.12"), made[1])
-    assert run(three, MapRequest()).done == {"maps": 3}
+    assert run(three, PublishRequest()).done == {"maps": 3}
     assert [r for r in revisions(three) if r[1] == 2] == [(1, 2), (2, 2), (3, 2)]
     reissued = [row for row in all_maps(three) if row.revision == 2]
     np.testing.assert_array_equal(pixels(three, reissued[2]), rebuilt(made, [1, 2, 3], 3))
@@ -173,20 +185,20 @@ def test_a_new_baseline_of_a_scene_reissues_the_maps_that_hold_it(three: Setting
 
 def test_a_withdrawn_scene_is_in_no_newest_map(three: Settings, add_scene: AddScene) -> None:
     season(three, add_scene, [0, 1, 2, 3, 4])
-    run(three, MapRequest())
+    run(three, PublishRequest())
     gone = ready_on(three, 4).id
     set_state(three, gone, SceneState.WITHDRAWN)
-    run(three, MapRequest())
+    run(three, PublishRequest())
     newest = {row.window_end: row for row in all_maps(three)}
     assert all(gone not in row.scene_ids for row in newest.values())
     assert newest[day(4)].revision == 2 and newest[day(4)].window_start == day(1)
-    assert run(three, MapRequest()).nothing_new
+    assert run(three, PublishRequest()).nothing_new
     ids = [ready_on(three, number).id for number in range(4)]
     for scene_id in ids:
         set_state(three, scene_id, SceneState.WITHDRAWN)
     before = {key: open_store(three.store).get(key) for key in open_store(three.store).list()}
-    summary = run(three, MapRequest())
-    assert summary.done == {"withdrawals": 5} and run(three, MapRequest()).nothing_new
+    summary = run(three, PublishRequest())
+    assert summary.done == {"withdrawals": 5} and run(three, PublishRequest()).nothing_new
     last = {row.window_end: row for row in all_maps(three)}
     assert [row.scene_ids for row in last.values()] == [[]] * 5
     row = last[day(4)]
@@ -200,21 +212,21 @@ def test_a_withdrawn_scene_is_in_no_newest_map(three: Settings, add_scene: AddSc
     assert link and pystac.Item.from_file(str(link.get_absolute_href())).id == newest[day(4)].id
     assert all(open_store(three.store).get(key) == data for key, data in before.items()), "what was published stays"
     set_state(three, ids[2], SceneState.READY)
-    assert run(three, MapRequest()).done == {"maps": 3}
+    assert run(three, PublishRequest()).done == {"maps": 3}
     assert {row.window_end: row for row in all_maps(three)}[day(4)].scene_ids == [ids[2]]
 
 
 def test_a_new_champion_reissues_the_newest_map(three: Settings, add_scene: AddScene) -> None:
     season(three, add_scene, [0, 1, 2, 3])
-    run(three, MapRequest())
+    run(three, PublishRequest())
     crown(three, "unet-4/ba9876543210")
-    waiting = run(three, MapRequest())
+    waiting = run(three, PublishRequest())
     assert waiting.nothing_new and list(waiting.skipped) == ["01CCV 2026-02-04T20:15:29Z"]
     assert "not yet encoded by unet-4/ba9876543210" in waiting.skipped["01CCV 2026-02-04T20:15:29Z"]
     for number in (1, 2, 3):
         encoded(three, ready_on(three, number), likely(24, 40, seed=50), "unet-4/ba9876543210")
-    assert run(three, MapRequest()).done == {"maps": 1}
-    assert [(row.revision, row.model_id) for row in all_maps(three)][-2:] == [
+    assert run(three, PublishRequest()).done == {"maps": 1}
+    assert [(row.revision, row.source) for row in all_maps(three)][-2:] == [
         (1, CHAMPION),
         (2, "unet-4/ba9876543210"),
     ]
@@ -223,7 +235,7 @@ def test_a_new_champion_reissues_the_newest_map(three: Settings, add_scene: AddS
 def test_a_window_that_waits_does_not_hold_up_the_others(three: Settings, add_scene: AddScene) -> None:
     made = season(three, add_scene, [0, 1, 2, 4, 5, 6, 7])
     add_scene(reflectance(), sensed_at=day(3))
-    summary = run(three, MapRequest())
+    summary = run(three, PublishRequest())
     assert summary.done == {"maps": 5} and len(summary.skipped) == 3
     np.testing.assert_array_equal(pixels(three, all_maps(three)[-1]), rebuilt(made, [5, 6, 7], 7))
 
@@ -236,12 +248,12 @@ def test_unreadable_probabilities_fail_their_maps_alone(three: Settings, add_sce
     path = Path(three.store) / row.key
     data = path.read_bytes()
     path.write_bytes(data[:300] if damage == "directory" else data[:-2000] + bytes(2000))
-    summary = run(three, MapRequest())
+    summary = run(three, PublishRequest())
     assert summary.done == {"maps": 4} and len(summary.failed) == 3
     assert all(ready_on(three, 2).id in reason for reason in summary.failed.values())
     np.testing.assert_array_equal(pixels(three, all_maps(three)[-1]), rebuilt(made, [4, 5, 6], 6))
     path.unlink()
-    missing = run(three, MapRequest())
+    missing = run(three, PublishRequest())
     assert len(missing.failed) == 3 and all("does not exist" in reason for reason in missing.failed.values())
     assert not list(three.work.iterdir())
 
@@ -249,16 +261,16 @@ def test_unreadable_probabilities_fail_their_maps_alone(three: Settings, add_sce
 def test_a_scene_on_another_grid_is_skipped_by_name(three: Settings, add_scene: AddScene) -> None:
     season(three, add_scene, [0, 1, 2])
     odd = add_scene(reflectance(30, 40), sensed_at=day(3))
-    summary = run(three, MapRequest())
+    summary = run(three, PublishRequest())
     assert summary.done == {"maps": 3} and list(summary.skipped) == [odd.id]
     assert "40 x 30" in summary.skipped[odd.id] and "40 x 24" in summary.skipped[odd.id]
 
 
 def test_a_tile_without_valid_pixels_is_mapped_as_not_observed(three: Settings, add_scene: AddScene) -> None:
     encoded(three, add_scene(reflectance()), np.zeros((3, 24, 40), np.uint8))
-    run(three, MapRequest())
+    run(three, PublishRequest())
     row = all_maps(three)[0]
-    assert {tuple(p) for p in pixels(three, row).reshape(4, -1).T} == {(255, 0, 255, 255)}
+    assert {tuple(p) for p in pixels(three, row).reshape(5, -1).T} == {(255, 255, 0, 255, 255)}
     assert row.statistics["valid_share"] == 0 and row.statistics["shares"]["open_water"] is None
     json.loads(open_store(three.store).get(f"{row.folder}/item.json"))
 
@@ -269,7 +281,9 @@ def masked(settings: Settings, name: str, land: np.ndarray) -> Settings:
     grid = Grid(scene.crs, tuple(scene.transform), scene.width, scene.height)
     write_mask(settings.home / f"01CCV.{name}.tif", land, grid)
     scenes = settings.scenes.model_copy(update={"land_mask": f"{{tile}}.{name}.tif"})
-    return settings.model_copy(update={"scenes": scenes})
+    on_land = settings.model_copy(update={"scenes": scenes})
+    prove(on_land, CHAMPION)  # other labels: their score is another one
+    return on_land
 
 
 def test_land_is_no_ice_in_any_map_and_another_coast_reissues_the_newest(three: Settings, add_scene: AddScene) -> None:
@@ -277,20 +291,21 @@ def test_land_is_no_ice_in_any_map_and_another_coast_reissues_the_newest(three: 
     land = np.zeros((600, 40), bool)
     land[500:560, 5:30] = True
     ashore = masked(three, "coast", land)
-    assert run(ashore, MapRequest()).done == {"maps": 4}
+    assert run(ashore, PublishRequest()).done == {"maps": 4}
     for row in all_maps(ashore):
         numbers = [d for d in made if ready_on(three, d).id in row.scene_ids]
-        np.testing.assert_array_equal(pixels(ashore, row), without(rebuilt(made, numbers, numbers[-1]), land))
-        assert row.statistics["land_km2"] == pytest.approx(60 * 25 * 1e-4)
+        series, times = [made[d] for d in numbers], [day(d) for d in numbers]
+        np.testing.assert_array_equal(pixels(ashore, row), from_nothing(series, times, times[-1], land))
+        assert row.statistics["land_km2"] == pytest.approx(60 * 25 * 1e-4, rel=0.01)
         assert row.statistics["valid_share"] == pytest.approx((pixels(ashore, row)[0] < 4).sum() / (~land).sum())
     with rasterio.open(Path(three.store) / row.folder / "class.tif") as dataset:
         assert dataset.colormap(1)[254] == COLOURS[254]
-    assert run(ashore, MapRequest()).nothing_new
+    assert run(ashore, PublishRequest()).nothing_new
     moved = masked(three, "newer", land.T.reshape(600, 40))
-    assert run(moved, MapRequest()).done == {"maps": 1}
+    assert run(moved, PublishRequest()).done == {"maps": 1}
     newest = all_maps(moved)[-1]
     assert newest.revision == 2 and newest.supersedes == row.id
-    assert run(moved, MapRequest()).nothing_new
+    assert run(moved, PublishRequest()).nothing_new
 
 
 def test_a_land_mask_that_is_not_there_is_a_mistake_and_nothing_is_published(
@@ -298,20 +313,35 @@ def test_a_land_mask_that_is_not_there_is_a_mistake_and_nothing_is_published(
 ) -> None:
     season(three, add_scene, [0, 1])
     scenes = three.scenes.model_copy(update={"land_mask": "nowhere/{tile}.tif"})
+    nowhere = three.model_copy(update={"scenes": scenes})
+    prove(nowhere, CHAMPION)
     with pytest.raises(ConfigError, match=r"nowhere/01CCV\.tif"):
-        run(three.model_copy(update={"scenes": scenes}), MapRequest())
+        run(nowhere, PublishRequest())
     assert all_maps(three) == [] and not list(open_store(three.store).list("maps"))
 
 
-def test_no_champion_is_an_expected_skip(settings: Settings, add_scene: AddScene) -> None:
-    add_scene(reflectance())
-    with pytest.raises(ExpectedSkip, match="no champion yet"):
-        run(settings, MapRequest())
+def test_labels_make_the_maps_until_a_champion_is_proven_better(settings: Settings, add_scene: AddScene) -> None:
+    scene = add_scene(reflectance())
+    waiting = run(settings, PublishRequest())
+    assert waiting.nothing_new and [why.split(":")[0] for why in waiting.skipped.values()] == ["not yet labelled"]
+    assert label(settings, LabelRequest()).items == [scene.id]
+    assert run(settings, PublishRequest()).done == {"maps": 1}
+    (first,) = all_maps(settings)
+    assert first.source == f"labels:colour-{settings.label_version('colour')}"
+    named = read_raster(open_store(settings.store), label_key(settings, scene))[0]
+    np.testing.assert_array_equal(pixels(settings, first)[0], np.where(named[0] < 4, named[0], 255))
+    crown(settings)
+    encoded(settings, scene, likely(24, 40, seed=1))
+    prove(settings, CHAMPION, score=0.8, labels=0.8)  # no better
+    assert run(settings, PublishRequest()).nothing_new
+    prove(settings, CHAMPION)
+    assert run(settings, PublishRequest()).done == {"maps": 1}
+    assert [(row.revision, row.source) for row in all_maps(settings)] == [(1, first.source), (2, CHAMPION)]
 
 
 def test_a_tile_of_no_region_is_a_mistake(three: Settings) -> None:
     with pytest.raises(ConfigError, match="33XWJ"):
-        run(three, MapRequest(tiles=("33XWJ",)))
+        run(three, PublishRequest(tiles=("33XWJ",)))
 
 
 def test_two_publishers_at_once_make_one_item_and_one_row(three: Settings, add_scene: AddScene) -> None:
@@ -328,51 +358,49 @@ def test_a_rival_with_other_inputs_leaves_nothing_behind(
     three: Settings, add_scene: AddScene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another run publishes revision 1 of the window, from other scenes, between our look and our row."""
-    from seaice_ops.mapping import publish
-
     season(three, add_scene, [0])
-    commit = publish._commit
+    record = release.record
 
-    def late(settings: Settings, inputs: publish.MapInputs, folder: str, details: dict) -> str:
+    def late(ledger: Ledger, store: ObjectStore, row: Map) -> str:
         rival = Map(
             id="rival",
-            tile=inputs.tile,
+            tile=row.tile,
             window_start=day(0),
             window_end=day(0),
             revision=1,
-            model_id=CHAMPION,
+            source=CHAMPION,
             scene_ids=["other"],
             folder="maps/rival",
             statistics={},
             created_at=day(0),
         )
-        with open_ledger(settings).begin() as session:
+        with ledger.begin() as session:
             session.add(rival)
-        return commit(settings, inputs, folder, details)
+        return record(ledger, store, row)
 
-    monkeypatch.setattr(publish, "_commit", late)
-    summary = run(three, MapRequest())
+    monkeypatch.setattr(release, "record", late)
+    summary = run(three, PublishRequest())
     assert summary.nothing_new and "another run published revision 1" in next(iter(summary.skipped.values()))
     assert list(open_store(three.store).list("maps")) == []
     monkeypatch.undo()
-    assert run(three, MapRequest()).done == {"maps": 1}
+    assert run(three, PublishRequest()).done == {"maps": 1}
     assert [(row.revision, row.supersedes) for row in all_maps(three)] == [(1, None), (2, "rival")]
 
 
 def test_a_published_item_is_never_replaced(three: Settings, add_scene: AddScene) -> None:
     season(three, add_scene, [0])
-    run(three, MapRequest())
+    run(three, PublishRequest())
     row, store = all_maps(three)[0], open_store(three.store)
     with open_ledger(three).begin() as session:
         session.delete(session.get_one(Map, row.id))
     before = {key: store.get(key) for key in store.list("maps")}
-    assert run(three, MapRequest()).done == {"maps": 1}, "the same bytes were there: only the row was missing"
+    assert run(three, PublishRequest()).done == {"maps": 1}, "the same bytes were there: only the row was missing"
     assert {key: store.get(key) for key in store.list("maps")} == before
     with open_ledger(three).begin() as session:
         session.delete(session.get_one(Map, row.id))
     store.put(f"{row.folder}/item.json", b"{}")
     store.put(f"{row.folder}/class.tif", b"theirs")
-    summary = run(three, MapRequest())
+    summary = run(three, PublishRequest())
     assert list(summary.failed) == [row.id] and "published before with different content" in summary.failed[row.id]
     assert store.get(f"{row.folder}/item.json") == b"{}" and store.get(f"{row.folder}/class.tif") == b"theirs"
     assert all_maps(three) == []
@@ -380,10 +408,10 @@ def test_a_published_item_is_never_replaced(three: Settings, add_scene: AddScene
 
 def test_withdrawing_a_map_survives_a_kill_at_every_write(three: Settings, add_scene: AddScene) -> None:
     season(three, add_scene, [0])
-    run(three, MapRequest())
+    run(three, PublishRequest())
     set_state(three, ready_on(three, 0).id, SceneState.WITHDRAWN)
-    publish = "from seaice_ops.mapping import publish\npublish.run(settings, publish.MapRequest())"
-    assert crash_everywhere(three, publish, ignore=["work/*"]) >= 3  # the item, its row, the run's row
+    publish = "from seaice_ops.mapping import publish\npublish.run(settings, publish.PublishRequest())"
+    assert crash_everywhere(three, publish) >= 3  # the item, its row, the run's row
 
 
 def test_publishing_survives_a_kill_at_every_write(three: Settings, add_scene: AddScene) -> None:
@@ -392,11 +420,10 @@ def test_publishing_survives_a_kill_at_every_write(three: Settings, add_scene: A
         three,
         """
         from seaice_ops.mapping import publish
-        from seaice_ops.mapping.publish import MapRequest
+        from seaice_ops.mapping.publish import PublishRequest
 
-        publish.run(settings, MapRequest())
+        publish.run(settings, PublishRequest())
         """,
-        ignore=["work/*"],
     )
     assert boundaries >= 2 * (len(FILES) + 2)
 
@@ -406,8 +433,8 @@ def test_publishing_on_s3(s3_url: str, three: Settings, add_scene: AddScene) -> 
     scene = add_scene(reflectance())
     made = likely(24, 40, seed=1)
     encoded(remote, scene, made)
-    assert run(remote, MapRequest()).done == {"maps": 1}
-    assert run(remote, MapRequest()).nothing_new
+    assert run(remote, PublishRequest()).done == {"maps": 1}
+    assert run(remote, PublishRequest()).nothing_new
     row = all_maps(remote)[0]
     np.testing.assert_array_equal(pixels(remote, row), rebuilt({0: made}, [0], 0))
     assert sorted(open_store(remote.store).list("maps")) == sorted(

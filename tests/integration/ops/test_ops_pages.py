@@ -15,7 +15,7 @@ import pytest
 from fastapi import Depends, FastAPI, HTTPException
 from fastapi.testclient import TestClient
 
-from helpers.ledger_rows import a_map, a_model, a_run, a_scene, a_score, an_alias
+from helpers.ledger_rows import FIRST, a_map, a_model, a_run, a_scene, a_score, an_alias
 from helpers.servers import settings_for
 from seaice_ops.ledger.operations import now
 from seaice_ops.ledger.session import open_ledger
@@ -98,6 +98,17 @@ def test_the_page_lists_tiles_with_their_newest_maps(client: TestClient) -> None
     assert client.get(f"/{image['src']}").content == PNG
     assert "no map yet" in page.text and re.search(r"\d+ d old", page.text)
     assert "Late: 60CWS: it has no map yet" in page.text
+
+
+def test_a_tile_without_a_new_acquisition_says_so(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("seaice_ops.ops.overview.collect.now", lambda: FIRST + timedelta(days=286))
+    text = Outline(client.get("/").text).text
+    assert "no acquisition since 2026-02-05 (282 days)" in text and "no acquisition since 2026-02-02" in text
+
+
+def test_a_heading_of_a_table_is_never_broken(client: TestClient) -> None:
+    rules = dict(re.findall(r"^([^{}\n]+) \{([^}]*)\}", client.get("/").text, re.MULTILINE))
+    assert "nowrap" in rules["th, td"] and "white-space" not in rules["th"]
 
 
 def test_what_came_from_outside_is_escaped(client: TestClient) -> None:

@@ -59,7 +59,7 @@ def test_two_ranks_from_scenes_to_champion(season: Settings) -> None:
     labels = f"labels:colour-{settings.label_version('colour')}"
     assert set(rows) == {(model_id, "truth"), (model_id, "auto-labels"), (labels, "truth")}
     assert rows[model_id, "truth"]["pixels"] == rows[labels, "truth"]["pixels"] > 0
-    loaded = registry.load(settings, "champion")
+    loaded = registry.load(open_ledger(settings), open_store(settings.store), "champion")
     assert len(loaded.card.history) == 2 and loaded.card.manifest.recipe.ranks == 2
     assert probabilities(loaded, *_grey()).shape == (3, 40, 50)
     assert not (settings.work / "training").exists() or not any((settings.work / "training").iterdir())
@@ -114,7 +114,7 @@ def test_a_challenger_is_judged_on_scenes_that_neither_learnt_from(
     for day in (-1, 4, 5):
         add_labelled(season, add_scene, day)
     second = stage.run(small(season, gate_margin=1.0), TrainRequest()).items[0]
-    champion, challenger = (registry.find(season, model).manifest for model in (first, second))
+    champion, challenger = (registry.find(open_ledger(season), model).manifest for model in (first, second))
     common = steps.fair_scenes(challenger, champion)
     assert set(common) < set(challenger.held_out) and not set(common) & set(champion.train)
     assert aliases(season) == {"champion": second, "previous": first}
@@ -162,7 +162,7 @@ def test_what_a_person_rolled_back_stays_so(
     first = stage.run(season, TrainRequest()).items[0]
     add_labelled(season, add_scene, 4)
     second = stage.run(season, TrainRequest()).items[0]
-    assert registry.rollback(season) == first
+    assert registry.rollback(open_ledger(season)) == first
     assert stage.run(season, TrainRequest()).nothing_new
     assert aliases(season) == {"champion": first, "previous": second}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
@@ -54,6 +55,24 @@ def test_a_run_that_an_unanswered_attempt_made_is_not_made_twice() -> None:
     client = airflow(iter([httpx.Response(404), httpx.ReadTimeout("timed out"), httpx.Response(409)]), seen)
     rest.run_once(client, "d", "r", NOON, NOON)
     assert seen == ["GET /dags/d/dagRuns/r", "POST /dags/d/dagRuns", "POST /dags/d/dagRuns"]
+
+
+def test_a_run_by_hand_is_started_once_and_has_no_dates() -> None:
+    seen: list[str] = []
+    bodies: list[dict] = []
+    answers = iter([httpx.ReadTimeout("timed out"), httpx.Response(409)])
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(f"{request.method} {request.url.path}")
+        bodies.append(json.loads(request.content))
+        found = next(answers)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    rest.start_run(httpx.Client(base_url="http://airflow", transport=httpx.MockTransport(answer)), "d", "r")
+    assert seen == ["POST /dags/d/dagRuns"] * 2
+    assert bodies == [{"dag_run_id": "r", "logical_date": None}] * 2
 
 
 def test_a_run_that_exists_is_cleared() -> None:

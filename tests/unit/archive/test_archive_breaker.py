@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -14,6 +14,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 from seaice_ops.archive.limits import breaker
 from seaice_ops.archive.limits.breaker import State
 from seaice_ops.errors import ArchiveUnavailable, ConfigError, CorruptProduct, QuotaExceeded, TransientError
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.settings import OutageSettings, Settings
 
 NOON = datetime(2026, 2, 1, 12, tzinfo=UTC)
@@ -93,8 +94,16 @@ def of_service(settings: Settings, **rules: float) -> Settings:
     return Settings.model_validate({**settings.model_dump(), "archive": archive})
 
 
+def guarded(settings: Settings) -> AbstractContextManager[None]:
+    return breaker.guarded(open_ledger(settings), settings.archive)
+
+
+def current(settings: Settings) -> State:
+    return breaker.current(open_ledger(settings), settings.archive.kind)
+
+
 def ask(settings: Settings, error: Exception | None = None) -> None:
-    with breaker.guarded(settings):
+    with guarded(settings):
         if error:
             raise error
 
@@ -137,9 +146,9 @@ def test_outages_are_counted_and_raised_as_such(settings: Settings, error: Excep
     for count in (1, 2):
         with pytest.raises(ArchiveUnavailable) as caught:
             ask(service, error)
-        assert breaker.current(service).failures == count
+        assert current(service).failures == count
         assert "secret" not in str(caught.value)
-    assert breaker.current(service).opened_at is not None
+    assert current(service).opened_at is not None
 
 
 @pytest.mark.parametrize("error", OTHERS, ids=repr)
@@ -147,7 +156,7 @@ def test_other_errors_pass_unchanged_and_do_not_open(settings: Settings, error: 
     service = of_service(settings, failures=1)
     with pytest.raises(type(error)) as caught:
         ask(service, error)
-    assert caught.value is error and breaker.current(service) == State()
+    assert caught.value is error and current(service) == State()
 
 
 def test_an_answer_between_failures_starts_the_count_anew(settings: Settings) -> None:
@@ -155,7 +164,7 @@ def test_an_answer_between_failures_starts_the_count_anew(settings: Settings) ->
     for error in (TimeoutError(), None, TimeoutError(), status_error(404), TimeoutError()):
         with suppress(ArchiveUnavailable, httpx.HTTPStatusError):
             ask(service, error)
-    state = breaker.current(service)
+    state = current(service)
     assert state.failures == 1 and state.opened_at is None
 
 
@@ -163,8 +172,8 @@ def test_while_open_nothing_is_asked_and_the_error_says_why_since_and_until(sett
     service = of_service(settings, failures=1, first_wait_s=100)
     with pytest.raises(ArchiveUnavailable):
         ask(service, ArchiveUnavailable("https://archive/x answers 503"))
-    state = breaker.current(service)
-    with pytest.raises(ArchiveUnavailable) as caught, breaker.guarded(service):
+    state = current(service)
+    with pytest.raises(ArchiveUnavailable) as caught, guarded(service):
         raise AssertionError("the block must not run")
     words = str(caught.value)
     assert "answers 503" in words and f"since {state.opened_at:%Y-%m-%dT%H:%M}" in words and "next try at" in words
@@ -180,11 +189,11 @@ def test_a_try_that_is_answered_closes_it(settings: Settings, monkeypatch: pytes
     clock[0] += timedelta(seconds=61)
     with pytest.raises(ArchiveUnavailable):
         ask(service, TimeoutError())
-    assert breaker.current(service).retry_at == clock[0] + timedelta(seconds=120)
-    assert breaker.current(service).opened_at == NOON
+    assert current(service).retry_at == clock[0] + timedelta(seconds=120)
+    assert current(service).opened_at == NOON
     clock[0] += timedelta(seconds=121)
     ask(service)
-    assert breaker.current(service) == State()
+    assert current(service) == State()
     ask(service)
 
 
@@ -197,13 +206,13 @@ def test_our_own_troubles_during_a_try_decide_nothing(settings: Settings, monkey
     clock[0] += timedelta(seconds=61)
     with pytest.raises(TransientError, match="disk"):
         ask(service, TransientError("the disk is full"))
-    assert breaker.current(service).opened_at == NOON
+    assert current(service).opened_at == NOON
     clock[0] += timedelta(seconds=11)
     ask(service)
-    assert breaker.current(service) == State()
+    assert current(service) == State()
 
 
 def test_an_archive_that_works_costs_no_row(settings: Settings) -> None:
     service = of_service(settings)
     ask(service)
-    assert breaker.current(service) == State()
+    assert current(service) == State()

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_archive_http import Counting
 
@@ -154,7 +154,11 @@ def test_an_item_built_otherwise_ends_no_search(change) -> None:
 def test_words_are_fit_for_the_ledger() -> None:
     far = entry(NAME, "s3://eodata/" + "x" * 1024, [], None)
     none = entry("a\0\ud800", "\0", [], None)
-    assert "no address" in far.problem and (far.href, none.id, none.href) == ("", "a??", "?")
+    assert "cannot be kept as an address" in far.problem and (far.href, none.id, none.href) == (
+        "",
+        r"a\x00\ud800",
+        r"\x00",
+    )
     assert none.problem.isprintable()
 
 
@@ -301,6 +305,7 @@ def found_in(catalogue: Catalogue) -> set[str]:
     return {product.id for product in found}
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 30), max_size=40), st.integers(1, 9), st.integers(0, 12))
 def test_time_slices_find_everything_whatever_the_pages(seconds, most, empty_at) -> None:
     catalogue = Catalogue(seconds, most, {empty_at: lambda answer: answer.update(value=[])})
@@ -308,6 +313,7 @@ def test_time_slices_find_everything_whatever_the_pages(seconds, most, empty_at)
     assert catalogue.asked <= 2 * len(seconds) + 4
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 300), min_size=10, max_size=40, unique=True), st.integers(2, 9))
 def test_an_earlier_page_again_loses_nothing(seconds, most) -> None:
     catalogue = Catalogue(seconds, most)
@@ -404,7 +410,7 @@ def pages(root: dict[str, Any], answers: list[dict[str, Any]]):
         ([{"ids": "ab"}, {"ids": "ab"}, {"ids": "bc"}], "abc"),
         ([{"ids": "ab"}, {"ids": ""}, {"ids": "c"}], "abc"),
         ([{"ids": "ab", "matched": 2}], "ab"),
-        ([{"ids": "ab", "matched": 3}], None),
+        ([{"ids": "ab", "matched": 3}], "ab"),
         ([{"ids": "ab"}, {"ids": "ab", "more": True}], None),
         ([{"ids": "ab"}, {"ids": "", "more": True}], None),
     ],
@@ -418,3 +424,44 @@ def test_pages_that_are_empty_repeated_or_endless(answers, answers_, expected) -
         return
     found, _ = items(wire, CdseSettings().stac_url, tile_property="grid:code", tiles=["x"], collections=["c"])
     assert "".join(sorted(item["id"] for item in found)) == expected
+
+
+def test_a_count_is_an_estimate_and_the_pages_decide(answers, caplog) -> None:
+    """pgSTAC counts by the planner's estimate above a threshold; the caller is told that there is a doubt."""
+    root = json.loads((answers / "xcube_stac_cdse/stac_v1_root.json").read_text())
+    for matched, sure in ((1, True), (2, True), (10_000, False)):
+        caplog.clear()
+        wire = wire_for(pages(root, [{"ids": "ab", "matched": matched}]))
+        found = items(wire, CdseSettings().stac_url, tile_property="grid:code", tiles=["x"], collections=["c"])
+        assert ([item["id"] for item in found[0]], found[1]) == (["a", "b"], sure)
+        assert ("its pages are believed" in caplog.text) is not sure
+
+
+#: Links by which a catalogue tells where it is searched, some of them broken.
+BROKEN: list[Any] = [3, [3], [{"rel": "search"}], [{"rel": "search", "href": 3}]]
+
+
+@pytest.mark.parametrize("answer", [{}, [], 3, None, "x", {"error": "maintenance"}, {"type": "Collection"}, *BROKEN])
+@pytest.mark.parametrize("place", ["root", "search"])
+def test_json_that_is_no_catalogue_is_an_outage_that_says_so(answers, answer, place) -> None:
+    root = json.loads((answers / "xcube_stac_cdse/stac_v1_root.json").read_text())
+    wrong = {**root, "links": answer} if answer in BROKEN else answer
+
+    def service(request: httpx.Request) -> httpx.Response:
+        is_search = request.url.path.endswith("/search")
+        return httpx.Response(200, json=wrong if is_search is (place == "search") else root)
+
+    with pytest.raises(ArchiveUnavailable, match=r"answers (no )?JSON"):
+        items(wire_for(service), CdseSettings().stac_url, tile_property="x", tiles=["x"], collections=["c"])
+
+
+@pytest.mark.parametrize("features", [3, [3], [{}], [None], {"a": 1}])
+def test_a_page_whose_items_are_none_is_an_outage(answers, features) -> None:
+    root = json.loads((answers / "xcube_stac_cdse/stac_v1_root.json").read_text())
+
+    def service(request: httpx.Request) -> httpx.Response:
+        page = {"type": "FeatureCollection", "features": features, "links": []}
+        return httpx.Response(200, json=page if request.url.path.endswith("/search") else root)
+
+    with pytest.raises(ArchiveUnavailable, match="answers JSON that is no"):
+        items(wire_for(service), CdseSettings().stac_url, tile_property="x", tiles=["x"], collections=["c"])

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -21,7 +23,7 @@ from seaice_ops.archive.providers.folder import FolderArchive
 from seaice_ops.archive.search import SearchRequest
 from seaice_ops.errors import ConfigError, TransientError
 from seaice_ops.ledger.operations import now
-from seaice_ops.ledger.session import open_ledger
+from seaice_ops.ledger.session import Ledger, open_ledger
 from seaice_ops.ledger.tables import Scene, SceneState
 from seaice_ops.ledger.watermarks import WITHDRAWN, watermarks
 
@@ -208,3 +210,153 @@ def test_folder_withdraws_until_published_again(archive):
     entry = archive / f"{name}.json"
     entry.write_text(json.dumps({**json.loads(entry.read_text()), "published": (T0 + 2 * HOUR).isoformat()}))
     assert [product.id for product in folder.search(*everything)] == [name]
+
+
+# ---- more than one run can take
+
+
+def test_a_search_hands_on_so_many_at_a_time_oldest_first_and_later_runs_take_the_rest(settings, archive, monkeypatch):
+    monkeypatch.setattr("seaice_ops.archive.search.MOST_SCENES", 3)
+    names = [
+        make_product(archive, bands=BANDS, sensed=SENSED - n * HOUR, published=T0 - HOUR, tile=TILES[n % 2])
+        for n in range(7)
+    ][::-1]
+    taken = []
+    for run in range(3):
+        request = SearchRequest("published", T0 + run * DAY - DAY, T0 + run * DAY, catch_up=True)
+        mine = search.run(settings, request, caller=f"run {run}").items
+        assert mine == names[3 * run : 3 * run + 3]
+        taken += mine
+        with open_ledger(settings).begin() as session:  # each is in the hands of the run that took it, the rest of none
+            rows = {row.id: row for row in session.scalars(select(Scene))}
+            for name in mine:
+                rows[name].state = SceneState.READY
+            assert {rows[name].claimed_by for name in names[3 * run + 3 :]} <= {None}
+    assert taken == names
+    assert daily(settings, T0 + 3 * DAY).nothing_new
+
+
+def test_a_run_that_ends_before_the_rest_is_released_loses_nothing(settings, archive, monkeypatch):
+    monkeypatch.setattr("seaice_ops.archive.search.MOST_SCENES", 1)
+    names = [make_product(archive, bands=BANDS, sensed=SENSED + n * HOUR, published=T0 - HOUR) for n in range(2)]
+    with monkeypatch.context() as patch:
+        patch.setattr("seaice_ops.archive.search.release_scenes", Mock(side_effect=TransientError("killed")))
+        with pytest.raises(TransientError):
+            search.run(settings, SearchRequest("published", T0 - DAY, T0, catch_up=True), caller="first")
+    elsewhen = SearchRequest("sensed", SENSED + 9 * DAY, SENSED + 10 * DAY)
+    assert search.run(settings, elsewhen).items == []  # the first run, as far as anybody knows, is at work
+    monkeypatch.setattr("seaice_ops.archive.record.now", lambda: now() + 2 * HOUR)
+    assert search.run(settings, elsewhen).items == names[:1]
+
+
+def test_what_is_handed_on_fits_into_airflows_mapped_tasks():
+    from airflow.configuration import conf
+
+    assert conf.getint("core", "max_map_length") >= search.MOST_SCENES
+
+
+# ---- a clock that was ahead
+
+CLOCKS = ("archive.search", "archive.record", "ledger.operations", "ledger.runs", "ledger.scenes", "ledger.watermarks")
+
+
+def run_at(settings, monkeypatch, moment):
+    with monkeypatch.context() as patch:
+        for module in CLOCKS:
+            patch.setattr(f"seaice_ops.{module}.now", lambda: moment)
+        return daily(settings, moment)
+
+
+@pytest.mark.parametrize("seen_before", [True, False])
+def test_a_mark_of_the_future_is_not_trusted(settings, archive, monkeypatch, caplog, seen_before):
+    if seen_before:
+        make_product(archive, bands=BANDS, published=T0 - HOUR)
+    run_at(settings, monkeypatch, T0)
+    run_at(settings, monkeypatch, T0 + 365 * DAY)  # in truth a day later
+    assert marks(settings)["01CCV"] == T0 + 365 * DAY
+    missed = make_product(archive, bands=BANDS, sensed=SENSED + 3 * DAY, published=T0 + 3 * DAY)
+    backfilled = make_product(archive, bands=BANDS, sensed=SENSED + 9 * DAY, published=T0 + 9 * DAY)
+    search.run(settings, SearchRequest("sensed", SENSED + 9 * DAY, SENSED + 10 * DAY))
+    caplog.clear()
+    found = run_at(settings, monkeypatch, T0 + 16 * DAY)
+    assert missed in found.items and set(states(settings)) >= {missed, backfilled}
+    assert "the watermark of 01CCV in the archive folder is 2027-02-02" in caplog.text
+    assert marks(settings) == dict.fromkeys([*TILES, WITHDRAWN], T0 + 16 * DAY)
+    caplog.clear()
+    assert run_at(settings, monkeypatch, T0 + 17 * DAY).done["scenes"] == 0
+    assert "watermark" not in caplog.text
+
+
+def test_a_scene_claimed_by_a_clock_ahead_is_abandoned_like_any_other(settings, archive, monkeypatch):
+    name = make_product(archive, bands=BANDS, published=T0 - HOUR)
+    for module in CLOCKS:
+        monkeypatch.setattr(f"seaice_ops.{module}.now", lambda: T0 + 365 * DAY)
+    search.run(settings, SearchRequest("published", T0 - DAY, T0), caller="lost")
+    for module in CLOCKS:
+        monkeypatch.setattr(f"seaice_ops.{module}.now", lambda: T0 + DAY)
+    assert search.run(settings, SearchRequest("sensed", T0 + DAY, T0 + 2 * DAY), caller="next").items == [name]
+
+
+# ---- what cannot be
+
+
+def test_products_with_impossible_times_or_addresses_fail_alone_and_once(settings, archive, monkeypatch):
+    good = make_product(archive, bands=BANDS, published=T0 - HOUR)
+    real = FolderArchive.search
+    first, last = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+
+    def odd(self, tiles, by, start, end):
+        product = real(self, tiles, by, start, end)
+        others = [
+            replace(product[0], id="early", published_at=first),
+            replace(product[0], id="late", sensed_at=last),
+            replace(product[0], id="n\0l", platform=""),
+            replace(product[0], id="half \ud800"),
+            replace(product[0], id="far", href="x" * 1025),
+            replace(product[0], id="told", problem="a\0b" + "c" * 3000),
+        ]
+        return [*product, *others]
+
+    monkeypatch.setattr(FolderArchive, "search", odd)
+    summary = daily(settings)
+    assert summary.items == [good]
+    assert set(summary.failed) == {"early", "late", "n\ufffdl", "half \ufffd\ufffd\ufffd", "far", "told"}
+    assert summary.failed["early"] == f"{good}.SAFE: 0001-01-01T00:00:00+00:00 cannot be true"
+    with open_ledger(settings).begin() as session:
+        for scene in session.scalars(select(Scene)):
+            assert len(scene.id) <= 128 and len(scene.href) <= 1024 and "\0" not in f"{scene.id}{scene.reason}"
+            assert datetime(1970, 1, 1, tzinfo=UTC) <= scene.published_at < datetime(2200, 1, 1, tzinfo=UTC)
+    assert daily(settings).nothing_new
+
+
+def test_withdrawals_with_odd_names_causes_and_times_end_nothing(settings, archive, monkeypatch):
+    names = [make_product(archive, bands=BANDS, sensed=SENSED - n * HOUR, published=T0 - HOUR) for n in range(2)]
+    daily(settings)
+    last = datetime.max.replace(tzinfo=UTC)
+    listed = [Withdrawn("n\0l", "c", T0), Withdrawn(names[0], "a\0b\ud800" * 900, T0), Withdrawn(names[1], "c", last)]
+    monkeypatch.setattr(FolderArchive, "withdrawn", lambda _, start, end: listed if start else [])
+    monkeypatch.setattr(FolderArchive, "search", lambda *_: [])
+    assert daily(settings, T0 + DAY).done["withdrawn"] == 2
+    assert states(settings) == dict.fromkeys(names, "withdrawn")
+    assert daily(settings, T0 + DAY).nothing_new
+
+
+def test_withdrawals_of_before_the_first_satellite_are_not_asked_for(settings, archive, monkeypatch):
+    make_product(archive, bands=BANDS, published=datetime(1971, 1, 1, tzinfo=UTC))
+    search.run(settings, SearchRequest("sensed", SENSED, SENSED + DAY))
+    asked = []
+    monkeypatch.setattr(FolderArchive, "withdrawn", lambda _, start, end: asked.append(start) or [])
+    daily(settings)
+    assert min(filter(None, asked)).year == 2015
+
+
+def test_one_product_is_searched_for_in_few_transactions(settings, archive, monkeypatch):
+    make_product(archive, bands=BANDS, published=T0 - HOUR)
+    begun = []
+    real = Ledger.begin
+    monkeypatch.setattr(Ledger, "begin", lambda self: begun.append(1) or real(self))
+    search.run(settings, SearchRequest("sensed", SENSED, SENSED + DAY))
+    assert len(begun) == 2  # what was found, and the run
+    begun.clear()
+    daily(settings)
+    assert len(begun) == 4  # the watermarks, what was found, what was withdrawn, the run

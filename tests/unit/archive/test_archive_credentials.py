@@ -23,6 +23,7 @@ from seaice_ops.archive.transport.s3 import S3Auth, s3_address
 from seaice_ops.archive.transport.token import Bearer, Tokens
 from seaice_ops.errors import ConfigError, CorruptProduct
 
+NAME = "seaice_archive"
 SECRETS = ("pass word/?#&%é", "s/e+c=ret")
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")), min_size=1, max_size=20)
 
@@ -61,24 +62,24 @@ FORMS = {
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_of_a_connection(home, monkeypatch, form) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_SEAICE_ARCHIVE", FORMS[form])
-    found = credentials(home)
+    found = credentials(NAME)
     assert found.account() == ("ice", SECRETS[0]) and found.s3_keys() == ("AK", SECRETS[1])
 
 
 def test_a_connection_of_type_aws_holds_keys(home, monkeypatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_SEAICE_ARCHIVE", f"aws://AK:{quote(SECRETS[1], safe='')}@/")
-    assert credentials(home).s3_keys() == ("AK", SECRETS[1]) and credentials(home).account() is None
+    assert credentials(NAME).s3_keys() == ("AK", SECRETS[1]) and credentials(NAME).account() is None
 
 
 def test_plain_variables(home, monkeypatch) -> None:
     for name, value in (("USERNAME", "ice"), ("PASSWORD", f" {SECRETS[0]}\n"), ("S3_ACCESS_KEY", "AK")):
         monkeypatch.setenv(f"SEAICE_ARCHIVE_{name}", value)
-    assert credentials(home).account() == ("ice", SECRETS[0]) and credentials(home).s3_keys() is None
+    assert credentials(NAME).account() == ("ice", SECRETS[0]) and credentials(NAME).s3_keys() is None
 
 
 def test_another_connection_by_name(home) -> None:
     other = settings_for(home.home, archive={"kind": "cdse", "connection": "my_cdse"})
-    assert variable(other) == "AIRFLOW_CONN_MY_CDSE"
+    assert variable(other.archive.connection) == "AIRFLOW_CONN_MY_CDSE"
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -86,28 +87,33 @@ def test_another_connection_by_name(home) -> None:
 def test_any_password_comes_through_a_uri(home, login, password) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AIRFLOW_CONN_SEAICE_ARCHIVE", f"generic://{quote(login, safe='')}:{quote(password, safe='')}@/")
-        assert credentials(home).account() == (login, password)
+        assert credentials(NAME).account() == (login, password)
 
 
 @pytest.mark.parametrize("text", ["{not json SECRET", '{"extra": "SECRET"}', "SECRET", '{"extra": ["SECRET"]}'])
 def test_a_broken_connection_is_not_quoted(home, monkeypatch, text) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_SEAICE_ARCHIVE", text)
     with pytest.raises(ConfigError, match="AIRFLOW_CONN_SEAICE_ARCHIVE") as caught:
-        credentials(home)
+        credentials(NAME)
     assert "SECRET" not in str(caught.value) and caught.value.__cause__ is None
 
 
 def test_a_control_character_is_refused_without_being_shown(home, monkeypatch) -> None:
     monkeypatch.setenv("SEAICE_ARCHIVE_PASSWORD", "SEC\nRET")
     with pytest.raises(ConfigError, match="password") as caught:
-        credentials(home)
+        credentials(NAME)
     assert "SEC" not in str(caught.value)
 
 
 def test_nothing_shows_a_secret(home, monkeypatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_SEAICE_ARCHIVE", FORMS["json"])
     archive = open_archive(home)
-    for text in (repr(archive), str(credentials(home)), credentials(home).model_dump_json(), repr(home.redacted())):
+    for text in (
+        repr(archive),
+        str(credentials(NAME)),
+        credentials(NAME).model_dump_json(),
+        repr(home.redacted()),
+    ):
         assert not any(secret in text for secret in SECRETS)
 
 
@@ -127,7 +133,7 @@ def test_no_credentials_say_what_to_do(home, tmp_path) -> None:
 
     from seaice_ops.archive.providers.cdse import CdseArchive
 
-    archive = CdseArchive(home, wire_to([]), credentials(home))
+    archive = CdseArchive(home.archive, wire_to([]), credentials(NAME), (), home.work)
     product = cdse_stac.product(l1c_item())
     with pytest.raises(ConfigError, match=r"docs/copernicus\.md"):
         archive.fetch(product, product.files, tmp_path / "inbox")

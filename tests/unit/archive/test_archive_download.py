@@ -97,6 +97,7 @@ def test_a_later_call_goes_on_where_an_earlier_one_stood(cuts, kills) -> None:
     assert server.sent == len(DATA)
 
 
+@settings(deadline=None)
 @given(cut=st.integers(1, 900), other=st.binary(min_size=1, max_size=1500))
 def test_versions_are_never_spliced(cut, other) -> None:
     """The file changes at the server between two tries; nothing but its validator tells."""

@@ -66,6 +66,11 @@ def test_what_passes_is_tried_again(status) -> None:
     assert 0 <= waits[0] <= 0.5 and 0 <= waits[1] <= 1.0
 
 
+def test_a_wait_is_told(caplog) -> None:
+    wire_to([httpx.Response(500), httpx.Response(200)]).request("GET", URL)
+    assert "Products answers 500; trying again in" in caplog.text and "(try 2 of 4)" in caplog.text
+
+
 @pytest.mark.parametrize(("status", "error"), [(429, QuotaExceeded), (503, ArchiveUnavailable)])
 def test_tries_are_bounded(status, error) -> None:
     waits: list[float] = []

@@ -22,10 +22,11 @@ from seaice_ops.archive.providers import mirror_item
 from seaice_ops.archive.providers.mirror import MirrorArchive, completed, product
 from seaice_ops.archive.transport.credentials import Credentials
 from seaice_ops.errors import ConfigError, CorruptProduct
-from seaice_ops.pixels.radiometry import BANDS, UNOBSERVED
+from seaice_ops.pixels.radiometry import UNOBSERVED
 from seaice_ops.pixels.sidecar import MIRROR
 from seaice_ops.scenes.sentinel2.metadata import read_tile
 from seaice_ops.scenes.sentinel2.product import open_product
+from seaice_ops.sensors.sentinel2 import BANDS
 from seaice_ops.settings import StacSettings
 
 EARTH_SEARCH = StacSettings(url="https://earth-search.aws.element84.com/v1")
@@ -239,7 +240,7 @@ ROOT = {
 
 def archive_of(mirror: Mirror, home: Path, **stac: Any) -> MirrorArchive:
     settings = settings_for(home, archive={"kind": "stac", "stac": {"url": "https://m.org/v1", **stac}})
-    return MirrorArchive(settings, wire_to([mirror] * 99), Credentials())
+    return MirrorArchive(settings.archive, wire_to([mirror] * 99), Credentials())
 
 
 def scene_of(found: Any) -> Any:
@@ -345,3 +346,29 @@ def test_another_product_under_the_items_address_is_refused(tmp_path) -> None:
 def test_no_address_says_what_to_set(tmp_path) -> None:
     with pytest.raises(ConfigError, match=r"archive\.stac\.url"):
         archive_of(Mirror(tmp_path / "m"), tmp_path, url="").search(["01CCV"], "sensed", START, END)
+
+
+def one_item_by_time(mirror: Mirror) -> Any:
+    """`mirror` as a service that filters by the item's own time."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/search"):
+            low, high = json.loads(request.content)["datetime"].split("/")
+            own = mirror.item["properties"]["datetime"]
+            found = [mirror.item] if low[:19] <= own[:19] <= high[:19] else []
+            return httpx.Response(200, json={"type": "FeatureCollection", "features": found, "links": []})
+        return mirror(request)
+
+    return answer
+
+
+@pytest.mark.parametrize("minutes", [0, 4, 31, 40, 99])
+def test_a_granule_after_midnight_is_found_on_the_day_of_its_datatake_alone(tmp_path, minutes) -> None:
+    mirror = Mirror(tmp_path / "m")
+    name = mirror.name.replace(f"{SENSED:%Y%m%dT%H%M%S}", "20260201T235900", 1)
+    own = datetime(2026, 2, 1, 23, 59, tzinfo=UTC) + timedelta(minutes=minutes)
+    mirror.item["properties"] |= {"s2:product_uri": f"{name}.SAFE", "datetime": f"{own:%Y-%m-%dT%H:%M:%SZ}"}
+    archive = archive_of(one_item_by_time(mirror), tmp_path)
+    days = [datetime(2026, 1, 31, tzinfo=UTC) + timedelta(days=day) for day in range(4)]
+    found = [archive.search(["01CCV"], "sensed", day, day + timedelta(days=1)) for day in days]
+    assert [[p.id for p in some] for some in found] == [[], [name], [], []]

@@ -131,6 +131,14 @@ def with_quota(settings: Settings, **values: int) -> Settings:
     return Settings.model_validate({**settings.model_dump(), "archive": archive})
 
 
+def meter_of(settings: Settings) -> quota.Meter:
+    return quota.Meter(open_ledger(settings), settings.archive, settings.work)
+
+
+def usage_of(settings: Settings) -> quota.Usage | None:
+    return quota.usage(open_ledger(settings), settings.archive, settings.work)
+
+
 def kept(settings: Settings) -> dict[datetime, tuple[int, int]]:
     with open_ledger(settings).begin() as session:
         return {row.hour: (row.bytes, row.requests) for row in session.scalars(select(TransferUsage))}
@@ -140,13 +148,13 @@ def test_a_transfer_costs_few_writes_and_nothing_is_lost(service: Settings, monk
     writes = []
     real = quota.add_usage
     monkeypatch.setattr(quota, "add_usage", lambda *a: (writes.append(a), real(*a)))
-    meter = quota.meter(service)
+    meter = meter_of(service)
     for _ in range(5):
         meter.before_request()
     for _ in range(600):
         meter.received(1_000_000)
     assert len(writes) <= 3
-    found = quota.usage(service)
+    found = usage_of(service)
     assert found is not None and (found.bytes, found.requests) == (600_000_000, 5)
     meter.flush()
     meter.flush()
@@ -156,22 +164,24 @@ def test_a_transfer_costs_few_writes_and_nothing_is_lost(service: Settings, monk
 def test_what_a_killed_worker_counted_is_kept_by_the_next(service: Settings) -> None:
     code = (
         "import os, signal, sys\n"
-        "from seaice_ops.archive.limits.quota import meter\n"
+        "from seaice_ops.archive.limits.quota import Meter\n"
+        "from seaice_ops.ledger.session import open_ledger\n"
         "from seaice_ops.settings import Settings\n"
-        "m = meter(Settings.model_validate_json(sys.argv[1]))\n"
+        "s = Settings.model_validate_json(sys.argv[1])\n"
+        "m = Meter(open_ledger(s), s.archive, s.work)\n"
         "m.before_request(); m.received(12345)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     done = subprocess.run([sys.executable, "-c", code, service.model_dump_json()], env=os.environ)
     assert done.returncode == -signal.SIGKILL and kept(service) == {}
-    quota.meter(service).flush()
+    meter_of(service).flush()
     assert list(kept(service).values()) == [(12345, 1)]
 
 
 def test_an_hour_that_is_over_keeps_its_own_bytes(service: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [THIS_HOUR.timestamp() + 3599.0]
     monkeypatch.setattr(quota.time, "time", lambda: clock[0])
-    meter = quota.meter(service)
+    meter = meter_of(service)
     meter.received(10)
     clock[0] += 2
     meter.received(5)
@@ -180,7 +190,7 @@ def test_an_hour_that_is_over_keeps_its_own_bytes(service: Settings, monkeypatch
 
 
 def test_a_ledger_that_does_not_answer_loses_no_count(service: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    meter = quota.meter(service)
+    meter = meter_of(service)
     meter.received(10)
 
     def down(*arguments: object) -> None:
@@ -198,12 +208,12 @@ def test_a_ledger_that_does_not_answer_loses_no_count(service: Settings, monkeyp
 def test_over_the_quota_nothing_is_asked_and_the_error_says_until_when(settings: Settings) -> None:
     service = with_quota(settings, bytes_per_30_days=1000)
     hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(days=10)
-    quota.add_usage(service, "cdse", hour, 1000, 1)
+    quota.add_usage(open_ledger(service), "cdse", hour, 1000, 1)
     with pytest.raises(QuotaExceeded, match=r"there is room again from") as caught:
-        quota.meter(service).before_request()
+        meter_of(service).before_request()
     assert caught.value.again == hour + timedelta(days=30, hours=1)
-    assert quota.room_for(service, 2000) is None
-    found = quota.usage(service)
+    assert quota.room_for(open_ledger(service), service.archive, service.work, 2000) is None
+    found = usage_of(service)
     assert found and found.share == 1.0 and found.again == caught.value.again and "100.0 %" in found.sentence()
 
 
@@ -213,12 +223,12 @@ def test_the_defaults_are_the_services_own() -> None:
 
 
 def test_a_folder_has_no_quota_and_always_room(settings: Settings) -> None:
-    assert quota.usage(settings) is None
-    assert quota.room_for(settings, 10**18, AT) == AT
+    assert usage_of(settings) is None
+    assert quota.room_for(open_ledger(settings), settings.archive, settings.work, 10**18, AT) == AT
 
 
 def hold(service_json: str, log: str) -> None:
-    meter = quota.meter(Settings.model_validate_json(service_json))
+    meter = meter_of(Settings.model_validate_json(service_json))
     with meter.connection():
         with Path(log).open("a") as out:
             out.write(f"{time.monotonic()} 1\n")
@@ -234,13 +244,13 @@ def test_no_more_connections_are_open_at_once_than_allowed(settings: Settings, t
     events = sorted((float(t), int(n)) for t, n in (line.split() for line in log.read_text().splitlines()))
     open_now = [sum(n for _, n in events[: i + 1]) for i in range(len(events))]
     assert max(open_now) <= 2 and open_now[-1] == 0
-    meter = quota.meter(service)
+    meter = meter_of(service)
     with meter.connection(), meter.connection():  # two are to be had at once, and free again
         pass
 
 
 def ask(service_json: str, times: int) -> float:
-    meter = quota.meter(Settings.model_validate_json(service_json))
+    meter = meter_of(Settings.model_validate_json(service_json))
     for _ in range(times):
         meter.before_request()
         meter.received(100)
@@ -252,12 +262,12 @@ def test_workers_share_one_pace_and_one_count(settings: Settings) -> None:
     began = time.time()
     ended = race(ask, [(service.model_dump_json(), 50)] * 3)
     assert max(ended) - began > 30 / 19  # the 30 requests above the burst took their time
-    found = quota.usage(service)
+    found = usage_of(service)
     assert found is not None and (found.bytes, found.requests) == (15_000, 150)
 
 
 def test_what_one_worker_is_told_holds_the_others(service: Settings) -> None:
-    quota.meter(service).hold(0.4)
+    meter_of(service).hold(0.4)
     began = time.monotonic()
-    quota.meter(service).before_request()
+    meter_of(service).before_request()
     assert 0.35 < time.monotonic() - began < 5

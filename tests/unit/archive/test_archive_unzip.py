@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seaice_ops.archive.product import ProductFile
@@ -113,6 +113,7 @@ def test_a_name_that_is_no_text_is_refused(tmp_path) -> None:
         unzip(path, PRODUCT, PRODUCT.files, tmp_path / "inbox")
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_a_damaged_zip_gives_right_bytes_or_an_error(tmp_path_factory, data) -> None:
     folder = tmp_path_factory.mktemp("zip")

@@ -182,7 +182,10 @@ def of_service(settings: Settings, **values: Any) -> Settings:
 
 def test_nothing_begins_while_the_archive_is_down(settings: Settings) -> None:
     service = of_service(settings, outage={"failures": 1})
-    with pytest.raises(ArchiveUnavailable), breaker.guarded(service):
+    with (
+        pytest.raises(ArchiveUnavailable),
+        breaker.guarded(open_ledger(service), service.archive),
+    ):
         raise TimeoutError
     airflow = FakeAirflow()
     seen = step(service, airflow.client(), a_request(), an_estimate(3), "me")
@@ -192,7 +195,7 @@ def test_nothing_begins_while_the_archive_is_down(settings: Settings) -> None:
 def test_a_piece_waits_for_room_in_the_quota(settings: Settings) -> None:
     service = of_service(settings, quota={"bytes_per_30_days": 100 * 10**6})
     hour = now().replace(minute=0, second=0, microsecond=0) - timedelta(days=29)
-    quota.add_usage(service, "cdse", hour, 97 * 10**6, 1)
+    quota.add_usage(open_ledger(service), "cdse", hour, 97 * 10**6, 1)
     airflow = FakeAirflow()
     found = an_estimate(6)  # 3 MB a day; a piece is at most a tenth of the quota
     seen = step(service, airflow.client(), a_request(), found, "me")

@@ -16,6 +16,7 @@ from seaice_ops.backfill.estimate import DAY, Estimate, estimate, midnight, mont
 from seaice_ops.backfill.season import BackfillRequest, days, hemisphere, season_days
 from seaice_ops.errors import ConfigError
 from seaice_ops.geo.regions import Region
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Scene
 from seaice_ops.scenes import decode
 from seaice_ops.settings import Settings
@@ -155,6 +156,6 @@ def test_an_estimate_is_of_the_regions_own_tiles_and_days(settings: Settings, ad
     day = date.fromisoformat(min(whole.products))
     one = estimate(settings, "test", day, day)
     assert one.products == {day.isoformat(): whole.products[day.isoformat()]}
-    assert scene_cost(settings)[2] is False
+    assert scene_cost(open_ledger(settings))[2] is False
     assert midnight(day) == datetime(day.year, day.month, day.day, tzinfo=UTC)
     assert np.isfinite(one.hours)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 from typer.testing import CliRunner
 
 from seaice_ops.cli import app
@@ -69,6 +71,17 @@ def test_programs_of_this_environment_are_found_where_it_is_not_active(
     assert os.environ["PATH"].split(":") == [str(Path(sys.executable).parent), "/usr/bin"]
     assert CliRunner().invoke(app, ["settings"]).exit_code == 0
     assert os.environ["PATH"].count(str(Path(sys.executable).parent)) == 1
+
+
+def test_env_names_airflows_database_in_a_home_of_any_name(
+    home: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    odd = tmp_path / "feature%2Fx?y"
+    odd.mkdir()
+    monkeypatch.setenv("SEAICE_HOME", str(odd))
+    said = CliRunner().invoke(app, ["env"]).stdout
+    found = re.search(r"^export AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=(.*)$", said, re.MULTILINE)
+    assert found and make_url(shlex.split(found[1])[0]).database == f"{odd}/airflow/airflow.db"
 
 
 def test_env_prints_no_credentials_that_the_shell_has(home: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,8 +13,9 @@ from seaice_ops.ledger.operations import keep_labels, labels_in_force, now
 from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import LabelSet, Scene
 from seaice_ops.pixels.mending import open_labels
-from seaice_ops.pixels.radiometry import RGB_BANDS, UNOBSERVED
+from seaice_ops.pixels.radiometry import UNOBSERVED
 from seaice_ops.quality import stage as quality
+from seaice_ops.sensors.sentinel2 import TRUE_COLOUR
 from seaice_ops.storage.rasters import Grid, cog_bytes, read_raster
 from seaice_ops.storage.store import open_store
 
@@ -31,13 +32,13 @@ def only_row(settings) -> LabelSet:
 def republished(settings, scene: Scene, value: int) -> None:
     """Other pixels under the scene's name and key, as after a withdrawal and a new publication."""
     grid = Grid(scene.crs, tuple(scene.transform), scene.width, scene.height)
-    data = cog_bytes(flat(value), grid, nodata=UNOBSERVED, names=RGB_BANDS)
+    data = cog_bytes(flat(value), grid, nodata=UNOBSERVED, names=TRUE_COLOUR)
     with open_ledger(settings).begin() as session:
         session.get_one(Scene, scene.id).sha256 = open_store(settings.store).put(scene.key, data)
 
 
 def test_a_republished_scene_is_labelled_anew(settings, add_scene) -> None:
-    scene = add_scene(flat(0), bands=RGB_BANDS)
+    scene = add_scene(flat(0), bands=TRUE_COLOUR)
     run(settings, LabelRequest("colour"))
     dark = only_row(settings)
     assert dark.scene_sha256 == scene.sha256 and dark.shares["open_water"] == 1
@@ -53,7 +54,7 @@ def test_a_republished_scene_is_labelled_anew(settings, add_scene) -> None:
 
 
 def test_the_same_content_again_keeps_its_labels(settings, add_scene) -> None:
-    scene = add_scene(flat(0), bands=RGB_BANDS)
+    scene = add_scene(flat(0), bands=TRUE_COLOUR)
     run(settings, LabelRequest("colour"))
     first = only_row(settings)
     republished(settings, scene, 0)
@@ -62,7 +63,7 @@ def test_the_same_content_again_keeps_its_labels(settings, add_scene) -> None:
 
 
 def test_of_two_who_label_the_same_content_the_first_wins(settings, add_scene) -> None:
-    add_scene(flat(0), bands=RGB_BANDS)
+    add_scene(flat(0), bands=TRUE_COLOUR)
     run(settings, LabelRequest("colour"))
     first = only_row(settings)
     again = LabelSet(**{c.name: getattr(first, c.name) for c in LabelSet.__table__.columns} | {"created_at": now()})
@@ -73,7 +74,7 @@ def test_of_two_who_label_the_same_content_the_first_wins(settings, add_scene) -
 
 @pytest.mark.parametrize("harm", ["cut", "other", "gone"])
 def test_labels_whose_raster_is_damaged_or_gone_are_made_again(settings, add_scene, harm: str) -> None:
-    add_scene(flat(0), bands=RGB_BANDS)
+    add_scene(flat(0), bands=TRUE_COLOUR)
     run(settings, LabelRequest("colour"))
     row, store, ledger = only_row(settings), open_store(settings.store), open_ledger(settings)
     whole = store.get(row.key)
@@ -93,7 +94,9 @@ def test_labels_whose_raster_is_damaged_or_gone_are_made_again(settings, add_sce
 def test_label_quality_tells_damaged_labels_and_goes_on(settings, add_scene) -> None:
     from datetime import UTC, datetime
 
-    bad, good = (add_scene(flat(v), datetime(2026, 2, d, tzinfo=UTC), bands=RGB_BANDS) for d, v in ((1, 0), (2, 9000)))
+    bad, good = (
+        add_scene(flat(v), datetime(2026, 2, d, tzinfo=UTC), bands=TRUE_COLOUR) for d, v in ((1, 0), (2, 9000))
+    )
     run(settings, LabelRequest("colour"))
     store = open_store(settings.store)
     with open_ledger(settings).begin() as session:

@@ -19,6 +19,7 @@ from seaice_ops.labels.scene import label_raster
 from seaice_ops.labels.stage import labelling
 from seaice_ops.ledger.tables import Scene
 from seaice_ops.pixels import imagery, radiometry
+from seaice_ops.sensors.sentinel2 import BANDS
 from seaice_ops.settings import Settings
 from seaice_ops.storage.store import open_store
 from seaice_ops.versions import METHODS, Method
@@ -47,7 +48,7 @@ def stored(layout: dict) -> bytes:
     with rasterio.MemoryFile() as file:
         with file.open(**profile) as target:
             target.write(ice())
-            for index, band in enumerate(radiometry.BANDS, 1):
+            for index, band in enumerate(BANDS, 1):
                 target.set_band_description(index, band)
         return bytes(file.getbuffer())
 
@@ -84,7 +85,7 @@ def test_labels_are_the_same_bytes(settings: Settings, add_scene: Callable[..., 
     @given(layouts, st.integers(1, ROWS + 1), st.integers(1, ROWS * COLUMNS + 1), st.integers(1, 4))
     @hypothesis_settings(max_examples=20, deadline=None)
     def cut_otherwise(layout: dict, rows_read: int, strip: int, threads: int) -> None:
-        store.put(scene.key or "", stored(layout))
+        scene.sha256 = store.put(scene.key or "", stored(layout))
         with pytest.MonkeyPatch.context() as patch, opencv_threads(threads):
             patch.setattr(imagery, "_ROWS", rows_read)
             patch.setattr(colour, "_STRIP", strip)

@@ -21,6 +21,7 @@ from seaice_ops.labels.reflectance.label import from_strips, opaque_from, reflec
 from seaice_ops.labels.reflectance.levels import references
 from seaice_ops.labels.reflectance.model import draw
 from seaice_ops.labels.reflectance.settle import LOW_SUN, NO_SUN
+from seaice_ops.labels.reflectance.surfaces import BANDS
 from seaice_ops.labels.reflectance.surroundings import CELL
 from seaice_ops.labels.reflectance.table import SHAPE, band_codes, cell_index, coded
 from seaice_ops.labels.result import NO_CONFIDENCE
@@ -42,7 +43,7 @@ def seen(surface: np.ndarray, zenith: float) -> np.ndarray:
     """(4, ...) int16 as stored: `surface` (4, ...) through clear air."""
     bands = [
         optics.at_satellite(np.asarray(values, float), optics.air(band, zenith))
-        for band, values in zip(optics.WAVELENGTHS, surface, strict=True)
+        for band, values in zip(BANDS, surface, strict=True)
     ]
     return np.rint(np.array(bands) * 10_000).astype(np.int16)
 
@@ -110,7 +111,7 @@ def test_thin_cloud_is_seen_through(reflects: float):
 def test_a_shadow_on_snow_is_no_thin_ice():
     surface, truth = scene()
     zenith = 66.0
-    for band, values in zip(optics.WAVELENGTHS, surface, strict=True):
+    for band, values in zip(BANDS, surface, strict=True):
         values[:120] = optics.lit(values[:120], optics.air(band, zenith).diffuse, np.float64(0.5))
     labels = reflectance(seen(surface, zenith), zenith)
     snow = truth[5:115] == THICK
@@ -249,7 +250,7 @@ def test_without_snow_or_water_nothing_is_scaled():
     assert (reflectance(grey.reshape(4, 50, 80), 66.0).classes == THIN).all()
 
 
-@given(st.floats(0, 1.2), st.floats(0, 84), st.sampled_from(list(optics.WAVELENGTHS)))
+@given(st.floats(0, 1.2), st.floats(0, 84), st.sampled_from(list(BANDS)))
 def test_the_air_can_be_taken_away_again(surface: float, zenith: float, band: str):
     air = optics.air(band, zenith)
     assert optics.at_surface(optics.at_satellite(np.array(surface), air), air) == pytest.approx(surface, abs=1e-9)
@@ -273,7 +274,7 @@ def test_cells_are_those_of_plain_logarithms(bands: np.ndarray):
     for row in range(min(bands.shape[1], 4)):
         for column in range(min(bands.shape[2], 4)):
             levels = {}
-            for number, band in enumerate(optics.WAVELENGTHS):
+            for number, band in enumerate(BANDS):
                 air = optics.air(band, zenith)
                 above = max(bands[number, row, column] / 10_000, air.path - 0.1) - air.path
                 below = above / (air.transmittance + air.back * above)

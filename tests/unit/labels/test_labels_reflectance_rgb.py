@@ -20,7 +20,7 @@ from seaice_ops.labels.picture.true_colour import look_of, reflectance_rgb
 from seaice_ops.labels.result import NO_CONFIDENCE
 from seaice_ops.labels.scene import label_raster
 from seaice_ops.labels.stage import labelling
-from seaice_ops.pixels.radiometry import RGB_BANDS
+from seaice_ops.sensors.sentinel2 import TRUE_COLOUR
 from seaice_ops.settings import LabelSettings
 from seaice_ops.storage.store import open_store
 
@@ -109,7 +109,7 @@ def test_a_picture_s_stretch_changes_no_class(stretch: float):
 
 def test_a_scene_with_true_colour_only_gets_three_bands_too(settings, add_scene):
     values = np.kron(np.array([[150, 1200], [3300, 3000]]), np.ones((40, 40))).astype(np.int16)
-    scene = add_scene(np.repeat(values[None], 3, axis=0), bands=RGB_BANDS)
+    scene = add_scene(np.repeat(values[None], 3, axis=0), bands=TRUE_COLOUR)
     data, shares = label_raster(open_store(settings.store), scene, labelling(settings, "reflectance"))
     with rasterio.MemoryFile(data) as file, file.open() as dataset:
         assert dataset.descriptions == ("class", "confidence", "reasons")

@@ -16,13 +16,15 @@ from sqlalchemy import select
 
 from seaice_ops.classes import legend
 from seaice_ops.errors import ConfigError
-from seaice_ops.labels.methods import label_pixels, pixel_metres
+from seaice_ops.geo.grid import pixel_metres
+from seaice_ops.labels.methods import label_pixels
 from seaice_ops.labels.scene import class_shares, label_raster
 from seaice_ops.labels.stage import LabelRequest, labelling, run
 from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import LabelSet, Scene, SceneState
-from seaice_ops.pixels import imagery, radiometry
+from seaice_ops.pixels import imagery
 from seaice_ops.pixels.radiometry import UNOBSERVED, true_colour
+from seaice_ops.sensors.sentinel2 import TRUE_COLOUR
 from seaice_ops.settings import Settings
 from seaice_ops.storage.rasters import Grid, cog_bytes, open_raster
 from seaice_ops.storage.store import open_store
@@ -97,7 +99,7 @@ def test_another_method_and_another_version_disturb_nothing(settings, add_scene)
 
 
 def test_a_plain_true_colour_scene_is_labelled_too(settings, add_scene):
-    add_scene(patches(bands=3), bands=radiometry.RGB_BANDS)
+    add_scene(patches(bands=3), bands=TRUE_COLOUR)
     assert run(settings, LabelRequest("iqrah2024")).done["labels"] == 1
 
 
@@ -113,7 +115,7 @@ def test_the_same_scene_gives_the_same_bytes(settings, add_scene):
 def test_labels_do_not_depend_on_how_the_scene_was_read(settings, add_scene, rows, columns, method):
     with open_ledger(settings).begin() as session:
         scene = session.scalar(select(Scene))
-    scene = scene or add_scene(patches(bands=3, size=300), bands=radiometry.RGB_BANDS)
+    scene = scene or add_scene(patches(bands=3, size=300), bands=TRUE_COLOUR)
     whole = np.empty((300, 300, 3), np.uint8)
     with open_raster(open_store(settings.store), scene.key) as dataset:
         for top in range(0, 300, rows):
@@ -151,7 +153,7 @@ def test_a_scene_whose_raster_is_damaged_or_gone_is_fetched_again_and_the_others
 
 
 def test_a_scene_that_cannot_be_labelled_fails(settings, add_scene):
-    scene = add_scene(patches(bands=3), bands=radiometry.RGB_BANDS)
+    scene = add_scene(patches(bands=3), bands=TRUE_COLOUR)
     nowhere = cog_bytes(patches(bands=3), Grid("", (1.0, 0.0, 0.0, 0.0, -1.0, 0.0), 200, 200), nodata=UNOBSERVED)
     with open_ledger(settings).begin() as session:
         session.get_one(Scene, scene.id).sha256 = open_store(settings.store).put(scene.key, nowhere)
@@ -161,7 +163,7 @@ def test_a_scene_that_cannot_be_labelled_fails(settings, add_scene):
 
 
 def test_a_scene_without_observed_pixels_is_all_no_data(settings, add_scene):
-    add_scene(np.full((3, 64, 64), UNOBSERVED, np.int16), bands=radiometry.RGB_BANDS)
+    add_scene(np.full((3, 64, 64), UNOBSERVED, np.int16), bands=TRUE_COLOUR)
     run(settings, LabelRequest("iqrah2024"))
     assert label_sets(settings)[0].shares == {"open_water": 0, "thin_ice": 0, "thick_ice": 0, "no_data": 1}
 
@@ -182,19 +184,3 @@ def test_scenes_can_be_named(settings, add_scene):
 def test_a_wrong_request_says_what_there_is(settings, request_, words):
     with pytest.raises(ConfigError, match=words):
         run(settings, request_)
-
-
-@pytest.mark.parametrize(
-    ("crs", "step", "metres"),
-    [
-        ("EPSG:32701", 10.0, 10.0),
-        ("EPSG:3031", 250.0, 250.0),
-        ("EPSG:4326", 0.001, 111.195),
-        ("EPSG:2263", 100.0, 30.48),  # US survey feet
-        ("", 1.0, None),
-    ],
-)
-def test_pixel_sizes_are_metres_whatever_the_crs(crs, step, metres):
-    assert pixel_metres(Grid(crs, (step, 0.0, 0.0, 0.0, -step, 0.0), 9, 9)) == (
-        metres and pytest.approx(metres, rel=1e-4)
-    )

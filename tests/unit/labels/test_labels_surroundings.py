@@ -14,6 +14,7 @@ from seaice_ops.classes.legend import THICK, THIN, WATER
 from seaice_ops.labels.reflectance import optics, surroundings
 from seaice_ops.labels.reflectance.model import draw
 from seaice_ops.labels.reflectance.pixels import _weigh
+from seaice_ops.labels.reflectance.surfaces import BANDS
 from seaice_ops.labels.reflectance.surroundings import (
     CELL,
     LEAST,
@@ -117,7 +118,7 @@ def test_what_lies_around_tells_more_than_nothing(zenith: int):
     around = [
         optics.at_surface(values, optics.air(band, zenith))
         for seen in (draws.near, draws.far)
-        for values, band in zip(seen, optics.WAVELENGTHS, strict=True)
+        for values, band in zip(seen, BANDS, strict=True)
     ]
     favoured = np.array([WATER, THIN, THICK])[taught()(features(np.stack(around), zenith)).argmax(axis=1)]
     assert (favoured == draws.classes).mean() > 0.45

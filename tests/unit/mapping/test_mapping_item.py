@@ -85,8 +85,9 @@ def inputs(**changes: Any) -> MapInputs:
         "window_end": END,
         "n": 15,
         "scene_ids": ("a", "b"),
+        "contents": ("cc", "dd"),
         "checksums": ("00", "11"),
-        "model_id": "unet-8/0123456789ab",
+        "source": "unet-8/0123456789ab",
         "method": "window-0",
         "revision": 2,
         "supersedes": "01CCV_20260201T201529_r1_89abcdef",
@@ -165,7 +166,7 @@ def test_the_id_changes_with_whatever_decides_the_bytes_and_with_nothing_else() 
     changes: list[dict[str, Any]] = [
         {"scene_ids": ("a", "c")},
         {"checksums": ("0", "1")},
-        {"model_id": "x/y"},
+        {"source": "x/y"},
         {"method": "window-0-01234567"},
         {"n": 7},
     ]
@@ -192,7 +193,7 @@ def test_statistics_worked_example() -> None:
     counts = np.zeros((4, 256), np.int64)
     counts[0, [1, 2, 3, 254, 255]] = [2, 1, 3, 4, 2]
     counts[2, [0, 4, 9, 254, 255]] = [2, 1, 2, 1, 6]
-    figures = statistics(counts, Grid("EPSG:32701", (100.0, 0, 0, 0, -100.0, 0), 4, 3))
+    figures = statistics(counts, Grid("EPSG:32701", (100.0, 0, 5e5, 0, -100.0, 2e6), 4, 3))
     assert figures == {
         "area_km2": {"open_water": 0.02, "thin_ice": 0.01, "thick_ice": 0.03},
         "observed_km2": 0.06,

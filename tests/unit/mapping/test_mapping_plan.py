@@ -36,7 +36,7 @@ def issue(
             revision=item.revision,
             supersedes=item.supersedes,
             scene_ids=[scenes[i].id for i in item.window],
-            model_id=model,
+            source=model,
             statistics={"method": method},
         )
         for item in due

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from seaice_ops.models import predict
 from seaice_ops.models.card import Architecture, Card, Labels, Manifest, Preprocessing, Recipe, Weights
 from seaice_ops.models.families.build import build
-from seaice_ops.models.registry import LoadedModel
+from seaice_ops.models.weights import LoadedModel
 
 
 def loaded_model() -> LoadedModel:

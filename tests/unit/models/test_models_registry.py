@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load, save
@@ -15,15 +16,16 @@ from sqlalchemy import select
 
 from seaice_ops.errors import ConfigError, CorruptProduct
 from seaice_ops.ledger.operations import insert_new, now
-from seaice_ops.ledger.session import open_ledger
+from seaice_ops.ledger.session import Ledger, open_ledger
 from seaice_ops.ledger.stores import initialise
 from seaice_ops.ledger.tables import Evaluation, Model, ModelAlias
-from seaice_ops.models import registry
+from seaice_ops.models import exchange, registry
 from seaice_ops.models.card import Architecture, Card, Epoch, Labels, Manifest, Preprocessing, Recipe
 from seaice_ops.models.families.build import build
+from seaice_ops.models.weights import describe, weights_bytes
 from seaice_ops.settings import Settings
 from seaice_ops.storage import keys
-from seaice_ops.storage.store import open_store
+from seaice_ops.storage.store import ObjectStore, open_store
 
 
 def manifest(seed: int = 1) -> Manifest:
@@ -40,13 +42,17 @@ def manifest(seed: int = 1) -> Manifest:
 
 def made(seed: int = 1) -> tuple[Card, bytes]:
     torch.manual_seed(seed)
-    weights = registry.weights_bytes(build(Architecture(width=2)).state_dict())
-    return registry.describe(manifest(seed), weights, (Epoch(loss=1.0, accuracy=0.5),)), weights
+    weights = weights_bytes(build(Architecture(width=2)).state_dict())
+    return describe(manifest(seed), weights, (Epoch(loss=1.0, accuracy=0.5),)), weights
+
+
+def opened(settings: Settings) -> tuple[Ledger, ObjectStore]:
+    return open_ledger(settings), open_store(settings.store)
 
 
 def register(settings: Settings, seed: int = 1) -> str:
     card, weights = made(seed)
-    registry.register(settings, card, weights)
+    registry.register(*opened(settings), card, weights)
     return card.id
 
 
@@ -68,14 +74,14 @@ def test_the_version_stands_for_the_whole_manifest() -> None:
 
 def test_weights_have_the_same_bytes_however_they_are_ordered() -> None:
     tensors = build(Architecture(width=2)).state_dict()
-    assert registry.weights_bytes(tensors) == registry.weights_bytes(dict(reversed(tensors.items())))
+    assert weights_bytes(tensors) == weights_bytes(dict(reversed(tensors.items())))
 
 
 def test_register_and_load(settings: Settings) -> None:
     card, weights = made()
-    assert registry.register(settings, card, weights)
+    assert registry.register(*opened(settings), card, weights)
     assert aliases(settings) == {"challenger": card.id}
-    loaded = registry.load(settings, "challenger")
+    loaded = registry.load(*opened(settings), "challenger")
     assert loaded.card == card and not loaded.module.training
     for name, tensor in loaded.module.state_dict().items():
         assert torch.equal(tensor, load(weights)[name])
@@ -85,31 +91,31 @@ def test_register_and_load(settings: Settings) -> None:
 def test_a_known_model_is_never_replaced(settings: Settings) -> None:
     first = register(settings)
     torch.manual_seed(99)  # the same training on another processor: other bits
-    other = registry.weights_bytes(build(Architecture(width=2)).state_dict())
-    assert not registry.register(settings, registry.describe(manifest(), other, ()), other)
-    assert registry.load(settings, first).card == made()[0]
+    other = weights_bytes(build(Architecture(width=2)).state_dict())
+    assert not registry.register(*opened(settings), describe(manifest(), other, ()), other)
+    assert registry.load(*opened(settings), first).card == made()[0]
 
 
 def test_aliases_through_a_life(settings: Settings) -> None:
     one, two = register(settings, 1), register(settings, 2)
     assert aliases(settings) == {"challenger": two}
-    assert registry.champion(settings) is None
-    assert registry.promote(settings, one, "first")
+    assert registry.champion(open_ledger(settings)) is None
+    assert registry.promote(open_ledger(settings), one, "first")
     assert aliases(settings) == {"challenger": two, "champion": one}
-    assert registry.promote(settings, "challenger", "better")
+    assert registry.promote(open_ledger(settings), "challenger", "better")
     assert aliases(settings) == {"champion": two, "previous": one}
-    assert not registry.promote(settings, two, "again")
-    assert registry.rollback(settings) == one == registry.champion(settings)
+    assert not registry.promote(open_ledger(settings), two, "again")
+    assert registry.rollback(open_ledger(settings)) == one == registry.champion(open_ledger(settings))
     assert aliases(settings) == {"champion": one, "previous": two}
-    assert registry.rollback(settings) == two
+    assert registry.rollback(open_ledger(settings)) == two
 
 
 def test_unknown_models_and_rollback_to_nothing(settings: Settings) -> None:
     for attempt in (
-        lambda: registry.load(settings, "champion"),
-        lambda: registry.promote(settings, "unet-2/feedfeedfeed", "?"),
-        lambda: registry.rollback(settings),
-        lambda: registry.import_model(settings, settings.home / "nowhere"),
+        lambda: registry.load(*opened(settings), "champion"),
+        lambda: registry.promote(open_ledger(settings), "unet-2/feedfeedfeed", "?"),
+        lambda: registry.rollback(open_ledger(settings)),
+        lambda: exchange.import_model(*opened(settings), settings.home / "nowhere"),
     ):
         with pytest.raises(ConfigError):
             attempt()
@@ -117,30 +123,32 @@ def test_unknown_models_and_rollback_to_nothing(settings: Settings) -> None:
 
 def test_explain_notes_only_what_still_holds(settings: Settings) -> None:
     model_id = register(settings)
-    registry.explain(settings, "challenger", model_id, "refused: x")
-    registry.explain(settings, "challenger", "another", "never")
-    registry.explain(settings, "champion", model_id, "never")
+    registry.explain(open_ledger(settings), "challenger", model_id, "refused: x")
+    registry.explain(open_ledger(settings), "challenger", "another", "never")
+    registry.explain(open_ledger(settings), "champion", model_id, "never")
     with open_ledger(settings).begin() as session:
         assert [row.reason for row in session.scalars(select(ModelAlias))] == ["refused: x"]
 
 
 def test_export_and_import_between_homes(settings: Settings, tmp_path: Path) -> None:
-    from seaice_ops.ledger.session import open_ledger
-
     model_id = register(settings)
     with open_ledger(settings).begin() as session:
         row = Evaluation(subject=model_id, dataset="d", against="truth", metrics={"macro_f1": 0.9}, created_at=now())
         insert_new(session, row)
-    registry.promote(settings, model_id, "first")
-    folder = registry.export_model(settings, "champion", tmp_path / "model")
+    registry.promote(open_ledger(settings), model_id, "first")
+    folder = exchange.export_model(*opened(settings), "champion", tmp_path / "model")
     elsewhere = Settings.model_validate({"home": tmp_path / "else", "regions": settings.model_dump()["regions"]})
     initialise(elsewhere)
-    assert registry.import_model(elsewhere, folder) == model_id == registry.import_model(elsewhere, folder)
+    assert (
+        exchange.import_model(*opened(elsewhere), folder)
+        == model_id
+        == exchange.import_model(*opened(elsewhere), folder)
+    )
     assert aliases(elsewhere) == {}
-    assert registry.load(elsewhere, model_id).card == registry.load(settings, model_id).card
+    assert registry.load(*opened(elsewhere), model_id).card == registry.load(*opened(settings), model_id).card
     with open_ledger(elsewhere).begin() as session:
         assert [(r.against, r.metrics["macro_f1"]) for r in session.scalars(select(Evaluation))] == [("truth", 0.9)]
-    again = registry.export_model(elsewhere, model_id, tmp_path / "again")
+    again = exchange.export_model(*opened(elsewhere), model_id, tmp_path / "again")
     assert {p.name: p.read_bytes() for p in folder.iterdir()} == {p.name: p.read_bytes() for p in again.iterdir()}
 
 
@@ -174,7 +182,22 @@ def _changed(**tensors: torch.Tensor) -> bytes:
     return save(build(Architecture(width=2)).state_dict() | tensors)
 
 
+def _metrics(**metrics: Any) -> Callable[[Path], None]:
+    def apply(folder: Path) -> None:
+        scores = [{"dataset": "d", "against": "truth", "metrics": {"pixels": 10, "accuracy": 0.5} | metrics}]
+        (folder / "evaluations.json").write_text(json.dumps(scores))
+
+    return apply
+
+
 FORGERIES = {
+    "a score is a text": _metrics(macro_f1="0.9 [red]"),
+    "a score is a list": _metrics(accuracy=[0.9]),
+    "a score above 1": _metrics(accuracy=1.5),
+    "a score is no number": _metrics(macro_f1=float("nan")),
+    "a class's score is a text": _metrics(classes={"open_water": {"f1": "high"}}),
+    "a count is a text": _metrics(confusion=[["many"]]),
+    "a figure that nobody knows": _metrics(pixles=3),
     "bit flipped": lambda folder: (folder / "weights.safetensors").write_bytes(made()[1][:-1] + b"\1"),
     "pickle": _weights(pickle.dumps(Bomb())),
     "torch file": _weights(b"PK\x03\x04" + bytes(64)),
@@ -197,7 +220,7 @@ FORGERIES = {
 @pytest.mark.parametrize("forgery", FORGERIES)
 def test_import_refuses(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forgery: str) -> None:
     monkeypatch.chdir(tmp_path)
-    folder = registry.export_model(settings, register(settings), tmp_path / "model")
+    folder = exchange.export_model(*opened(settings), register(settings), tmp_path / "model")
     with open_ledger(settings).begin() as session:
         session.delete(session.get(ModelAlias, "challenger"))
         session.flush()
@@ -205,15 +228,41 @@ def test_import_refuses(settings: Settings, tmp_path: Path, monkeypatch: pytest.
     before = sorted(open_store(settings.store).list())
     FORGERIES[forgery](folder)
     with pytest.raises(CorruptProduct):
-        registry.import_model(settings, folder)
+        exchange.import_model(*opened(settings), folder)
     with open_ledger(settings).begin() as session:
         assert session.scalars(select(Model)).all() == []
     assert sorted(open_store(settings.store).list()) == before
     assert not (tmp_path / "bomb-went-off").exists()
 
 
+def test_a_model_whose_bands_no_scene_has_is_refused(
+    settings: Settings, tmp_path: Path, add_scene: Callable[..., Any]
+) -> None:
+    wide, n = ("B02", "B03", "B04", "B08", "B11"), 5
+    other = Settings.model_validate({"home": tmp_path / "else", "regions": settings.model_dump()["regions"]})
+    initialise(other)
+    constants = Preprocessing(bands=wide, ceiling=0.3558, mean=(0.5,) * n, std=(0.25,) * n)
+    changed = {"architecture": Architecture(width=2, bands=n), "preprocessing": constants}
+    weights = weights_bytes(build(Architecture(width=2, bands=n)).state_dict())
+    card = describe(manifest().model_copy(update=changed), weights, ())
+    registry.register(*opened(other), card, weights)
+    folder = exchange.export_model(*opened(other), card.id, tmp_path / "model")
+    add_scene(np.zeros((3, 8, 8), np.int16), bands=("B04", "B03", "B02"))
+    with pytest.raises(ConfigError, match=r"no ready scene has them all \(the scenes have B04, B03, B02\)"):
+        exchange.import_model(*opened(settings), folder)
+    with open_ledger(settings).begin() as session:
+        assert session.scalars(select(Model)).all() == []
+    add_scene(np.zeros((5, 8, 8), np.int16), tile="60CWS")
+    assert exchange.import_model(*opened(settings), folder) == card.id
+
+
+def test_cards_of_older_versions_keep_their_ids() -> None:
+    """A manifest without contents has the id that it had before manifests held them."""
+    assert manifest().model_id == "unet-2/8b7c135f4342"
+
+
 def test_weights_changed_in_the_store_are_noticed(settings: Settings) -> None:
     model_id = register(settings)
     open_store(settings.store).put(keys.model(model_id, registry.WEIGHTS), _changed())
     with pytest.raises(CorruptProduct, match="SHA-256"):
-        registry.load(settings, model_id)
+        registry.load(*opened(settings), model_id)

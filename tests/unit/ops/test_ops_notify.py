@@ -8,7 +8,7 @@ import socketserver
 import threading
 import time
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
@@ -20,7 +20,7 @@ from helpers.ledger_rows import FIRST, a_map, a_model, a_scene
 from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Map, Scene, SceneState
 from seaice_ops.ops import notify as module
-from seaice_ops.ops.notify import late_maps, notify, tell_late_maps
+from seaice_ops.ops.notify import LateMap, notify, tell_late_maps
 from seaice_ops.settings import Settings
 
 SECRET = "T0K3N-in-the-path"
@@ -176,6 +176,11 @@ def put(settings: Settings, *rows: Scene | Map) -> None:
         session.add(a_model())
         session.flush()
         session.add_all(rows)
+
+
+def late_maps(settings: Settings, at: datetime) -> list[LateMap]:
+    with open_ledger(settings).begin() as session:
+        return module.late_maps(session, settings.tiles, settings.mapping.late_after_hours, at)
 
 
 def test_a_map_is_late_when_newer_scenes_have_waited_too_long(settings: Settings) -> None:

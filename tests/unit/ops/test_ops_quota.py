@@ -7,7 +7,6 @@ from datetime import timedelta
 
 import pytest
 from fastapi.testclient import TestClient
-from rich.console import Console
 
 from seaice_ops.archive.limits import breaker, quota
 from seaice_ops.errors import ArchiveUnavailable
@@ -16,8 +15,10 @@ from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.watermarks import advance_watermarks
 from seaice_ops.ops import notify
 from seaice_ops.ops.doctor import _ask, _outage, _quota
+from seaice_ops.ops.overview.collect import overview
+from seaice_ops.ops.overview.to_json import to_json
+from seaice_ops.ops.overview.to_text import to_text
 from seaice_ops.ops.pages.app import create
-from seaice_ops.ops.status import collect, render
 from seaice_ops.settings import Settings
 
 
@@ -29,18 +30,19 @@ def service(settings: Settings) -> Settings:
 
 def use(settings: Settings, days_ago: int, n_bytes: int) -> None:
     hour = now().replace(minute=0, second=0, microsecond=0) - timedelta(days=days_ago)
-    quota.add_usage(settings, "cdse", hour, n_bytes, 7)
+    quota.add_usage(open_ledger(settings), "cdse", hour, n_bytes, 7)
 
 
 def fail(settings: Settings) -> None:
-    with pytest.raises(ArchiveUnavailable), breaker.guarded(settings):
+    with (
+        pytest.raises(ArchiveUnavailable),
+        breaker.guarded(open_ledger(settings), settings.archive),
+    ):
         raise TimeoutError
 
 
 def text_of(settings: Settings) -> str:
-    console = Console(width=400, record=True)
-    console.print(render(collect(settings)))
-    return console.export_text()
+    return "\n".join(line.plain for line in to_text(overview(settings), 400))
 
 
 def test_status_and_page_show_what_is_used_and_what_is_wrong(service: Settings) -> None:
@@ -48,7 +50,7 @@ def test_status_and_page_show_what_is_used_and_what_is_wrong(service: Settings) 
     fail(service)
     with open_ledger(service).begin() as session:
         advance_watermarks(session, "cdse", service.tiles, now())
-    status = collect(service)
+    status = to_json(overview(service))
     assert json.loads(json.dumps(status)) == status
     shown = status["archive"]["quota"]
     assert (shown["bytes"], shown["limit"], shown["share"], shown["requests"]) == (250 * 10**9, 10**12, 0.25, 7)
@@ -67,7 +69,7 @@ def test_status_and_page_show_what_is_used_and_what_is_wrong(service: Settings) 
 
 def test_a_folder_shows_neither(settings: Settings) -> None:
     nothing = {"quota": None, "outage": None, "searched_until": None}
-    assert collect(settings)["archive"] == {"kind": "folder", **nothing}
+    assert to_json(overview(settings))["archive"] == {"kind": "folder", **nothing}
     assert (
         "quota" not in text_of(settings) and 'id="quota"' not in TestClient(create(lambda: settings, [])).get("/").text
     )
@@ -95,7 +97,7 @@ def test_an_outage_is_told_once_and_its_end_once(service: Settings, monkeypatch:
         fail(service)
         notify.tell_outage(service)
     assert told == ["error: the archive does not answer"]
-    with breaker.guarded(service):
+    with breaker.guarded(open_ledger(service), service.archive):
         pass
     notify.tell_outage(service)
     notify.tell_outage(service)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import rasterio
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from pyproj import Transformer
 
 from helpers.factories import write_mask
 from seaice_ops.classes import legend
@@ -17,7 +19,7 @@ from seaice_ops.errors import ConfigError
 from seaice_ops.labels.scene import label_raster
 from seaice_ops.labels.stage import labelling
 from seaice_ops.pixels.coastline import near_edges
-from seaice_ops.pixels.land import land
+from seaice_ops.pixels.land import from_polygons, land
 from seaice_ops.settings import Settings
 from seaice_ops.storage.rasters import Grid
 from seaice_ops.storage.store import open_store
@@ -73,8 +75,7 @@ def test_polygons_are_land_inside(settings: Settings):
     from rasterio.warp import transform
 
     ring = list(zip(*transform("EPSG:32701", "EPSG:4326", *zip(*corners, strict=True)), strict=True))
-    polygon = {"type": "Polygon", "coordinates": [[*ring, ring[0]]]}
-    features = {"type": "FeatureCollection", "features": [{"type": "Feature", "geometry": polygon, "properties": {}}]}
+    features = polygon([*ring, ring[0]])
     (settings.home / "land.geojson").write_text(json.dumps(features))
     found = land_of(settings, "land.geojson")
     expected = np.zeros((150, 200), bool)
@@ -82,6 +83,72 @@ def test_polygons_are_land_inside(settings: Settings):
     assert (found != expected).mean() < 0.005
     (settings.home / "none.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": []}))
     assert not land_of(settings, "none.geojson").any()
+
+
+def polygon(*rings: list[tuple[float, float]]) -> dict[str, Any]:
+    feature = {"type": "Feature", "properties": {}, "geometry": {"type": "Polygon", "coordinates": list(rings)}}
+    return {"type": "FeatureCollection", "features": [feature]}
+
+
+def coarse(epsg: int, left: float, top: float, metres: float = 1098.0) -> Grid:
+    return Grid(f"EPSG:{epsg}", (metres, 0.0, left, 0.0, -metres, top), 100, 100)
+
+
+def centres(grid: Grid) -> tuple[np.ndarray, np.ndarray]:
+    """Longitude and latitude of each pixel's centre."""
+    columns, rows = np.meshgrid(np.arange(grid.width) + 0.5, np.arange(grid.height) + 0.5)
+    a, _, c, _, e, f = grid.transform
+    lon, lat = Transformer.from_crs(grid.crs, 4326, always_xy=True).transform(a * columns + c, e * rows + f)
+    return np.asarray(lon), np.asarray(lat)
+
+
+@pytest.mark.parametrize(
+    ("grid", "box"),
+    [
+        (coarse(32758, 399960, 1400040), (150, -79, 180, -77.86)),
+        (coarse(32758, 399960, 1400040), (164, -79, 166, -77.86)),
+        (coarse(32605, 499980, 7900020), (-170, 70.65, -140, 72)),
+        (coarse(32701, 399960, 1600020), (170, -76, 190, -75.5)),  # across 180 degrees
+        (coarse(3031, -3e6, 3e6, 6e4), (20, -80, 150, -65)),
+        (coarse(3031, -3e6, 3e6, 6e4), (-180, -90, 180, -75)),
+    ],
+)
+def test_long_edges_are_straight_in_longitude_and_latitude(grid: Grid, box: tuple[float, ...]):
+    west, south, east, north = box
+    lon, lat = centres(grid)
+    expected = ((lon - west) % 360 <= east - west) & (lat >= south) & (lat <= north)
+    corners = [(west, south), (east, south), (east, north), (west, north), (west, south)]
+    assert expected.any() and not expected.all()
+    assert (from_polygons(polygon(corners), grid) != expected).sum() <= 2
+
+
+@pytest.mark.parametrize("step", [10.0, 0.5])
+@pytest.mark.parametrize(
+    "grid",
+    [
+        coarse(32758, 399960, 1400040),
+        coarse(32701, 399960, 1600020),
+        coarse(32760, 499980, 1400040),
+        coarse(32730, 499980, 1600020),
+        coarse(3031, -3e6, 3e6, 6e4),
+    ],
+)
+def test_the_far_side_of_a_continent_does_not_matter(grid: Grid, step: float):
+    _, lat = centres(grid)
+    edge = round(float(lat.mean()), 2)
+    around = [(float(lon), edge) for lon in np.arange(-180, 180, step)]
+    border = [*around, (180.0, edge), (180.0, -90.0), (-180.0, -90.0), around[0]]
+    for ring in (border, [*around, around[0]]):  # as a map has it, and around the pole without a cut
+        assert (from_polygons(polygon(ring), grid) != (lat <= edge)).sum() <= 2
+
+
+def test_a_hole_is_no_land():
+    grid = coarse(32758, 399960, 1400040)
+    lon, lat = centres(grid)
+    outer = [(150.0, -79.0), (180.0, -79.0), (180.0, -77.0), (150.0, -77.0), (150.0, -79.0)]
+    hole = [(164.0, -78.2), (166.0, -78.2), (166.0, -77.7), (164.0, -77.7), (164.0, -78.2)]
+    within = (lon > 164) & (lon < 166) & (lat > -78.2) & (lat < -77.7)
+    assert within.any() and (from_polygons(polygon(outer, hole), grid) == within).sum() <= 2
 
 
 @pytest.mark.parametrize("content", [None, "no raster", "{}"])

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from seaice_ops.pixels.radiometry import UNOBSERVED, true_colour
-from seaice_ops.scenes.bands import CEILING, colour_table, reflectance_table, replicate
+from seaice_ops.scenes.bands import colour_table, reflectance_table, replicate
+from seaice_ops.sensors.sentinel2 import CEILING
 
 
 def test_worked_examples_since_baseline_0400():

@@ -20,10 +20,11 @@ from seaice_ops.errors import ConfigError, CorruptProduct, TransientError
 from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Scene, SceneState
 from seaice_ops.pixels.imagery import read_bands
-from seaice_ops.pixels.radiometry import BANDS, UNOBSERVED
+from seaice_ops.pixels.radiometry import UNOBSERVED
 from seaice_ops.scenes import decode
 from seaice_ops.scenes.decode import DecodeRequest
 from seaice_ops.scenes.source import open_image, read_rows
+from seaice_ops.sensors.sentinel2 import BANDS
 from seaice_ops.storage.store import open_store
 
 EVER = (datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))

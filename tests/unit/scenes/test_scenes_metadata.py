@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import subprocess
+import sys
 import zipfile
 from datetime import UTC, datetime
 
 import pytest
 
 from helpers.factories import SENSED, product_name, product_xml, tile_xml
-from seaice_ops.errors import CorruptProduct
-from seaice_ops.scenes.sentinel2.metadata import BAND_IDS, read_product, read_tile
+from seaice_ops.errors import CorruptProduct, TransientError, unreadable
+from seaice_ops.scenes.sentinel2.metadata import read_product, read_tile
+from seaice_ops.sensors.sentinel2 import BAND_IDS
 
 NO_OFFSETS = dict.fromkeys(BAND_IDS, 0.0)
 
@@ -156,6 +161,17 @@ OUTSIDE = '<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]><x>&a;</x>'
         (tile_xml("01CCV", SENSED, 64, 62.5).replace('"20"', '"21"'), "has no Size of 10 and of 20 m"),
         (tile_xml("01CCV", SENSED, 64, 62.5).replace("<ULX>399960", "<ULX>here"), "'here' is not a number"),
         (tile_xml("01CCV", SENSED, 64, 62.5).replace("T20:15", "T99:15"), "is not a time"),
+        (tile_xml("01CCV", SENSED, 64, 62.5).replace("2026-02-01", "0001-01-01"), "is not a time"),
+        (tile_xml("01CCV", SENSED, 64, 62.5).replace("EPSG:32701", "EPSG:999999"), "HORIZONTAL_CS_CODE 'EPSG:999999'"),
+        (tile_xml("01CCV", SENSED, 64, 62.5).replace("EPSG:32701", "EPSG:4326"), "must be a projected system"),
+        (tile_xml("01CCV", SENSED, 64, 62.5).replace("<NCOLS>64", "<NCOLS>1000000000"), "NCOLS"),
+        (tile_xml("01CCV", SENSED, 64, 62.5).replace("<NROWS>64", "<NROWS>-64"), "NROWS"),
+        (tile_xml("01CCV", SENSED, 64, 62.5).replace("<NROWS>64", "<NROWS>64.5"), "NROWS"),
+        (tile_xml("01CCV", SENSED, 64, 62.5).replace("<ULX>399960", "<ULX>1e300"), "not on the Earth"),
+        (tile_xml("01CCV", SENSED, 64, 62.5).replace("<XDIM>10", "<XDIM>0.00001"), "Geoposition"),
+        (tile_xml("01CCV", SENSED, 64, 62.5).replace("62.5", "1e300"), "is not between 0 and 180"),
+        (tile_xml("01CCV", SENSED, 64, 62.5).replace('"20"', '"²0"'), "has no Size of 10 and of 20 m"),
+        (tile_xml("01CCV", SENSED, 64, 62.5).replace("<ULX>399960", "<ULX>\n[/b]\x85"), "'[/b]' is not a number"),
     ],
 )
 def test_wrong_granule_xml_names_the_file_and_the_fault(tmp_path, text, words):
@@ -171,7 +187,9 @@ def test_wrong_granule_xml_names_the_file_and_the_fault(tmp_path, text, words):
     ("old", "new", "words"),
     [
         ('band_id="3"', 'band_id="13"', "band_id '13'"),
-        (">10000<", ">0<", "is not positive"),
+        ('band_id="3"', 'band_id="²"', "band_id '²'"),
+        (">10000<", ">1e-300<", "is below 1"),
+        (">10000<", ">0<", "is below 1"),
         (">10000<", "><", "has no QUANTIFICATION_VALUE"),
         ("SPACECRAFT_NAME", "CRAFT", "has no SPACECRAFT_NAME"),
     ],
@@ -193,3 +211,24 @@ def test_level_2a_metadata_are_not_taken_for_level_1c(outside_data):
 def test_missing_file(tmp_path):
     with pytest.raises(CorruptProduct, match=r"MTD_TL.xml cannot be read: No such file"):
         read_tile(tmp_path / "MTD_TL.xml")
+
+
+def test_a_machine_without_projections_is_not_the_product_s_fault(tmp_path):
+    """PROJ reads its database once, so that this is a process of its own."""
+    path = tmp_path / "MTD_TL.xml"
+    path.write_text(tile_xml("01CCV", SENSED, 64, 62.5))
+    code = (
+        "import sys; from pathlib import Path; from seaice_ops.errors import ConfigError\n"
+        "from seaice_ops.scenes.sentinel2.metadata import read_tile\n"
+        "try:\n    read_tile(Path(sys.argv[1]))\n"
+        "except ConfigError as error:\n    print(error)\n"
+    )
+    env = {**os.environ, "PROJ_DATA": str(tmp_path), "PROJ_LIB": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code, path], env=env, capture_output=True, text=True)
+    assert "unset PROJ_DATA and PROJ_LIB" in done.stdout, done.stderr
+
+
+@pytest.mark.parametrize(("number", "error"), [(errno.EMFILE, TransientError), (errno.EIO, TransientError)])
+def test_a_machine_that_cannot_read_for_now_is_not_the_product_s_fault(tmp_path, number, error):
+    assert isinstance(unreadable(tmp_path, OSError(number, "no")), error)
+    assert isinstance(unreadable(tmp_path, OSError(errno.ENOENT, "no")), CorruptProduct)

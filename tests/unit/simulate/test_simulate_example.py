@@ -7,6 +7,7 @@ import pytest
 
 from seaice_ops.classes import conditions, legend
 from seaice_ops.pixels import radiometry
+from seaice_ops.sensors.sentinel2 import BANDS
 from seaice_ops.simulate import marks
 from seaice_ops.simulate.example import Example, acquisition
 from seaice_ops.simulate.world import World, any_world
@@ -27,7 +28,7 @@ def test_same_seed_same_bytes(examples: list[Example]) -> None:
 
 def test_shapes_types_and_no_data(examples: list[Example]) -> None:
     for example in examples:
-        assert example.reflectance.shape == (len(radiometry.BANDS), 256, 256)
+        assert example.reflectance.shape == (len(BANDS), 256, 256)
         assert example.reflectance.dtype == np.int16
         assert example.truth.dtype == example.conditions.dtype == np.uint8
         assert (example.valid == (example.reflectance != radiometry.UNOBSERVED).all(axis=0)).all()

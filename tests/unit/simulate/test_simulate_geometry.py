@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from seaice_ops.errors import ConfigError
+from seaice_ops.geo.tiles import tile_of
 from seaice_ops.simulate.passes import passes
 from seaice_ops.simulate.sun import sun_angles
-from seaice_ops.simulate.tiles import tile_of
 
 REAL = ["60CWS", "01LAC", "46RER", "33XWJ", "01WCS"]
 
@@ -35,18 +35,18 @@ def sensing_time(text: str) -> datetime:
 @pytest.mark.parametrize("name", REAL)
 def test_tile_starts_where_the_real_one_does(outside_data: Path, name: str) -> None:
     text, tile = real_metadata(outside_data, name), tile_of(name)
-    assert (tile.left, tile.top) == (number(text, "ULX"), number(text, "ULY"))
+    assert (tile.ulx, tile.uly) == (number(text, "ULX"), number(text, "ULY"))
     assert f">EPSG:{tile.epsg}<" in text
 
 
 def test_tile_of_the_second_demo_tile() -> None:
     # square CV of zone 1: 300 km east, its top 2,000 km from the false origin, moved to the 60 m grid from the equator
-    assert (tile_of("01CCV").left, tile_of("01CCV").top, tile_of("01CCV").epsg) == (300_000, 2_000_020, 32_701)
+    assert (tile_of("01CCV").ulx, tile_of("01CCV").uly, tile_of("01CCV").epsg) == (300_000, 2_000_020, 32_701)
 
 
 @pytest.mark.parametrize("name", ["", "1CCV", "99ZZZ", "60CIS", "T60CWS"])
 def test_a_name_off_the_grid_is_refused(name: str) -> None:
-    with pytest.raises(ConfigError, match="not a tile"):
+    with pytest.raises(ConfigError, match="has no tile"):
         tile_of(name)
 
 

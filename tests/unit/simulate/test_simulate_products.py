@@ -15,6 +15,7 @@ import rasterio
 
 from seaice_ops.classes import legend
 from seaice_ops.errors import ConfigError
+from seaice_ops.geo.tiles import tile_of
 from seaice_ops.pixels.radiometry import UNOBSERVED
 from seaice_ops.settings import Settings
 from seaice_ops.simulate import metadata, product
@@ -22,7 +23,6 @@ from seaice_ops.simulate.example import decoded
 from seaice_ops.simulate.product import render
 from seaice_ops.simulate.season import NEWER, OLDER, TRUNCATED
 from seaice_ops.simulate.stage import Planned, SimulateRequest, plan, run
-from seaice_ops.simulate.tiles import tile_of
 
 SMALL = SimulateRequest(tiles=("01CCV", "60CWS"), size=128, acquisitions=6)
 
@@ -118,7 +118,7 @@ def test_metadata_say_what_the_name_says(archive: Path) -> None:
         tile = values(next(safe.rglob("MTD_TL.xml")))
         where = tile_of(planned.tile)
         assert tile["HORIZONTAL_CS_CODE"] == [f"EPSG:{where.epsg}"]
-        assert (tile["ULX"], tile["ULY"]) == ([str(where.left)] * 2, [str(where.top)] * 2)
+        assert (tile["ULX"], tile["ULY"]) == ([str(where.ulx)] * 2, [str(where.uly)] * 2)
         assert 50 < float(tile["ZENITH_ANGLE"][0]) < 82
 
 
@@ -129,7 +129,7 @@ def test_pixels_decode_to_what_was_rendered(archive: Path) -> None:
         with rasterio.open(archive / f"{planned.id}.SAFE" / metadata.image_path(planned, band)) as dataset:
             assert dataset.crs.to_epsg() == tile_of(planned.tile).epsg
             assert (dataset.transform.a, dataset.transform.e) == (pixel, -pixel)
-            assert (dataset.transform.c, dataset.transform.f) == (tile_of(planned.tile).left, tile_of(planned.tile).top)
+            assert (dataset.transform.c, dataset.transform.f) == (tile_of(planned.tile).ulx, tile_of(planned.tile).uly)
             assert dataset.dtypes == ("uint16",)
             numbers = dataset.read(1)
         if pixel == 10:

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers.training_cases import DAY, add_labelled, add_labels, small
-from seaice_ops.errors import ConfigError, ExpectedSkip
+from helpers.training_cases import DAY, add_labelled, add_labels, small, snapshot
+from seaice_ops.errors import ConfigError, CorruptProduct, ExpectedSkip
 from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import LabelSet, Scene, SceneState
 from seaice_ops.pixels import imagery, radiometry
+from seaice_ops.sensors.sentinel2 import BANDS, TRUE_COLOUR
 from seaice_ops.settings import Settings
 from seaice_ops.storage.rasters import read_raster
 from seaice_ops.storage.store import open_store
 from seaice_ops.training.data import chips
-from seaice_ops.training.data.snapshot import take
 
 
 @given(st.integers(1, 3000), st.sampled_from([32, 64, 256]))
@@ -62,15 +63,15 @@ def test_all_eight_orientations_occur_equally_often() -> None:
     assert len(counts) == 8 and min(counts) > 150
 
 
-@pytest.mark.parametrize("bands", [radiometry.RGB_BANDS, radiometry.BANDS])
+@pytest.mark.parametrize("bands", [TRUE_COLOUR, BANDS])
 def test_chips_are_the_scenes_pixels(
     settings: Settings, add_scene: Callable[..., Scene], bands: tuple[str, ...]
 ) -> None:
     settings = small(settings, chip=64, bands=bands)
     for day in range(3):
         add_labelled(settings, add_scene, day, size=160)
-    manifest, store = take(settings), open_store(settings.store)
-    cut = chips.build(settings, manifest, settings.work / "chips")
+    manifest, store = snapshot(settings), open_store(settings.store)
+    cut = chips.build(open_ledger(settings), open_store(settings.store), manifest, settings.work / "chips")
     assert len(cut) == len(cut.origins) == 2 * 9
     assert cut.counts == [int((cut.targets == i).sum()) for i in range(3)]
     for i, (scene_id, row, column) in enumerate(cut.origins):
@@ -99,8 +100,8 @@ def test_codes_that_are_no_class_and_unobserved_pixels_are_ignored(
     for day in range(2):
         add_labels(settings, add_scene(reflectance, sensed_at=DAY.replace(day=1 + day)), labels)
     add_labelled(settings, add_scene, 5)
-    manifest = take(settings)
-    cut = chips.build(settings, manifest, settings.work / "chips")
+    manifest = snapshot(settings)
+    cut = chips.build(open_ledger(settings), open_store(settings.store), manifest, settings.work / "chips")
     first = [i for i, origin in enumerate(cut.origins) if origin[0] == manifest.train[0]]
     assert [cut.origins[i][1:] for i in first] == [[0, 0], [0, 36]]
     target, pixels = cut.targets[first[0]], cut.pixels[first[0]]
@@ -119,7 +120,7 @@ def test_chips_without_a_label_are_dropped_and_the_rest_thinned(
     add_labels(settings, scene, empty)
     for day in (1, 2):
         add_labelled(settings, add_scene, day)
-    cut = chips.build(settings, take(settings), settings.work / "chips")
+    cut = chips.build(open_ledger(settings), open_store(settings.store), snapshot(settings), settings.work / "chips")
     origins = [tuple(origin) for origin in cut.origins]
     assert len(origins) == 5 and [o for o in origins if o[0] == scene.id] == [(scene.id, 64, 64)]
 
@@ -129,23 +130,25 @@ def test_scenes_withdrawn_since_the_snapshot_are_not_learnt_from(
 ) -> None:
     settings = small(settings)
     rows = [add_labelled(settings, add_scene, day) for day in range(4)]
-    manifest = take(settings)
+    manifest = snapshot(settings)
     with open_ledger(settings).begin() as session:
         session.get_one(Scene, rows[0].id).state = SceneState.WITHDRAWN
     assert rows[0].id in manifest.train
-    with pytest.raises(ExpectedSkip, match=f"{rows[0].id} were withdrawn since the snapshot"):
-        chips.build(settings, manifest, settings.work / "chips")
-    assert rows[0].id not in take(settings).train
+    with pytest.raises(ExpectedSkip, match=f"{rows[0].id}: withdrawn or published again since"):
+        chips.build(open_ledger(settings), open_store(settings.store), manifest, settings.work / "chips")
+    assert rows[0].id not in snapshot(settings).train
 
 
 def test_built_once(settings: Settings, add_scene: Callable[..., Scene], monkeypatch: pytest.MonkeyPatch) -> None:
     settings = small(settings)
     for day in range(3):
         add_labelled(settings, add_scene, day)
-    manifest, folder = take(settings), settings.work / "chips"
-    first = chips.build(settings, manifest, folder)
+    manifest, folder = snapshot(settings), settings.work / "chips"
+    first = chips.build(open_ledger(settings), open_store(settings.store), manifest, folder)
     monkeypatch.setattr(chips, "_write", None)
-    assert np.array_equal(chips.build(settings, manifest, folder).pixels, first.pixels)
+    assert np.array_equal(
+        chips.build(open_ledger(settings), open_store(settings.store), manifest, folder).pixels, first.pixels
+    )
 
 
 def test_nothing_to_learn_from(settings: Settings, add_scene: Callable[..., Scene]) -> None:
@@ -154,4 +157,22 @@ def test_nothing_to_learn_from(settings: Settings, add_scene: Callable[..., Scen
         scene = add_scene(np.full((5, 64, 64), 3000, np.int16), sensed_at=DAY.replace(day=1 + day))
         add_labels(settings, scene, np.full((64, 64), 205, np.uint8))
     with pytest.raises(ConfigError, match="none of the 2 training scenes"):
-        chips.build(settings, take(settings), settings.work / "chips")
+        chips.build(open_ledger(settings), open_store(settings.store), snapshot(settings), settings.work / "chips")
+
+
+@pytest.mark.parametrize("at", [0.0, 0.3, 0.7, 0.99])
+def test_labels_that_are_not_as_they_were_written_are_not_learnt_from(
+    settings: Settings, add_scene: Callable[..., Scene], at: float
+) -> None:
+    settings = small(settings)
+    for day in range(3):
+        add_labelled(settings, add_scene, day, size=64)
+    manifest = snapshot(settings)
+    with open_ledger(settings).begin() as session:
+        path = Path(settings.store) / session.query(LabelSet).filter_by(scene_id=manifest.train[0]).one().key
+    data = bytearray(path.read_bytes())
+    data[int(len(data) * at)] ^= 0x10
+    path.write_bytes(bytes(data))
+    with pytest.raises(CorruptProduct, match=manifest.train[0]):
+        chips.build(open_ledger(settings), open_store(settings.store), manifest, settings.work / "chips")
+    assert not (settings.work / "chips" / "chips.json").exists()

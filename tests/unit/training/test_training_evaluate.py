@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
-from helpers.training_cases import add_labelled, add_truth, small
+from helpers.training_cases import add_labelled, add_truth, small, snapshot
 from seaice_ops.classes.metrics import confusion
 from seaice_ops.errors import CorruptProduct
+from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Scene
 from seaice_ops.models import registry
+from seaice_ops.models.card import Labels
 from seaice_ops.models.families.build import build
+from seaice_ops.models.weights import describe, weights_bytes
+from seaice_ops.pixels.reference import has_reference, read_reference
 from seaice_ops.settings import Settings
-from seaice_ops.training.data.snapshot import take
+from seaice_ops.storage.store import open_store
 from seaice_ops.training.judge import evaluate as evaluation
 
 torch.set_num_threads(1)
@@ -37,52 +42,59 @@ def case(settings: Settings, add_scene: Callable[..., Scene]) -> tuple[Settings,
     settings = small(settings)
     for day in range(6):
         add_labelled(settings, add_scene, day, size=64)
-    manifest = take(settings)
+    manifest = snapshot(settings)
     torch.manual_seed(0)
-    weights = registry.weights_bytes(build(manifest.architecture).state_dict())
-    registry.register(settings, registry.describe(manifest, weights, ()), weights)
+    weights = weights_bytes(build(manifest.architecture).state_dict())
+    registry.register(open_ledger(settings), open_store(settings.store), describe(manifest, weights, ()), weights)
     return settings, manifest.model_id, manifest.held_out
+
+
+def evaluated(settings: Settings, model_id: str, scenes: tuple[str, ...]) -> int:
+    truth = evaluation.Truth(partial(has_reference, settings), partial(read_reference, settings))
+    ledger, store = open_ledger(settings), open_store(settings.store)
+    return evaluation.evaluate(ledger, store, truth, model_id, scenes, snapshot(settings))
 
 
 def test_rows_are_made_once(case: tuple[Settings, str, tuple[str, ...]], monkeypatch: pytest.MonkeyPatch) -> None:
     settings, model_id, scenes = case
-    labels = take(settings).labels
-    assert evaluation.evaluate(settings, model_id, scenes, labels) == 3
-    dataset = evaluation.dataset_of(scenes, labels)
-    model = evaluation.stored(settings, model_id, dataset)
-    own = evaluation.stored(settings, labels.subject, dataset)
+    manifest = snapshot(settings)
+    assert evaluated(settings, model_id, scenes) == 3
+    dataset = evaluation.dataset_of(scenes, manifest)
+    model = evaluation.stored(open_ledger(settings), model_id, dataset)
+    own = evaluation.stored(open_ledger(settings), manifest.labels.subject, dataset)
     assert set(model) == {"truth", "auto-labels"} and set(own) == {"truth"}
     assert model["truth"]["pixels"] == own["truth"]["pixels"] == 2 * 64 * 56
     assert own["truth"]["accuracy"] == pytest.approx(0.967, abs=0.01)
     monkeypatch.setattr(evaluation, "load", None)
-    assert evaluation.evaluate(settings, model_id, tuple(reversed(scenes)), labels) == 0
+    assert evaluated(settings, model_id, tuple(reversed(scenes))) == 0
 
 
 def test_without_truth_only_the_labels_judge(case: tuple[Settings, str, tuple[str, ...]]) -> None:
     settings, model_id, scenes = case
     blind = settings.model_copy(update={"reference": None})
-    assert evaluation.evaluate(blind, model_id, scenes, take(settings).labels) == 1
-    assert evaluation.evaluate(settings, model_id, scenes, take(settings).labels) == 2  # the truth came later
+    assert evaluated(blind, model_id, scenes) == 1
+    assert evaluated(settings, model_id, scenes) == 2  # the truth came later
 
 
 def test_a_reference_of_another_size_is_refused(case: tuple[Settings, str, tuple[str, ...]]) -> None:
-    from seaice_ops.ledger.session import open_ledger
-
     settings, model_id, scenes = case
     with open_ledger(settings).begin() as session:
         scene = session.get_one(Scene, scenes[0])
     add_truth(settings, scene, np.ones((10, 10), np.uint8))
     with pytest.raises(CorruptProduct, match=scenes[0]):
-        evaluation.evaluate(settings, model_id, scenes, take(settings).labels)
+        evaluated(settings, model_id, scenes)
 
 
-def test_the_dataset_is_its_scenes_and_labels() -> None:
-    from seaice_ops.models.card import Labels
-
-    one, two = Labels(method="colour", version="1-a"), Labels(method="colour", version="1-b")
-    names = {evaluation.dataset_of(("a", "b"), one), evaluation.dataset_of(("b", "a"), one)}
+def test_the_dataset_is_its_scenes_their_pixels_and_labels(case: tuple[Settings, str, tuple[str, ...]]) -> None:
+    manifest = snapshot(case[0])
+    one, two = manifest.held_out[:2]
+    old = manifest.model_copy(update={"contents": None})
+    other = manifest.model_copy(update={"contents": {**(manifest.contents or {}), one: "0" * 64}})
+    labelled = manifest.model_copy(update={"labels": Labels(method="colour", version="1-b")})
+    names = {evaluation.dataset_of((one, two), manifest), evaluation.dataset_of((two, one), manifest)}
     assert len(names) == 1
-    assert len(names | {evaluation.dataset_of(("a", "b"), two), evaluation.dataset_of(("a",), one)}) == 3
+    names |= {evaluation.dataset_of((one, two), each) for each in (old, other, labelled)}
+    assert len(names | {evaluation.dataset_of((one,), manifest)}) == 5
 
 
 def test_confusion_is_rows_truth() -> None:

@@ -1,0 +1,1 @@
+"""Sensors in words and numbers: bands, scales, names, tiling. Nothing here imports anything of ours."""
