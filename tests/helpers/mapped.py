@@ -21,7 +21,7 @@ from seaice_ops.sensors.sentinel2 import TRUE_COLOUR
 from seaice_ops.settings import Settings
 from seaice_ops.storage import keys
 from seaice_ops.storage.rasters import Grid, cog_bytes
-from seaice_ops.storage.store import open_store
+from seaice_ops.storage.store import make_folder, open_store
 
 START = datetime(2026, 2, 1, 20, 15, 29, tzinfo=UTC)
 CHAMPION = "unet-2/0123456789ab"
@@ -171,3 +171,10 @@ def publish_maps(settings: Settings) -> dict[str, Any]:
     from seaice_ops.mapping.publish import PublishRequest, run
 
     return run(settings, PublishRequest()).to_dict()
+
+
+def with_store(settings: Settings, url: str) -> Settings:
+    """The same settings with another, empty store that passes for the ledger's own."""
+    make_folder(url)
+    open_store(url).put(keys.MARKER, open_store(settings.store).get(keys.MARKER))
+    return settings.model_copy(update={"store": url})

@@ -31,6 +31,7 @@ from helpers.mapped import (
     season,
     set_state,
     shortened,
+    with_store,
 )
 from helpers.mapped import scene_on as ready_on
 from helpers.racing import race
@@ -100,7 +101,7 @@ def test_a_day_at_a_time_gives_the_bytes_of_a_whole_season(
 ) -> None:
     made = season(three, add_scene, [0, 1, 2, 3])
     run(three, PublishRequest())
-    daily = three.model_copy(update={"store": str(tmp_path / "daily")})
+    daily = with_store(three, str(tmp_path / "daily"))
     set_aside = [ready_on(three, d).id for d in sorted(made)]
     for scene_id in set_aside:
         set_state(three, scene_id, SceneState.FETCHED)
@@ -429,7 +430,7 @@ def test_publishing_survives_a_kill_at_every_write(three: Settings, add_scene: A
 
 
 def test_publishing_on_s3(s3_url: str, three: Settings, add_scene: AddScene) -> None:
-    remote = three.model_copy(update={"store": s3_url})
+    remote = with_store(three, s3_url)
     scene = add_scene(reflectance())
     made = likely(24, 40, seed=1)
     encoded(remote, scene, made)
