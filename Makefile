@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # OpenMP threads of two ranks, Spark and Airflow's tasks would fight for the same cores.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help setup demo up down test lint unit integration e2e realism label-accuracy label-surroundings bench-labels lock clean
+.PHONY: help setup demo up down test lint unit integration e2e realism label-accuracy real-ice label-surroundings bench-labels lock clean
 help:
 	@sed -n '1,2s/^# //p' Makefile
 
@@ -46,6 +46,10 @@ realism: setup
 # How right labels are on simulated acquisitions that were kept for it, and which targets they meet.
 label-accuracy: setup
 	@$(PY) benchmarks/label_accuracy.py $(ARGS)
+
+# How right labels are on real pixels whose class a person sees; pictures in build/real-ice.
+real-ice: setup
+	@$(PY) benchmarks/real_ice.py --sheets build/real-ice $(ARGS)
 
 # Learn anew, from the labeller's own model, what lies around a pixel says (seaice_ops/labels/surroundings.json).
 label-surroundings: setup

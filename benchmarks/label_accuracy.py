@@ -72,9 +72,10 @@ def labellers() -> dict[str, Callable[[Example], Codes]]:
     return {OURS: by_reflectance, RGB_ONLY: by_picture("reflectance", CEILINGS[1]), **published}
 
 
-def count(examples: Iterator[Example]) -> tuple[dict[str, Counts], dict[str, Counts]]:
+def count(examples: Iterator[Example]) -> tuple[dict[str, Counts], dict[str, Counts], list[Counts]]:
     """(256, 4, 4) outcomes of each labeller on all observed pixels, and on those that all of them give a class (without
-    the variant for true colour, which would leave out more)."""
+    the variant for true colour, which would leave out more); and of OURS on each acquisition."""
+    each_of_ours: list[Counts] = []
     ways = labellers()
     every = {name: np.zeros((256, 4, 4), np.int64) for name in ways}
     same = {name: np.zeros((256, 4, 4), np.int64) for name in ways if name != RGB_ONLY}
@@ -84,7 +85,20 @@ def count(examples: Iterator[Example]) -> tuple[dict[str, Counts], dict[str, Cou
         for found, judged in ((every, example.valid), (same, where)):
             for name, counts in found.items():
                 counts += metrics.by_condition(example.truth, labels[name], example.conditions, judged)
-    return every, same
+        each_of_ours.append(metrics.by_condition(example.truth, labels[OURS], example.conditions, example.valid))
+    return every, same, each_of_ours
+
+
+def intervals(acquisitions: list[Counts], draws: int = 200) -> dict[str, list[float]]:
+    """5 and 95 % of the macro-F1 by condition, by bootstrap over acquisitions."""
+    counts, rng = np.stack(acquisitions), np.random.default_rng(0)
+    drawn: dict[str, list[float]] = {}
+    for _ in range(draws):
+        sample = figures(counts[rng.integers(0, len(counts), len(counts))].sum(axis=0))
+        for condition, scores in sample.items():
+            if scores["macro_f1"] is not None:
+                drawn.setdefault(condition, []).append(scores["macro_f1"])
+    return {condition: np.percentile(values, [5, 95]).round(3).tolist() for condition, values in drawn.items()}
 
 
 def seeds_of(words: str) -> list[int]:
@@ -117,7 +131,8 @@ def main() -> int:
     options = parser.parse_args()
     err = Console(stderr=True)
     made = (acquisition(seed, options.size) for seed in track(options.seeds, "labelling", console=err, transient=True))
-    every, same = count(made)
+    every, same, ours = count(made)
+    between = intervals(ours)
     published = {name: counts for name, counts in same.items() if name.startswith("iqrah2024")}
     found = targets(every[OURS], same[OURS], published)
     if options.json:
@@ -126,6 +141,7 @@ def main() -> int:
             "size": options.size,
             "labels": {name: figures(counts) for name, counts in every.items()},
             "same_pixels": {name: figures(counts) for name, counts in same.items()},
+            "intervals": between,
             "targets": [asdict(each) | {"met": each.met} for each in found],
         }
         json.dump(told, sys.stdout)
@@ -134,6 +150,8 @@ def main() -> int:
         for name in (OURS, RGB_ONLY):
             out.print(condition_table(f"{name}, against truth", figures(every[name])), "")
         out.print(side_by_side("On the pixels that all of them label", {n: figures(c) for n, c in same.items()}), "")
+        for condition, (low, high) in between.items():
+            out.print(f"{OURS}, {condition}: mean F1 {low:.2f} to {high:.2f} (90 %, bootstrap over acquisitions)")
         for name, counts in every.items():
             wrongly = figures(counts)["all"]["named_no_class"]
             out.print(f"land or opaque cloud given a class by {name}: {share(wrongly)}")

@@ -9,7 +9,7 @@ Method = Literal["colour", "iqrah2024", "reflectance"]
 METHODS: tuple[Method, ...] = get_args(Method)
 
 #: Each labelling method's number. A new one makes the method's labels anew.
-LABELS: dict[str, int] = {"colour": 1, "iqrah2024": 2, "reflectance": 8}
+LABELS: dict[str, int] = {"colour": 1, "iqrah2024": 2, "reflectance": 9}
 
 #: How a map is made from probabilities. A new name re-issues the newest map of each tile.
 MAPS = "clocks-1"

@@ -19,7 +19,7 @@ from seaice_ops.archive.plan import Plan
 from seaice_ops.archive.product import By, Product, Withdrawn
 from seaice_ops.archive.record import record
 from seaice_ops.archive.source import Archive, open_archive
-from seaice_ops.errors import ConfigError
+from seaice_ops.errors import ConfigError, plain
 from seaice_ops.ledger.operations import now
 from seaice_ops.ledger.runs import recorded
 from seaice_ops.ledger.scenes import chunks, release_scenes
@@ -196,10 +196,10 @@ def _report(summary: Summary, planned: Plan, decided: Plan, found: Sequence[Prod
     for decision in decided.decisions:
         if decision.state is SceneState.FAILED:
             summary.failed[decision.id] = decision.reason or ""
-            log.warning("%s: %s", decision.id, decision.reason)
+            log.warning("%s: %s", plain(decision.id), plain(decision.reason or ""))
         elif decision.state is SceneState.WITHDRAWN:
             summary.done["withdrawn"] += 1
-            log.warning("%s was withdrawn: %s", decision.id, decision.reason)
+            log.warning("%s was withdrawn: %s", plain(decision.id), plain(decision.reason or ""))
         elif decision.state is SceneState.SUPERSEDED:
             summary.done["superseded"] += 1
         else:

@@ -1,7 +1,7 @@
 """The class codes of every array, raster and table, with their names and colours.
 
-The classes are optical brightness classes, not thickness: snow on young ice reads thick; melt ponds,
-wet ice and shadow read thin.
+The classes are optical, not thickness: snow on young ice reads thick. Bare melting ice and the melt ponds on it are
+thick ice (WMO Sea-Ice Nomenclature: melting is no stage of development, a puddle is part of the ice it lies on).
 """
 
 WATER = 1

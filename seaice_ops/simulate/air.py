@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from math import cos, exp, radians
+from math import cos, exp, radians, sin
 
 import numpy as np
 
@@ -18,8 +18,13 @@ from seaice_ops.simulate.geometry import Geometry
 from seaice_ops.simulate.noise import Field
 from seaice_ops.simulate.spectra import WAVELENGTH_UM
 
-#: Optical depth of 300 Dobson units of ozone (the Chappuis bands; representative of tables such as 6S's).
-_OZONE = (0.006, 0.025, 0.017, 0.0, 0.0)
+#: Optical depth of 300 Dobson units of ozone (Chappuis bands: Bogumil et al. 2003, J. Photochem. Photobiol. A 157).
+_OZONE = (0.006, 0.030, 0.016, 0.001, 0.0)
+
+#: Ozone of acquisitions, atm cm: from polar autumn to Arctic spring (Fioletov 2008, Atmos.-Ocean 46). It lies some
+#: 22 km high, where a low sun's way is shorter than through the air below.
+OZONE = (0.27, 0.45)
+_SHELL = 1 + 22 / 6371
 _ASYMMETRY = 0.65
 
 #: Reach of the light from beside, pixels.
@@ -49,9 +54,14 @@ def sky_light(band: int, haze: float, geometry: Geometry) -> float:
     return (passed - exp(-tau * air)) / passed
 
 
-def through_air(band: int, below: Field, around: Field, haze: float, geometry: Geometry) -> Field:
+def ozone_mass(zenith: float) -> float:
+    """Ozone on the way from a zenith in degrees, 1 straight up (Robinson 1966)."""
+    return float(1 / (1 - (sin(radians(zenith)) / _SHELL) ** 2) ** 0.5)
+
+
+def through_air(band: int, below: Field, around: Field, haze: float, geometry: Geometry, ozone: float) -> Field:
     """Top-of-atmosphere reflectance over ground of reflectance `below`, `around` being its wide mean; `haze` is aerosol
-    optical depth at 0.5 um."""
+    optical depth at 0.5 um, `ozone` in atm cm."""
     gas, dust = molecules(band), aerosol(band, haze)
     inward, outward = mass(geometry.sun_zenith), mass(geometry.view_zenith)
     path = _once(gas, _rayleigh(geometry), inward, outward) + _once(dust, _forward(geometry), inward, outward)
@@ -60,7 +70,8 @@ def through_air(band: int, below: Field, around: Field, haze: float, geometry: G
     back = gas / (1 + gas) + 0.2 * dust
     lit = np.float32(straight) * below + np.float32(up - straight) * around
     seen = np.float32(path) + np.float32(down) * lit / (1 - np.float32(back) * around)
-    return np.asarray(np.float32(exp(-_OZONE[band] * (inward + outward))) * seen, np.float32)
+    way = ozone_mass(geometry.sun_zenith) + ozone_mass(geometry.view_zenith)
+    return np.asarray(np.float32(exp(-_OZONE[band] * ozone / 0.3 * way)) * seen, np.float32)
 
 
 def _passed(band: int, haze: float, air: float) -> float:

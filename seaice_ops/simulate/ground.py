@@ -8,6 +8,7 @@ on their slopes, down to their own shadow; a shelf's front of some 35 m throws o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import ceil
 
 import cv2
@@ -27,22 +28,32 @@ _FRONT_M = 35.0
 _FROST = (0.72, 0.72, 0.70, 0.58, 0.09)
 
 
-def reflectance(ground: Surface, wind: float, geometry: Geometry) -> Field:
-    """(5, rows, columns) reflectance of the surface in full sunlight; `wind` in m/s roughens the water."""
-    thin = spectra.thin_ice(ground.thickness)
+def reflectance(ground: Surface, wind: float, geometry: Geometry, diffuse: Sequence[float]) -> Field:
+    """(5, rows, columns) reflectance of the surface in full sunlight; `wind` in m/s roughens the water, `diffuse` is
+    each band's share of light that comes from the sky. Of that light snow sends its albedo upwards, of a low sun's beam
+    less (`Geometry.bright`), so that it is bluer at a low sun; smooth ice mirrors part of the beam away."""
+    thin = spectra.smoothed(spectra.thin_ice(ground.thickness), ground.smooth)
     deep = spectra.snow(ground.grain, geometry)
     mirrored = spectra.glint(geometry, wind)
-    level = geometry.bright**0.5  # bare ice scatters less forwards than snow (Perovich 1996)
+    mirrored_away = np.float32(spectra.mirrored_beam(geometry.mu_sun)) * ground.smooth
+    deep_pond = np.clip((1.1 - ground.tone) / 0.2, 0, 1).astype(np.float32)
     lit = relief(ground.height, geometry)
     water, thick = ground.shares
     new, pond, bare = 1 - water - thick, thick * ground.pond, thick * ground.bare
     cover = thick - pond - bare
     out = np.empty_like(thin)
     for band in range(len(BANDS)):
+        beam = 1 - np.float32(diffuse[band])
+        snowy = 1 + np.float32((1 / geometry.bright - 1) * diffuse[band])
+        level = geometry.bright**0.5 * float(beam) + diffuse[band]  # bare ice scatters less forwards (Perovich 1996)
+        thin[band] *= 1 - beam * mirrored_away
+        ponded = np.float32(spectra.POND[band]) + deep_pond * np.float32(spectra.DEEP_POND[band] - spectra.POND[band])
         iced = thin[band] + ground.frost * (np.float32(_FROST[band] * geometry.bright) - thin[band])
         out[band] = water * np.float32(spectra.WATER[band] + mirrored) * ground.tone
-        out[band] += new * iced * ground.tone + pond * np.float32(spectra.POND[band])
-        out[band] += (bare * np.float32(spectra.FIRST_YEAR[band] * level) * ground.tone + cover * deep[band]) * lit
+        out[band] += new * iced * ground.tone + pond * ponded
+        out[band] += (
+            bare * np.float32(spectra.FIRST_YEAR[band] * level) * ground.tone + cover * deep[band] * snowy
+        ) * lit
     return out
 
 

@@ -8,8 +8,9 @@ these zones, at its natural size.
 
 What is true of a pixel: it holds shares of water, thin and thick ice, and the greatest share names it. Thick is floes
 and fast ice (0.3 m and more, WMO's first-year ice) under snow or bare, small pieces of them, and snow on younger ice
-where it is deep enough to hide it. Thin is ice below 0.3 m, also where frost flowers or a dusting brighten it, and melt
-ponds and flooded ice, whose brightness is thin ice's. Water is what is left.
+where it is deep enough to hide it, and melt ponds on them: a pond is part of the ice it lies on (WMO Sea-Ice
+Nomenclature: puddle). Thin is ice below 0.3 m, also where frost flowers or a dusting brighten it. Water is what is
+left.
 """
 
 from __future__ import annotations
@@ -41,15 +42,17 @@ class Surface:
     """(rows, columns) of one moment; all but `land` float32.
 
     `shares`: of water and of thick ice, the rest is thin; `land`: shelf (its share of thick is 1). Of thin ice:
-    `thickness`, metres, and `frost`, how far it is brightened. Of thick ice: `grain`, snow's radius in mm, `bare` and
-    `pond`, the shares of it without snow and under melt water. `height`, metres, of its relief; `tone`, the brightness
-    of water and bare ice relative to their kind's mean.
+    `thickness`, metres, `frost`, how far it is brightened, and `smooth`, 0..1, how smooth or wet its surface is. Of
+    thick ice: `grain`, snow's radius in mm, `bare` and `pond`, the shares of it without snow and under melt water.
+    `height`, metres, of its relief; `tone`, the brightness of water and bare ice relative to their kind's mean, and of
+    ponds, how shallow they are.
     """
 
     shares: tuple[Field, Field]
     land: NDArray[np.bool_]
     thickness: Field
     frost: Field
+    smooth: Field
     grain: Field
     bare: Field
     pond: Field
@@ -71,8 +74,7 @@ class Surface:
     @property
     def _shares(self) -> tuple[Field, Field, Field]:
         water, thick = self.shares
-        dry = thick * (1 - self.pond)
-        return water, 1 - water - dry, dry
+        return water, 1 - water - thick, thick
 
 
 def uniform(codes: NDArray[np.uint8], *, thickness: float = 0.1, grain: float = 0.2) -> Surface:
@@ -81,7 +83,7 @@ def uniform(codes: NDArray[np.uint8], *, thickness: float = 0.1, grain: float = 
     land = codes == legend.LAND
     water, thick = (mask.astype(np.float32) for mask in (codes == legend.WATER, land | (codes == legend.THICK)))
     return Surface(
-        (water, thick), land, one * np.float32(thickness), zero, one * np.float32(grain), zero, zero, zero, one
+        (water, thick), land, one * np.float32(thickness), zero, zero, one * np.float32(grain), zero, zero, zero, one
     )
 
 
@@ -124,6 +126,7 @@ def surface(seed: int, tile: str, size: int, season: Season, when: datetime, wor
         shore.shelf,
         thickness.astype(np.float32),
         pack.frost(view, thickness),
+        np.clip(view.world.wet + 0.8 * view.moving("smooth", 40, 3), 0, 1).astype(np.float32),
         *_cover(view, shore, floes.snowy, still > 0),
         height=np.where(still > 0, 0.16 * view.fixed("sastrugi", 14, 2, stretch=(2.0, 0.6)), pack.relief(view)).astype(
             np.float32

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from seaice_ops.classes import legend
 from seaice_ops.sensors.sentinel2 import BANDS
 from seaice_ops.simulate import spectra
-from seaice_ops.simulate.air import ADJACENCY_PX, sky_light, through_air
+from seaice_ops.simulate.air import ADJACENCY_PX, OZONE, sky_light, through_air
 from seaice_ops.simulate.clouds import OPAQUE, Sky, blurred, through
 from seaice_ops.simulate.geometry import Geometry
 from seaice_ops.simulate.ground import front_shadow, reflectance
@@ -55,13 +55,15 @@ def observe(seed: int, ground: Surface, above: Sky, geometry: Geometry) -> Image
     """What the satellite sees of `ground` below the sky `above`."""
     rng = np.random.default_rng(derive(seed, "sensor"))
     wind, haze = float(rng.uniform(2, 14)), float(rng.uniform(0.015, 0.06))
-    image, front = reflectance(ground, wind, geometry), front_shadow(ground, geometry)
+    ozone = float(rng.uniform(*OZONE))
+    diffuse = [sky_light(band, haze, geometry) for band in range(len(BANDS))]
+    image, front = reflectance(ground, wind, geometry, diffuse), front_shadow(ground, geometry)
     for band in range(len(BANDS)):
         swir = spectra.WAVELENGTH_UM[band] > 1.0
         image[band] *= _light(band, above, front, haze, geometry)
         for layer in above.layers:
             image[band] = through(layer, swir, image[band], blurred(image[band], ADJACENCY_PX), geometry)
-        seen = through_air(band, image[band], blurred(image[band], ADJACENCY_PX), haze, geometry)
+        seen = through_air(band, image[band], blurred(image[band], ADJACENCY_PX), haze, geometry, ozone)
         image[band] = _measured(band, seen, rng, geometry)
     truth = np.where((above.depth > OPAQUE) & ~ground.land, legend.CLOUD, ground.codes)
     truth[above.unseen] = legend.NODATA

@@ -40,7 +40,15 @@ NILAS = (0.18, 0.18, 0.17, 0.13, 0.03)
 GREY = (0.34, 0.34, 0.31, 0.22, 0.035)
 GREY_WHITE = (0.47, 0.47, 0.44, 0.33, 0.045)
 FIRST_YEAR = (0.65, 0.65, 0.60, 0.47, 0.05)
-POND = (0.37, 0.33, 0.22, 0.07, 0.008)
+
+#: Melt ponds, shallow ones on pale ice and deep ones on blue ice (Grenfell and Perovich 1984; Malinka et al. 2018,
+#: Cryosphere 12).
+POND = (0.45, 0.41, 0.26, 0.08, 0.008)
+DEEP_POND = (0.38, 0.30, 0.09, 0.012, 0.006)
+
+#: Of what the spectra above give: what smooth or wet young ice sends straight up in B11, where the albedo at the ground
+#: is mostly the mirrored sky and sun; and how far it is brought to a flat spectrum in B08, 0.93 of B04 (flat grey ice).
+SMOOTH_B11, FLAT = 0.35, 0.5
 
 #: Published all-wave albedo of the types above and of snow (0.2 mm grains), for the check that they agree.
 ALL_WAVE = {"GREASE": 0.09, "NILAS": 0.14, "GREY": 0.25, "GREY_WHITE": 0.35, "FIRST_YEAR": 0.49, "SNOW": 0.81}
@@ -65,6 +73,19 @@ def thin_ice(thickness: NDArray[np.float32]) -> NDArray[np.float32]:
     index = np.clip(thickness * np.float32((_STEPS - 1) / THICKNESS_M[-1]) + 0.5, 0, _STEPS - 1).astype(np.intp)
     tables = [np.interp(points, THICKNESS_M, band).astype(np.float32) for band in zip(*_THIN, strict=True)]
     return np.stack([table[index] for table in tables])
+
+
+def smoothed(bare: NDArray[np.float32], smooth: NDArray[np.float32]) -> NDArray[np.float32]:
+    """`bare` (5, ...) of thin ice as it is where its surface is `smooth` (0..1) or wet."""
+    out = bare.copy()
+    out[3] += smooth * np.float32(FLAT) * (np.float32(0.93) * bare[2] - bare[3])
+    out[4] *= 1 - smooth * np.float32(1 - SMOOTH_B11)
+    return out
+
+
+def mirrored_beam(mu: float) -> float:
+    """Share of a beam at the zenith cosine `mu` that smooth ice mirrors away: Schlick's form of Fresnel's, n 1.31."""
+    return float(0.018 + 0.982 * (1 - mu) ** 5)
 
 
 def snow_albedo(radius_mm: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -16,7 +16,8 @@ class World:
     to lie (0 open water, 0.2 young ice, 0.5 and more pack) and how much that changes across it.
 
     `growth` scales the thickness of new ice; `grain_mm` are the radii of snow grains from new to old; `frost`, `drifts`
-    and `ponds` say how much frost flowers, snow drifts and melt ponds there are; `leads` scales the width of leads;
+    and `ponds` say how much frost flowers, snow drifts and melt ponds there are, `wet` how smooth or wet young ice is
+    (0..1); `leads` scales the width of leads;
     `without` is a class that does not occur.
     """
 
@@ -27,6 +28,7 @@ class World:
     frost: float = 0.5
     drifts: float = 0.0
     ponds: float = 0.0
+    wet: float = 0.3
     leads: float = 1.0
     without: int | None = None
 
@@ -35,7 +37,7 @@ class World:
 #: Grenfell, Warren and Mullen 1994, J. Geophys. Res. 99; Massom et al. 2001, Rev. Geophys. 39, for snow on sea ice).
 SEASONS = {
     "winter's end": World(growth=1.25, grain_mm=(0.07, 0.35), frost=0.9, drifts=0.5, leads=0.8),
-    "melt": World(growth=0.6, grain_mm=(0.4, 1.6), frost=0.1, drifts=-0.5, ponds=0.7, leads=1.5),
+    "melt": World(growth=0.6, grain_mm=(0.4, 1.6), frost=0.1, drifts=-0.5, ponds=0.7, wet=0.8, leads=1.5),
     "freeze-up": World(growth=1.0, grain_mm=(0.10, 0.8), frost=0.6, drifts=0.0, leads=1.2),
 }
 

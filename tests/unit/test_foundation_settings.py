@@ -23,8 +23,8 @@ from seaice_ops.versions import METHODS
 
 REGIONS = "regions: {ross_sea: {title: Ross Sea, tiles: [60CWS, 01CCV, 60CWS]}}\n"
 #: By method: with the defaults, and with a ceiling of 0.9 and the coastline.
-PLAIN_VERSIONS = ["1-85be957c", "2-7b4f87aa", "8-1e7e3779"]
-OUR_VERSIONS = ["1-88269d73", "2-c33655f0", "8-ca56bcfa"]
+PLAIN_VERSIONS = ["1-85be957c", "2-7b4f87aa", "9-1e7e3779"]
+OUR_VERSIONS = ["1-88269d73", "2-c33655f0", "9-ca56bcfa"]
 VARIABLES = ("SEAICE_CONFIG", "SEAICE_HOME", "SEAICE_LEDGER_URL", "SEAICE_STORE_URL", "SEAICE_ARCHIVE")
 
 

@@ -42,10 +42,14 @@ _SATURATED, _END = 0.3, 250
 #: Brighter than this share of the snow's level is snow, for its colour.
 _SNOW = 0.9
 
-#: Where even the darkest pixels are above this share of the snow's level the picture lies under a veil, and nothing
+#: Where even the darkest pixels are above this share of the snow's level, air under a low sun may have lifted all of
+#: them, in blue most: brightness is that of red then. Where that is no lower the picture lies under a veil, and nothing
 #: between them and snow can be told. Water is no brighter than the second share.
 _VEILED, _BRIGHTEST_WATER = 0.5, 0.25
 
+
+#: Bluer than twice its red and this bright is no water but a melt pond, which thick ice lies below.
+_POND = 0.9
 
 #: Rows that are labelled together hold about this many pixels; how far the labels of a pixel's surroundings reach.
 _PIXELS = 1 << 20
@@ -60,6 +64,7 @@ class Look:
     limits: tuple[float, float]
     snow: float
     veiled: bool
+    by_red: bool
     scales: tuple[Scale, Scale] | None
 
 
@@ -83,13 +88,17 @@ def look_of(rgb: NDArray[np.uint8], valid: NDArray[np.bool_]) -> Look:
     counts = counted(rgb, valid)
     v = counts[3]
     darkest, dark, snow = levels(v)
+    by_red = darkest > _VEILED * snow
+    if by_red:
+        v = counts[0]
+        darkest, dark, snow = levels(v)
     limits = max(dark + _WATER * (snow - dark), _LIFTED * dark), dark + _THICK * (snow - dark)
     veiled = darkest > _VEILED * snow
     if veiled or v[_END:].sum() > _SATURATED * v[int(snow / 2) + 1 :].sum():
-        return Look(limits, snow, veiled, None)
+        return Look(limits, snow, veiled, by_red, None)
     of_snow = counted(rgb, valid, _SNOW * snow)
     red, _, blue = (channel_scale(*each, snow) for each in zip(counts[:3], of_snow[:3], strict=True))
-    return Look(limits, snow, veiled, (red, blue))
+    return Look(limits, snow, veiled, by_red, None if by_red else (red, blue))
 
 
 def _labelled(rgb: NDArray[np.uint8], valid: NDArray[np.bool_], look: Look) -> tuple[NDArray[np.uint8], ...]:
@@ -97,11 +106,11 @@ def _labelled(rgb: NDArray[np.uint8], valid: NDArray[np.bool_], look: Look) -> t
     if not valid.all():
         rgb = np.where(valid[..., None], rgb, np.uint8(0))
     red, green, blue = (np.asarray(plane, np.uint8) for plane in cv2.split(rgb))
-    v = np.asarray(cv2.max(cv2.max(red, green), blue), np.uint8)
+    v = red if look.by_red else np.asarray(cv2.max(cv2.max(red, green), blue), np.uint8)
     table = np.digitize(np.arange(256), look.limits).astype(np.uint8) + np.uint8(legend.WATER)
     classes = np.asarray(cv2.LUT(v, table), np.uint8)
     bluer = np.asarray(cv2.LUT(v, np.ceil(_BLUE * np.arange(256)).clip(1).astype(np.uint8)))
-    bluer[v >= _BLUE_WATER * look.snow] = 255
+    bluer[(v >= _BLUE_WATER * look.snow) | look.by_red] = 255
     shadow = np.zeros(v.shape, np.bool_)
     if look.veiled:
         classes[classes < legend.THICK] = legend.CLOUD
@@ -110,6 +119,8 @@ def _labelled(rgb: NDArray[np.uint8], valid: NDArray[np.bool_], look: Look) -> t
         classes[shadow] = legend.THICK
         bluer[red > look.scales[0].at(_RED_WATER)] = 255
     classes[np.asarray(cv2.subtract(blue, red)) >= bluer] = legend.WATER
+    if look.by_red:
+        classes[(blue >= _POND * 255) & (red < blue / 2)] = legend.THICK
     classes |= not_valid(valid)
     classes = edges.unmixed(classes, v, *edges.extremes(v, classes > legend.THICK))
     return classes, *_doubts(classes, v, shadow, look)

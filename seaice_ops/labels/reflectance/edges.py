@@ -51,10 +51,10 @@ def unmixed(classes: Codes, brightness: Codes, darkest: Codes, brightest: Codes)
     edge = (lowest(classes, near) == WATER) & (np.asarray(cv2.dilate(classed, near)) == THICK)
     across = step & (classes >= THIN) & (classes <= THICK) & edge
     brighter = brightness - darkest > brightest - brightness
-    changed, settled = between | across, classes.copy()
+    changed, decided = between | across, classes.copy()
     for side, chosen in ((high, changed & brighter), (low, changed & ~brighter)):
-        cv2.copyTo(side, chosen.view(np.uint8), settled)
-    return settled
+        cv2.copyTo(side, chosen.view(np.uint8), decided)
+    return decided
 
 
 def brightness_step(darkest: Codes, brightest: Codes) -> NDArray[np.bool_]:

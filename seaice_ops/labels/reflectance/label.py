@@ -4,7 +4,7 @@ Each pixel is compared with a physical model of ice, water, cloud, shadow and ai
 (`reflectance_model`). From the scene as a whole come its haze, by its darkest water, and its gains, by its brightest
 snow (`levels`). Then a pixel's label depends on nothing but itself and few pixels around it, more where brightness is
 even and fewer at edges, so that fields and leads of any width are alike (`pixels`); in the end shapes decide what
-brightness cannot, and what cannot be known is left out (`settle`).
+brightness cannot, and what cannot be known is left out (`post_processing`).
 """
 
 from __future__ import annotations
@@ -16,15 +16,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from seaice_ops.classes import legend
 from seaice_ops.labels.reflectance import optics, shapes
 from seaice_ops.labels.reflectance.levels import lattice, references
 from seaice_ops.labels.reflectance.pixels import REACH, labelled
-from seaice_ops.labels.reflectance.settle import NO_SUN, settle
+from seaice_ops.labels.reflectance.post_processing import NO_SUN, post_process
 from seaice_ops.labels.reflectance.surfaces import BANDS
 from seaice_ops.labels.reflectance.surroundings import CELL, at_pixels, cell_sums, class_weights
 from seaice_ops.labels.reflectance.table import SHAPE, band_codes, nearest_zenith, table
 from seaice_ops.labels.result import Labels
-from seaice_ops.pixels.radiometry import SCALE
+from seaice_ops.pixels.radiometry import SCALE, UNOBSERVED
 from seaice_ops.storage.layout import BLOCK
 
 #: Reflectance of a surface half of which is water and half snow; levels of brightness to a reflectance of 1.
@@ -44,12 +45,35 @@ Reader = Callable[[int, int], NDArray[np.int16]]
 
 
 def reflectance(bands: NDArray[np.int16], sun_zenith: float | None) -> Labels:
-    """Label a whole scene: `bands` (4, rows, columns) int16 reflectance x 10000 in BANDS order, NODATA (-32768) where
-    not observed; `sun_zenith` in degrees. A pixel that lacks a band is NODATA (255)."""
+    """Label a whole scene: `bands` (4, rows, columns) int16 reflectance x 10000 in BANDS order, -32768 where not
+    observed; `sun_zenith` in degrees. A pixel that lacks a band is NODATA (255)."""
     return from_strips(lambda top, bottom: bands[:, top:bottom], bands.shape[1:], sun_zenith)
 
 
-def from_strips(read: Reader, shape: tuple[int, ...], sun_zenith: float | None, strip: int = BLOCK) -> Labels:
+def from_strips(
+    read: Reader,
+    shape: tuple[int, ...],
+    sun_zenith: float | None,
+    strip: int = BLOCK,
+    land: NDArray[np.bool_] | None = None,
+) -> Labels:
+    """`_of_sea` of a scene of which `land` (rows, columns) has no part in what is asked of the scene as a whole or of a
+    pixel's surroundings; it is LAND where observed."""
+    if land is None:
+        return _of_sea(read, shape, sun_zenith, strip)
+    observed = np.zeros(shape, np.bool_)
+
+    def sea(top: int, bottom: int) -> NDArray[np.int16]:
+        bands = read(top, bottom)
+        observed[top:bottom] = (bands != UNOBSERVED).all(axis=0)
+        return np.where(land[top:bottom], np.int16(UNOBSERVED), bands)
+
+    labels = _of_sea(sea, shape, sun_zenith, strip)
+    labels.classes[land & observed] = legend.LAND
+    return labels
+
+
+def _of_sea(read: Reader, shape: tuple[int, ...], sun_zenith: float | None, strip: int) -> Labels:
     """`reflectance` of a scene of `shape` (rows, columns) that is read twice from top to bottom, each row once, the
     second time `strip` rows together; the labels do not depend on `strip`."""
     zenith = optics.USUAL_ZENITH if sun_zenith is None else sun_zenith
@@ -76,7 +100,7 @@ def from_strips(read: Reader, shape: tuple[int, ...], sun_zenith: float | None, 
             pieces = labelled(bright[block], _narrow(bright, *block), block_codes, cells, around, half, opaque)
             for plane, piece in zip(planes, pieces, strict=True):
                 plane[top:bottom, left:right] = piece[top - above :, left - before :][: bottom - top, : right - left]
-    settle(classes, confidence, notes, zenith)
+    post_process(classes, confidence, notes, zenith)
     return Labels(classes, confidence, notes)
 
 

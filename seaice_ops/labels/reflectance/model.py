@@ -27,12 +27,23 @@ NOISE = 0.0045
 #: Mean optical depth of the thickest skies drawn, and of the clearest; share of skies with cloud.
 DEEPEST, CLEAREST, CLOUDY = 10.0, 0.03, 0.75
 
-#: Share of draws shaded by what no cloud explains, down to this share of the direct beam: ridges, shelf fronts.
+#: Share of draws shaded by what no cloud explains, down to this share of the direct beam: ridges, shelf fronts. So many
+#: are where the sun is 66 degrees from the zenith or lower; shadows are shorter, and fewer, where it is higher.
 SHADED, DARKEST = 0.26, 0.03
 
 #: Slope of snow and older ice towards or away from the sun over a pixel (standard deviation): sastrugi of 0.1 to 0.3 m
 #: (Warren et al. 1998, J. Geophys. Res. 103), drifts, ridges.
 SLOPE = 0.04
+
+#: Path reflectance of the draws differs by this share of it (full width) under a usual sun: pressure, aerosol and the
+#: exact view are not ours to know. It grows with the root of the air mass.
+PATH = 0.4
+
+#: Gain of each band (standard deviation): calibration is not known better (S2 MPC, L1C Data Quality Report: 3 %).
+GAIN = 0.02
+
+#: Ozone of the draws, atm cm (Fioletov 2008, Atmos.-Ocean 46).
+OZONE = 0.27, 0.45
 
 #: Aerosol of the draws, relative to the usual: 0.025 to 0.07 at 550 nm (Tomasi et al. 2007, JGR 112).
 HAZE = 0.5, 1.4
@@ -68,44 +79,50 @@ def _drawn(count: int, sun_zenith: float, rng: np.random.Generator) -> Draws:
     surface, near, far, classes = _ground(count, sun_zenith, rng)
     above, sunward = _sky(count, rng)
     towards_us, thin_at_swir, air_mass, tone = rng.random((4, count))
-    front = np.where(rng.random(count) < SHADED, DARKEST + (1 - DARKEST) * rng.random(count), 1.0)
-    steep = SLOPE * min(math.tan(math.radians(sun_zenith)), 6.0) * rng.standard_normal(count)
+    shaded = SHADED * min(1.0, math.tan(math.radians(sun_zenith)) / math.tan(math.radians(optics.USUAL_ZENITH)))
+    front = np.where(rng.random(count) < shaded, DARKEST + (1 - DARKEST) * rng.random(count), 1.0)
+    steep = SLOPE * min(math.tan(math.radians(sun_zenith)), 3.0) * rng.standard_normal(count)
     slope = np.where(classes == THICK, np.clip(1 + steep, 0.25, 1.35), 1.0)
+    unsure = PATH * math.sqrt(optics.air_mass(sun_zenith) / optics.air_mass(optics.USUAL_ZENITH))
     noise = NOISE * (rng.random((len(BANDS), count)) + rng.random((len(BANDS), count)) - 1)
     seen = np.empty((3, len(BANDS), count))
-    haze = HAZE[0] + (HAZE[1] - HAZE[0]) * rng.random(count)
+    haze, ozone = (low + (high - low) * rng.random(count) for low, high in (HAZE, OZONE))
+    beam, beam_near, beam_far = (ground[-1] / ground[1] for ground in (surface, near, far))
     for index, band in enumerate(BANDS):
-        air, aside = optics.air(band, sun_zenith), optics.from_beside(band)
+        air, aside = optics.air(band, sun_zenith), optics.adjacency_share(band)
         diffuse = optics.sky_share(band, sun_zenith, haze)
         part, absorbs = (0.6 + 0.4 * thin_at_swir, 0.02) if band == "B11" else (1.0, 0.0)
-        light = [optics.let_down(part * depth, absorbs, mu) for depth in sunward]
-        around = optics.lit(far[index], diffuse, np.mean(light[1:], axis=0))
+        light = [optics.cloud_transmittance(part * depth, absorbs, mu) for depth in sunward]
+        around = optics.lit(far[index], diffuse, beam_far * np.mean(light[1:], axis=0))
 
         def over(ground: Floats, depth: Floats) -> Floats:
             return optics.under_cloud(ground, around, part * depth, absorbs, mu, 0.8 + 0.4 * towards_us)  # noqa: B023
 
         wide = np.asarray(np.mean([over(around, depth) for depth in above[2:]], axis=0), np.float64)
-        pixel = optics.lit(surface[index] * (1 + 0.02 * (tone - 0.5)), diffuse, light[0] * front * slope)
-        beside = optics.lit(near[index], diffuse, light[0] * front)
+        pixel = optics.lit(surface[index] * (1 + 0.02 * (tone - 0.5)), diffuse, light[0] * front * slope * beam)
+        beside = optics.lit(near[index], diffuse, light[0] * front * beam_near)
         mixed = (over(pixel, above[0]), over(beside, above[1]))
         layers = [(1 - aside) * below + aside * wide for below in mixed] + [wide]
-        more = air.path * 0.3 * (air_mass - 0.5)  # pressure and aerosol are not ours to know
-        seen[:, index] = [optics.at_satellite(layer, air) + more for layer in layers]
-    lost = optics.let_down(sunward[0], 0.0, mu) * front / optics.let_down(above[0], 0.0, mu)
+        more = air.path * unsure * (air_mass - 0.5)
+        scale = optics.ozone_change(band, sun_zenith, ozone) * (1 + GAIN * rng.standard_normal(count))
+        seen[:, index] = [(optics.at_satellite(layer, air, wide) + more) * scale for layer in layers]
+    lost = optics.cloud_transmittance(sunward[0], 0.0, mu) * front / optics.cloud_transmittance(above[0], 0.0, mu)
     return Draws(seen[0] + noise, seen[1], seen[2], classes, above[0], np.minimum(lost, 1.0))
 
 
 def _ground(
     count: int, sun_zenith: float, rng: np.random.Generator
 ) -> tuple[Floats, Floats, Floats, NDArray[np.uint8]]:
-    """(4, n) reflectance of pixels and of what lies near and far around them, and the pixels' classes.
+    """(5, n) albedo of pixels and of what lies near and far around them in BANDS, and the part of B04 that the direct
+    beam shows; and the pixels' classes.
 
     Around are shares of the three kinds, far away little more often the pixel's own, near often; mostly the same ice
     and water as in the pixel, farther away partly other.
     """
     kind = np.arange(count) % 3
     own = (np.arange(3)[:, None] == kind).astype(np.float64)
-    surface, classes = surfaces(kind, sun_zenith, rng)
+    surface, beam, classes = surfaces(kind, sun_zenith, rng)
+    surface = np.concatenate([surface, surface[1:2] * beam])
     wide = _shares(rng.gamma(2 + 0.5 * own))
     close = _shares(rng.gamma(0.5 * 16 ** rng.random(count) * wide + own))
     near, far = np.zeros((2, *surface.shape))

@@ -20,8 +20,8 @@ _WIDE = 5
 REACH = _WIDE // 2 + 1 + edges.REACH
 
 #: Notes on pixels, beside the reasons: a shape gave the class; were it water and thick ice, rather water; under a cloud
-#: that hides all.
-SHAPED, WATERY, HIDING = 32, 64, 128
+#: that hides all; where brightness is even. The last is a bit that a reason has, which is set only in the end.
+SHAPED, WATERY, HIDING, EVEN = 32, 64, 128, reasons.LOW_SUN
 
 #: Confidence in % from which on thick ice stays thick in a dark line that no cloud hides: it is a ridge's shadow, or a
 #: crack that takes less than half of the pixel.
@@ -37,6 +37,12 @@ _EVEN = 0.75
 #: Confidence in % that a pixel in a plain dark line has at least: doubt between two classes is mostly a lead's edge
 #: there, and the better class right.
 _IN_LINE = 60
+
+#: No open water under a clear sky is brighter than this part of half water, half snow: a reflectance of 0.17.
+_WATER_ENDS = 0.4
+
+#: Code of a reflectance of 0.05 at 1.6 um, which water and bare ice reach below cloud only.
+_CLOUDLESS = 135
 
 #: One part in so many pixels below a veil, or fewer, is quicker weighted alone than with all others.
 _FEW = 8
@@ -66,6 +72,7 @@ def labelled(
     missing, full = _ends(codes)
     darkest, brightest = edges.extremes(bright, missing)
     even = darkest >= np.asarray(cv2.convertScaleAbs(brightest, alpha=_EVEN))
+    _no_bright_water(water, thin, even & (sky == 0) & (bright > np.uint8(_WATER_ENDS * half)) & (codes[3] < _CLOUDLESS))
     classes, confidence, watery = _agreed(water, thin, even, missing)
     if missing is not None:
         classes |= missing * np.uint8(legend.NODATA)
@@ -80,6 +87,7 @@ def labelled(
     if full is not None:
         notes |= full * np.uint8(reasons.SATURATED)
     notes |= ((bright < np.uint8(half)) | (watery & (sky > 0))) * np.uint8(WATERY)
+    notes |= (even & (sky == 0)) * np.uint8(EVEN)
     notes |= (codes[BANDS.index("B11")] >= np.uint8(opaque)) * np.uint8(HIDING | reasons.CLOUD)
     return classes, confidence, notes
 
@@ -90,6 +98,16 @@ def _spare_their_sides(leads: NDArray[np.bool_], bright: Bytes, darkest: Bytes, 
     light, dark, most = (plane.ravel().take(where).astype(np.float32) for plane in (bright, darkest, brightest))
     beside = (light - dark > _BESIDE * (most - dark)) & (dark < edges.STEP * most)
     leads.ravel()[where[beside]] = False
+
+
+def _no_bright_water(water: Bytes, thin: Bytes, where: NDArray[np.bool_]) -> None:
+    """Take water's share away, in place, `where` brightness is even and too high for it: an even field is no mixture of
+    water and snow, and mixtures are what looks like water and is bright."""
+    doubtful = np.flatnonzero(where & (water > 0))
+    if doubtful.size:
+        ice = WHOLE - water.ravel()[doubtful].astype(np.int32)
+        known = thin.ravel()[doubtful] * np.int32(WHOLE) // np.maximum(ice, 1)
+        thin.ravel()[doubtful], water.ravel()[doubtful] = np.minimum(known, WHOLE).astype(np.uint8), 0
 
 
 def _weigh(water: Bytes, thin: Bytes, veiled: Bytes, around: Bytes) -> None:

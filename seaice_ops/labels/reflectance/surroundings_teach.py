@@ -27,7 +27,7 @@ Loss = Callable[[torch.nn.Module, torch.Tensor], torch.Tensor]
 
 TARGET = Path(__file__).with_name("surroundings.json")
 
-_ZENITHS = range(50, 86, 2)
+_ZENITHS = range(44, 86, 4)
 _DRAWS, _SEED = 1 << 16, 1
 _HIDDEN, _EPOCHS, _BATCH, _RATE = 32, 8, 4096, 8e-3
 

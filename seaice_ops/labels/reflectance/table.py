@@ -39,7 +39,7 @@ _VAGUE = 3
 
 #: What the shares of water, thin and thick ice count for in the clear, under cloud, in shadow and under both: in doubt
 #: it is rather young ice, which whoever travels would miss worst, and below cloud rather ice than water.
-PRIOR = np.array([[0.8, 1.05, 1], [0.7, 1.2, 1], [0.6, 1.85, 1], [0.63, 1.5, 1]])
+PRIOR = np.array([[0.7, 1.6, 1], [0.7, 1.2, 1], [0.6, 1.35, 1], [0.63, 1.5, 1]])
 
 #: Stored number below which all is alike: more than the air's light below nothing.
 _DARKEST = -1000

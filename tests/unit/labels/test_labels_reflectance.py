@@ -20,7 +20,7 @@ from seaice_ops.labels.reflectance import label as labeller
 from seaice_ops.labels.reflectance.label import from_strips, opaque_from, reflectance
 from seaice_ops.labels.reflectance.levels import references
 from seaice_ops.labels.reflectance.model import draw
-from seaice_ops.labels.reflectance.settle import LOW_SUN, NO_SUN
+from seaice_ops.labels.reflectance.post_processing import LOW_SUN, NO_SUN
 from seaice_ops.labels.reflectance.surfaces import BANDS
 from seaice_ops.labels.reflectance.surroundings import CELL
 from seaice_ops.labels.reflectance.table import SHAPE, band_codes, cell_index, coded
@@ -205,6 +205,25 @@ def test_strips_of_any_height_give_the_same_labels():
         assert rows == 2 * list(range(200))  # decoding is what takes time: twice, and no row more
 
 
+def test_land_has_no_say_in_what_the_sea_beside_it_is():
+    surface, _ = scene(96)
+    bands = seen(surface, 66.0)
+    bands[:, 3, 5] = UNOBSERVED
+    land = np.zeros((96, 96), bool)
+    land[:, :40] = True
+    found = []
+    for height in (300, 9000):  # dark forest, bright rock
+        bands[:, :, :40][bands[:, :, :40] != UNOBSERVED] = height
+        found.append(from_strips(lambda top, bottom: bands[:, top:bottom], (96, 96), 66.0, 32, land))
+    for one, other in zip(vars(found[0]).values(), vars(found[1]).values(), strict=True):
+        assert np.array_equal(one, other)
+    expected = np.full((96, 40), legend.LAND, np.uint8)
+    expected[3, 5] = legend.NODATA
+    assert np.array_equal(found[0].classes[:, :40], expected)
+    assert (found[0].classes[:, 40:] <= THICK).mean() > 0.9
+    assert found[0].confidence is not None and (found[0].confidence[:, :40] == NO_CONFIDENCE).all()
+
+
 def test_what_is_asked_of_the_whole_scene_does_not_depend_on_the_strips(monkeypatch):
     bands = np.random.default_rng(1).integers(0, 9000, (4, 1500, 1301)).astype(np.int16)
     bands[:, 1400:, 1200:] = UNOBSERVED
@@ -277,7 +296,7 @@ def test_cells_are_those_of_plain_logarithms(bands: np.ndarray):
             for number, band in enumerate(BANDS):
                 air = optics.air(band, zenith)
                 above = max(bands[number, row, column] / 10_000, air.path - 0.1) - air.path
-                below = above / (air.transmittance + air.back * above)
+                below = above / (air.transmittance + air.spherical_albedo * above)
                 shift, least = (0.01, 0.004) if band == "B11" else (0.04, 0.01)
                 code = round(math.log(max(below + shift, least) / least) / 0.02)
                 levels[band] = {UNOBSERVED: 0, 32_767: 255}.get(int(bands[number, row, column]), min(254, max(1, code)))

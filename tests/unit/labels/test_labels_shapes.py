@@ -13,7 +13,7 @@ from seaice_ops.classes.legend import CLASSES, THICK, THIN, WATER
 from seaice_ops.classes.quality_flags import CLOUD, SHADOW
 from seaice_ops.labels.reflectance import shapes
 from seaice_ops.labels.reflectance.pixels import SHAPED, WATERY, labelled
-from seaice_ops.labels.reflectance.settle import settle
+from seaice_ops.labels.reflectance.post_processing import post_process
 from seaice_ops.labels.reflectance.shapes import AMID_WATER, AMID_YOUNG_ICE, FAINT, PLAIN
 from seaice_ops.labels.reflectance.surroundings import MOST
 from seaice_ops.labels.reflectance.table import SHAPE
@@ -152,14 +152,14 @@ def test_fields_of_brash_and_of_young_ice_with_holes_are_told_apart():
     assert (lie[:, 500:] == AMID_YOUNG_ICE).all()
 
 
-def test_doubt_is_settled_by_what_lies_around_and_certainty_is_not():
+def test_doubt_is_decided_by_what_lies_around_and_certainty_is_not():
     classes = np.full((120, 120), WATER, np.uint8)
     classes[40:44, ::6] = THIN
     notes, confidence = np.zeros_like(classes), np.full_like(classes, 80)
     notes[:, :60] |= WATERY
     confidence[:, 90:] = 92
     found, stated, why = classes.copy(), confidence.copy(), notes.copy()
-    settle(found, stated, why, 60.0)
+    post_process(found, stated, why, 60.0)
     brash = (classes == THIN) & (confidence < 92)
     assert (found[brash] == np.where(notes[brash] > 0, WATER, THICK)).all()
     assert (stated[brash] <= 50).all()
@@ -172,7 +172,7 @@ def test_doubtful_water_amid_young_ice_is_young_ice():
     confidence = np.full_like(classes, 80)
     confidence[:, 90:] = 92
     found, stated = classes.copy(), confidence.copy()
-    settle(found, stated, np.zeros_like(classes), 60.0)
+    post_process(found, stated, np.zeros_like(classes), 60.0)
     doubtful = (classes == WATER) & (confidence < 92)
     assert (found[doubtful] == THIN).all()
     assert (stated[doubtful] <= 50).all()

@@ -20,5 +20,7 @@ def test_label_accuracy_prints_its_figures() -> None:
     told = json.loads(answer.stdout)
     assert told["seeds"] == [3] and answer.returncode == (not all(each["met"] for each in told["targets"]))
     assert set(told["labels"]) >= {"reflectance", "iqrah2024, white at 0.9", "colour, white at 0.3558"}
+    low, high = told["intervals"]["all"]
+    assert low <= told["labels"]["reflectance"]["all"]["macro_f1"] + 1e-3 and low <= high <= 1
     pixels = {name: each["all"]["pixels"] for name, each in told["same_pixels"].items()}
     assert len(set(pixels.values())) == 1 and 0 < pixels["reflectance"] <= 256 * 256

@@ -1,5 +1,5 @@
-"""What becomes of a whole scene's labels in the end: what lies around settles doubt between water and young ice, and
-what cannot be known is left out."""
+"""Post-processing of a whole scene's labels: doubt between water and young ice goes by what there is more of around,
+and what cannot be known is left out."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from seaice_ops.classes import legend
 from seaice_ops.classes import quality_flags as reasons
 from seaice_ops.labels.reflectance import edges, shapes
-from seaice_ops.labels.reflectance.pixels import HIDING, SHAPED, WATERY
+from seaice_ops.labels.reflectance.pixels import EVEN, HIDING, SHAPED, WATERY
 from seaice_ops.labels.result import NO_CONFIDENCE as NONE
 
 #: Sun zenith in degrees from which on brightness says little (LOW_SUN) and nothing (210): at 80 degrees the direct
@@ -24,16 +24,16 @@ DOUBTED = 53
 _ON_EDGE, _BY_SHAPE = 0.75, 50
 
 #: Confidence in % from which on a pixel stays water or thin ice, whatever lies around.
-_CERTAIN = 92
+_CERTAIN = 85
 
-_DOUBTFUL = 16  # a bit that neither a class has, nor what it lies amid, nor WATERY
+_DOUBTFUL, _OF_EVEN = 16, 32  # bits that neither a class has, nor what it lies amid, nor WATERY
 
-_PIXELS = 1 << 17  # that are settled together: what fits into a processor's cache
+_PIXELS = 1 << 17  # at a time: what fits into a processor's cache
 
 Bytes = NDArray[np.uint8]
 
 
-def settle(classes: Bytes, confidence: Bytes, notes: Bytes, zenith: float) -> None:
+def post_process(classes: Bytes, confidence: Bytes, notes: Bytes, zenith: float) -> None:
     """Bring a scene's (rows, columns) planes, as `pixels.labelled` made them, into their final form, in place; `zenith`
     of the sun in degrees. The notes become reasons."""
     rows, columns = classes.shape
@@ -49,10 +49,11 @@ def settle(classes: Bytes, confidence: Bytes, notes: Bytes, zenith: float) -> No
 
 
 def _by_surroundings(classes: Bytes, confidence: Bytes, notes: Bytes, lie: Bytes) -> tuple[Bytes, Bytes]:
-    """`classes` with doubtful thin ice amid water, brash, as what it holds more of, water or thick ice, and doubtful
-    water amid young ice as young ice; and SHAPED where either was."""
+    """`classes` with doubtful uneven thin ice amid water, brash, as what it holds more of, water or thick ice, and
+    doubtful water amid young ice as young ice; and SHAPED where either was. An even field is no brash."""
     doubtful = np.asarray(cv2.threshold(confidence, _CERTAIN - 1, _DOUBTFUL, cv2.THRESH_BINARY_INV)[1], np.uint8)
-    known = classes | shapes.at_pixels(lie, *classes.shape) | doubtful | (notes & np.uint8(WATERY))
+    told = (notes & np.uint8(WATERY)) | (notes & np.uint8(EVEN)) * np.uint8(_OF_EVEN // EVEN)
+    known = classes | shapes.at_pixels(lie, *classes.shape) | doubtful | told
     return np.asarray(cv2.LUT(known, _SETTLED), np.uint8), np.asarray(cv2.LUT(known, _BY_LIE), np.uint8)
 
 
@@ -61,11 +62,12 @@ def _tables() -> tuple[Bytes, Bytes]:
     known = np.arange(256, dtype=np.uint8)
     classes = np.where(known == legend.NODATA, known, known & np.uint8(3))
     doubtful = ((known & np.uint8(_DOUBTFUL)) > 0) & (known != legend.NODATA)
-    brash = doubtful & (classes == legend.THIN) & ((known & np.uint8(shapes.AMID_WATER)) > 0)
+    uneven = (known & np.uint8(_OF_EVEN)) == 0
+    brash = doubtful & uneven & (classes == legend.THIN) & ((known & np.uint8(shapes.AMID_WATER)) > 0)
     refrozen = doubtful & (classes == legend.WATER) & ((known & np.uint8(shapes.AMID_YOUNG_ICE)) > 0)
-    settled = np.where(brash, np.where(known & np.uint8(WATERY), legend.WATER, legend.THICK), classes)
-    settled = np.where(refrozen, legend.THIN, settled)
-    return settled.astype(np.uint8), ((brash | refrozen) * SHAPED).astype(np.uint8)
+    decided = np.where(brash, np.where(known & np.uint8(WATERY), legend.WATER, legend.THICK), classes)
+    decided = np.where(refrozen, legend.THIN, decided)
+    return decided.astype(np.uint8), ((brash | refrozen) * SHAPED).astype(np.uint8)
 
 
 _SETTLED, _BY_LIE = _tables()
@@ -78,6 +80,7 @@ def _leave_out(classes: Bytes, confidence: Bytes, notes: Bytes, edge: NDArray[np
     doubted = (confidence < DOUBTED) & ~told & (classes <= legend.THICK)
     hidden = doubted | ((notes >= HIDING) & (classes <= legend.THICK))
     cv2.max(classes, hidden * np.uint8(legend.CLOUD), classes)
+    notes &= ~np.uint8(EVEN)
     if zenith >= LOW_SUN:
         notes |= np.uint8(reasons.LOW_SUN)
     if zenith >= NO_SUN:
