@@ -34,6 +34,7 @@ from seaice_ops.classes.metrics import confusion, outcomes, scores
 from seaice_ops.labels import stage as labels
 from seaice_ops.ledger.operations import newest_maps
 from seaice_ops.ledger.session import open_ledger
+from seaice_ops.ledger.stores import initialise
 from seaice_ops.ledger.tables import LabelSet
 from seaice_ops.mapping import publish
 from seaice_ops.scenes import decode
@@ -51,7 +52,7 @@ AGES, SAID = ((0, 0), (1, 1), (2, 5), (6, 15)), (30, 40, 50, 60, 70, 80, 90)
 def season(home: Path, seed: int, size: int, acquisitions: int) -> Settings:
     """A simulated season, labelled and mapped below `home`."""
     settings = Settings.model_validate({**yaml.safe_load(CONFIG.read_text()), "home": str(home)})
-    open_ledger(settings).migrate()
+    initialise(settings)
     request = simulate.SimulateRequest(seed=seed, size=size, acquisitions=acquisitions)
     simulate.run(settings, request)
     days = simulate.season_of(request.resolved(settings))
