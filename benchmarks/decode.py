@@ -31,6 +31,7 @@ from seaice_ops.archive import fetch, search
 from seaice_ops.archive.fetch import FetchRequest
 from seaice_ops.archive.search import SearchRequest
 from seaice_ops.ledger.session import open_ledger
+from seaice_ops.ledger.stores import initialise
 from seaice_ops.ledger.tables import Scene, SceneState
 from seaice_ops.scenes import decode
 from seaice_ops.scenes.decode import DecodeRequest
@@ -142,7 +143,7 @@ def main() -> None:
         spawn = get_context("spawn")
         with spawn.Pool(1) as pool:
             pool.apply(make_product, (settings.archive_path, arguments.size))
-        open_ledger(settings).migrate()
+        initialise(settings)
         with spawn.Pool(1) as pool:
             result = {"size": arguments.size, **pool.apply(measure, (settings, arguments.repeat))}
     if arguments.json:

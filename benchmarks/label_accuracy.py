@@ -27,11 +27,11 @@ from seaice_ops.classes import metrics
 from seaice_ops.labels.methods import label_pixels
 from seaice_ops.labels.reflectance.label import reflectance
 from seaice_ops.labels.reflectance.surfaces import BANDS
-from seaice_ops.pixels import imagery
+from seaice_ops.pixels import radiometry
 from seaice_ops.quality.report import condition_table, share, side_by_side
 from seaice_ops.quality.tables import Counts, figures, same_pixels
 from seaice_ops.quality.targets import Target, targets
-from seaice_ops.sensors.sentinel2 import TRUE_COLOUR
+from seaice_ops.sensors import sentinel2
 from seaice_ops.settings import LabelSettings
 from seaice_ops.simulate.example import Example, acquisition
 
@@ -42,21 +42,21 @@ OURS, RGB_ONLY = "reflectance", "reflectance, true colour only"
 
 def true_colour(example: Example, ceiling: float) -> Codes:
     """(rows, columns, 3) u8, 0 where not observed."""
-    red_green_blue = [imagery.BANDS.index(band) for band in TRUE_COLOUR]
-    rgb = imagery.true_colour(np.ascontiguousarray(example.reflectance[red_green_blue]), ceiling)
+    red_green_blue = [sentinel2.BANDS.index(band) for band in sentinel2.TRUE_COLOUR]
+    rgb = radiometry.true_colour(np.ascontiguousarray(example.reflectance[red_green_blue]), ceiling)
     rgb[~example.valid] = 0
     return rgb
 
 
 def by_reflectance(example: Example) -> Codes:
     """All that `reflectance` uses: calibrated bands and the sun."""
-    bands = np.ascontiguousarray(example.reflectance[[imagery.BANDS.index(band) for band in BANDS]])
+    bands = np.ascontiguousarray(example.reflectance[[sentinel2.BANDS.index(band) for band in BANDS]])
     return reflectance(bands, example.sun_zenith).classes
 
 
 def by_picture(method: str, ceiling: float) -> Callable[[Example], Codes]:
     """A method on true colour alone."""
-    settings = LabelSettings(ceiling=ceiling)
+    settings = LabelSettings()
     return lambda example: label_pixels(
         true_colour(example, ceiling),
         example.valid,

@@ -24,7 +24,7 @@ import labels_runs as runs
 from rich.console import Console
 from rich.table import Table
 
-from seaice_ops.ledger.session import open_ledger
+from seaice_ops.ledger.stores import initialise
 
 PARTS = ("compute", "tile", "workload", "spark")
 PAPER_SECONDS = 36.0  # 12 s load and 24 s reduce on 16 cores
@@ -115,7 +115,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="JSON only, without the tables")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="seaice-bench-") as home:
-        open_ledger(runs.settings_of(Path(home))).migrate()
+        initialise(runs.settings_of(Path(home)))
         found = measure(options.parts.split(","), options.scenes, Path(home))
     rows = targets(found, options.scenes)
     if not options.json:

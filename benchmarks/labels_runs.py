@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import multiprocessing
 import subprocess
@@ -20,20 +21,21 @@ import numpy as np
 import rasterio
 from rasterio.transform import Affine
 
-from seaice_ops.labels.methods import METHODS
 from seaice_ops.labels.published.colour import colour
 from seaice_ops.labels.published.iqrah2024 import iqrah2024
 from seaice_ops.labels.reflectance.label import reflectance
 from seaice_ops.labels.reflectance.surfaces import BANDS
+from seaice_ops.labels.scene import label_scene
 from seaice_ops.labels.spark.application import on_one_core
 from seaice_ops.labels.spark.package import zip_package
-from seaice_ops.labels.stage import label_scene
+from seaice_ops.labels.stage import labelling
 from seaice_ops.ledger.tables import Scene
-from seaice_ops.pixels import imagery
-from seaice_ops.sensors.sentinel2 import TRUE_COLOUR
+from seaice_ops.pixels import radiometry
+from seaice_ops.sensors import sentinel2
 from seaice_ops.settings import Settings
 from seaice_ops.storage.rasters import Grid, cog_bytes
-from seaice_ops.storage.store import open_store
+from seaice_ops.storage.store import ObjectStore, open_store
+from seaice_ops.versions import METHODS
 
 SIZE, WHOLE_TILE, ZENITH, DISTINCT = 2048, 10_980, 62.0, 6
 CEILING = 0.3558
@@ -52,7 +54,7 @@ def scene(seed: int, size: int = SIZE) -> np.ndarray:
 
 
 def rgb_of(bands: np.ndarray) -> np.ndarray:
-    return imagery.true_colour(bands[[imagery.BANDS.index(band) for band in TRUE_COLOUR]], CEILING)
+    return radiometry.true_colour(bands[[sentinel2.BANDS.index(band) for band in sentinel2.TRUE_COLOUR]], CEILING)
 
 
 def compute(size: int, count: int, rounds: int) -> dict[str, float]:
@@ -62,7 +64,7 @@ def compute(size: int, count: int, rounds: int) -> dict[str, float]:
     scenes = [scene(seed, size) for seed in range(count)]
     pictures = [rgb_of(bands) for bands in scenes]
     valid = np.ones((size, size), bool)
-    four = [np.ascontiguousarray(bands[[imagery.BANDS.index(band) for band in BANDS]]) for bands in scenes]
+    four = [np.ascontiguousarray(bands[[sentinel2.BANDS.index(band) for band in BANDS]]) for bands in scenes]
     ways: dict[str, tuple[Callable[[np.ndarray], Any], list[np.ndarray]]] = {
         "copy": (np.ndarray.copy, pictures),
         "colour": (lambda rgb: colour(rgb, valid), pictures),
@@ -93,26 +95,32 @@ def settings_of(home: Path) -> Settings:
     return Settings.model_validate({"home": home, "regions": {"bench": {"title": "Bench", "tiles": ["01CCV"]}}})
 
 
-def ready(number: int, size: int, key: str) -> Scene:
+def ready(home: Path, number: int, size: int, key: str) -> Scene:
     """A scene as the ledger would give it."""
     return Scene(
-        id=f"bench_{number:03d}", tile="01CCV", key=key, bands=list(imagery.BANDS), sun_zenith=ZENITH, sha256="",
-        width=size, height=size, bytes=0, sensed_at=datetime(2026, 2, 1, tzinfo=UTC),
+        id=f"bench_{number:03d}", tile="01CCV", key=key, bands=list(sentinel2.BANDS), sun_zenith=ZENITH,
+        sha256=_sha256(home, key), width=size, height=size, bytes=0, sensed_at=datetime(2026, 2, 1, tzinfo=UTC),
     )  # fmt: skip
+
+
+@cache
+def _sha256(home: Path, key: str) -> str:
+    with (home / "objects" / key).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def make_scenes(home: Path) -> None:
     """Write `DISTINCT` scenes of 2048 px to the store; the workload reads them in turn."""
-    store, grid = open_store(settings_of(home).store), Grid("EPSG:32701", (10, 0, 399960, 0, -10, 1600020), SIZE, SIZE)
+    store, grid = _store(home), Grid("EPSG:32701", (10, 0, 399960, 0, -10, 1600020), SIZE, SIZE)
     for number in range(DISTINCT):
-        data = cog_bytes(scene(number), grid, nodata=imagery.NODATA, names=imagery.BANDS)
+        data = cog_bytes(scene(number), grid, nodata=radiometry.UNOBSERVED, names=sentinel2.BANDS)
         store.put(f"scenes/{number}.tif", data)
 
 
-def scenes_of(count: int, size: int = SIZE) -> list[Scene]:
+def scenes_of(home: Path, count: int, size: int = SIZE) -> list[Scene]:
     if size == WHOLE_TILE:
-        return [ready(number, size, "scenes/tile.tif") for number in range(count)]
-    return [ready(number, SIZE, f"scenes/{number % DISTINCT}.tif") for number in range(count)]
+        return [ready(home, number, size, "scenes/tile.tif") for number in range(count)]
+    return [ready(home, number, SIZE, f"scenes/{number % DISTINCT}.tif") for number in range(count)]
 
 
 def make_tile(home: Path) -> None:
@@ -121,7 +129,7 @@ def make_tile(home: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     profile = {
         "driver": "GTiff", "count": 5, "dtype": "int16", "height": WHOLE_TILE, "width": WHOLE_TILE, "crs": "EPSG:32701",
-        "transform": Affine(10, 0, 399960, 0, -10, 1600020), "nodata": imagery.NODATA, "tiled": True,
+        "transform": Affine(10, 0, 399960, 0, -10, 1600020), "nodata": radiometry.UNOBSERVED, "tiled": True,
         "blockxsize": 512, "blockysize": 512, "interleave": "band", "compress": "zstd", "zstd_level": 1,
         "predictor": 2, "num_threads": 2, "BIGTIFF": "YES",
     }  # fmt: skip
@@ -133,21 +141,21 @@ def make_tile(home: Path) -> None:
 
 
 @cache
-def _worker(home: Path) -> tuple[Settings, Any]:
-    return settings_of(home), open_store(settings_of(home).store)
+def _store(home: Path) -> ObjectStore:
+    return open_store(settings_of(home).store)
 
 
 def label_one(home: Path, one: Scene, method: str) -> float:
     """Read, label, write; seconds of processor time."""
     start = time.process_time()
-    label_scene(*_worker(home), one, method)  # type: ignore[arg-type]
+    label_scene(_store(home), one, labelling(settings_of(home), method))
     return time.process_time() - start
 
 
 def tile(home: Path, method: str) -> dict[str, float]:
     """A whole tile read, labelled and written in this process, on all cores: seconds and peak of resident memory."""
     start = time.perf_counter()
-    label_one(home, ready(0, WHOLE_TILE, "scenes/tile.tif"), method)
+    label_one(home, ready(home, 0, WHOLE_TILE, "scenes/tile.tif"), method)
     seconds = time.perf_counter() - start
     peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
     return {"seconds": seconds, "peak_gib": int(peak.split()[1]) / 2**20}
@@ -157,10 +165,10 @@ def processes(home: Path, method: str, count: int, workers: int, size: int = SIZ
     """Seconds that `workers` plain processes, each on one core, take to read, label and write `count` scenes, without
     their start."""
     with multiprocessing.get_context("spawn").Pool(workers, on_one_core) as pool:
-        warm = [(home, one, method) for one in scenes_of(2 * workers)]
+        warm = [(home, one, method) for one in scenes_of(home, 2 * workers)]
         pool.starmap(label_one, warm, chunksize=1)
         start = time.perf_counter()
-        busy = pool.starmap(label_one, [(home, one, method) for one in scenes_of(count, size)], chunksize=1)
+        busy = pool.starmap(label_one, [(home, one, method) for one in scenes_of(home, count, size)], chunksize=1)
         return {"seconds": time.perf_counter() - start, "processor_seconds": sum(busy)}
 
 

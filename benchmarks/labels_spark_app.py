@@ -11,6 +11,8 @@ from labels_runs import scenes_of, settings_of
 from pyspark import SparkContext
 
 from seaice_ops.labels.spark.application import label_on
+from seaice_ops.labels.stage import labelling
+from seaice_ops.storage.store import open_store
 
 if __name__ == "__main__":
     home, method, (count, cores, size) = Path(sys.argv[1]), sys.argv[2], map(int, sys.argv[3:])
@@ -20,9 +22,10 @@ if __name__ == "__main__":
         executors = 0 if context.master.startswith("local") else cores
         while context._jsc.sc().getExecutorMemoryStatus().size() <= executors and time.monotonic() < until:
             time.sleep(0.1)  # an executor registers a little later
-        list(label_on(context, settings_of(home), method, scenes_of(4 * cores)))  # Python workers start, code arrives
+        store, how = open_store(settings_of(home).store), labelling(settings_of(home), method)
+        list(label_on(context, store, how, scenes_of(home, 4 * cores)))  # Python workers start, code arrives
         start = time.perf_counter()
-        outcomes = list(label_on(context, settings_of(home), method, scenes_of(count, size)))
+        outcomes = list(label_on(context, store, how, scenes_of(home, count, size)))
         seconds = time.perf_counter() - start
     workers = {outcome.worker for outcome in outcomes}
     assert all(outcome.labels for outcome in outcomes), outcomes[0].reason

@@ -25,17 +25,18 @@ from numpy.typing import NDArray
 
 from seaice_ops.ledger.operations import now
 from seaice_ops.ledger.session import open_ledger
+from seaice_ops.ledger.stores import initialise
 from seaice_ops.ledger.tables import Model, ModelAlias, Probabilities, Scene, SceneState
 from seaice_ops.mapping import publish
-from seaice_ops.mapping.due.plan import METHOD
 from seaice_ops.mapping.due.tile_state import TileState, tile_state
 from seaice_ops.mapping.window.strips import kept_sums, map_strips
 from seaice_ops.mapping.window.vote import PLANES, ages_at, decide, shift
-from seaice_ops.pixels.imagery import RGB_BANDS
+from seaice_ops.sensors.sentinel2 import TRUE_COLOUR
 from seaice_ops.settings import Settings
 from seaice_ops.storage import keys
 from seaice_ops.storage.rasters import Grid, cog_bytes
 from seaice_ops.storage.store import ObjectStore, open_store
+from seaice_ops.versions import MAPS
 
 TILE, MODEL = "01CCV", "benchmark/0"
 START = datetime(2026, 2, 1, 20, 15, 29, tzinfo=UTC)
@@ -53,7 +54,7 @@ def acquisition(size: int, seed: int) -> NDArray[np.uint8]:
 
 def prepare(settings: Settings, size: int, acquisitions: int) -> list[NDArray[np.uint8]]:
     """A ledger and a store with one encoded season of one tile; its probabilities."""
-    open_ledger(settings).migrate()
+    initialise(settings)
     store, series = open_store(settings.store), []
     grid = Grid("EPSG:32701", (10.0, 0.0, 399_960.0, 0.0, -10.0, 1_600_020.0), size, size)
     with open_ledger(settings).begin() as session:
@@ -87,7 +88,7 @@ def add(session: Any, store: ObjectStore, grid: Grid, number: int, values: NDArr
             transform=list(grid.transform),
             width=grid.width,
             height=grid.height,
-            bands=list(RGB_BANDS),
+            bands=list(TRUE_COLOUR),
             discovered_at=now(),
             updated_at=now(),
         )
@@ -164,7 +165,7 @@ def main() -> None:
             }
         )
         series = prepare(settings, options.size, options.acquisitions)
-        tile = tile_state(open_ledger(settings), TILE, options.window, METHOD)
+        tile = tile_state(open_ledger(settings), TILE, options.window, MAPS)
         result = {
             "size": options.size,
             "window": options.window,

@@ -3,7 +3,7 @@
     make real-ice [ARGS="--sheets build/real-ice --json"]
 
 The chips and the rectangles drawn on them by eye are outside test data (SEAICE_TEST_DATA, default ../shared/data; its
-real_ice/README.md says what each is). The published methods get the true colour of an L1C product (white at 0.3558), as
+its README says what each is). The published methods get the true colour of an L1C product (white at 0.3558), as
 does `reflectance, true colour`. `--sheets` writes one picture a chip: the true colour, and the labels of each method.
 
 A chip of surface reflectance is put below the air of our own model first: it tests the surfaces and not the air. Where
@@ -27,14 +27,16 @@ from rich.console import Console
 from rich.table import Table
 
 from seaice_ops.classes import legend
-from seaice_ops.labels.methods import Method, label_pixels
+from seaice_ops.labels.methods import label_pixels
 from seaice_ops.labels.picture.true_colour import reflectance_rgb
 from seaice_ops.labels.reflectance import optics
 from seaice_ops.labels.reflectance.label import reflectance
 from seaice_ops.labels.reflectance.surfaces import BANDS
 from seaice_ops.labels.result import Labels
-from seaice_ops.pixels import imagery
+from seaice_ops.pixels import radiometry
+from seaice_ops.sensors.sentinel2 import TRUE_COLOUR
 from seaice_ops.settings import LabelSettings
+from seaice_ops.versions import Method
 
 Codes = NDArray[np.uint8]
 CEILING = 0.3558
@@ -91,30 +93,30 @@ def chips(folder: Path) -> Iterator[Chip]:
 def _chip(name: str, stored: dict[str, NDArray[np.generic]], rectangles: Sequence[dict[str, object]]) -> Chip:
     zenith, level = float(stored["sun_zenith"]), str(stored["level"])
     planes = {band: np.asarray(stored[band], np.int16) for band in ("B02", "B03", "B04", "B08", "B11")}
-    valid = planes["B04"] != imagery.NODATA
+    valid = planes["B04"] != radiometry.UNOBSERVED
     if "tci" in stored:
         rgb = np.ascontiguousarray(np.moveaxis(np.asarray(stored["tci"], np.uint8), 0, -1))
         return Chip(name, None, rgb, (rgb > 0).any(axis=2), zenith, float(stored["pixel_size"]), rectangles)
-    if (planes["B11"] == imagery.NODATA).all():
-        planes["B11"] = np.where(valid, 100 + 0.06 * planes["B08"], imagery.NODATA).astype(np.int16)
+    if (planes["B11"] == radiometry.UNOBSERVED).all():
+        planes["B11"] = np.where(valid, 100 + 0.06 * planes["B08"], radiometry.UNOBSERVED).astype(np.int16)
     if level != "TOA":
         planes = {band: _below_air(plane, band, zenith) for band, plane in planes.items()}
     bands = np.stack([planes[band] for band in BANDS])
-    valid &= (bands != imagery.NODATA).all(axis=0)
-    rgb = imagery.true_colour(np.stack([planes[band] for band in imagery.RGB_BANDS]), CEILING)
+    valid &= (bands != radiometry.UNOBSERVED).all(axis=0)
+    rgb = radiometry.true_colour(np.stack([planes[band] for band in TRUE_COLOUR]), CEILING)
     rgb[~valid] = 0
     return Chip(name, bands, rgb, valid, zenith, float(stored["pixel_size"]), rectangles)
 
 
 def _below_air(plane: NDArray[np.int16], band: str, zenith: float) -> NDArray[np.int16]:
     """Stored surface reflectance as a satellite would see it."""
-    seen = optics.at_satellite(plane / imagery.SCALE, optics.air(band, zenith))
-    return np.where(plane == imagery.NODATA, plane, np.rint(seen * imagery.SCALE)).astype(np.int16)
+    seen = optics.at_satellite(plane / radiometry.SCALE, optics.air(band, zenith))
+    return np.where(plane == radiometry.UNOBSERVED, plane, np.rint(seen * radiometry.SCALE)).astype(np.int16)
 
 
 def labels(chip: Chip) -> dict[str, Labels]:
     """What each method says of a chip; a chip without infrared has no answer of OURS but the true colour's."""
-    settings = LabelSettings(ceiling=CEILING)
+    settings = LabelSettings()
     found = {method: Labels(label_pixels(chip.rgb, chip.valid, chip.pixel_m, method, settings)) for method in PUBLISHED}
     found[OF_PICTURE] = reflectance_rgb(chip.rgb, chip.valid)
     found[OURS] = found[OF_PICTURE] if chip.bands is None else reflectance(chip.bands, chip.sun_zenith)

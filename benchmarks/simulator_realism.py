@@ -44,7 +44,7 @@ from seaice_ops.classes import conditions, legend, metrics
 from seaice_ops.labels.published.colour import colour
 from seaice_ops.labels.published.iqrah2024 import iqrah2024, kernel
 from seaice_ops.sensors.sentinel2 import BANDS
-from seaice_ops.settings import LabelSettings
+from seaice_ops.settings import LabelSettings, SceneSettings
 from seaice_ops.simulate.clouds import clear, overcast
 from seaice_ops.simulate.example import Example, acquisition
 from seaice_ops.simulate.geometry import Geometry
@@ -256,7 +256,7 @@ def measure(size: int, acquisitions: int, examples: Sequence[Example], data: Pat
         "single_band": {name: best_thresholds(band) for name, band in zip((*BANDS, "V"), counts, strict=True)},
         "distance": round(float(np.abs((simulated - real).cumsum()).sum()), 2),
         "tv": round(float(np.abs((simulated - real).reshape(16, 16).sum(axis=1)).sum() / 2), 4),
-        "labels": label_scores(season(size, acquisitions), (LabelSettings().ceiling, round(ceiling, 4))),
+        "labels": label_scores(season(size, acquisitions), (SceneSettings().ceiling, round(ceiling, 4))),
         "swir_to_red": {
             "water cloud": deep_cloud(ice=False),
             "ice cloud": deep_cloud(ice=True),

@@ -82,6 +82,10 @@ class ObjectMissing(SeaIceError, KeyError):
     __str__ = Exception.__str__  # KeyError would show the message's repr
 
 
+class ObjectDamaged(ObjectMissing):
+    """An object in the store is not what was written: as useless as a missing one, and made again like one."""
+
+
 class PublishConflict(SeaIceError):
     """Another writer published different content under the same name first."""
 

@@ -19,12 +19,13 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from seaice_ops import configuration
+from seaice_ops import configuration, versions
 from seaice_ops.errors import ConfigError
 from seaice_ops.geo.regions import Region
 from seaice_ops.sensors.known import band_sets
 from seaice_ops.sensors.sentinel2 import CEILING, TRUE_COLOUR
 from seaice_ops.shipped import shipped
+from seaice_ops.versions import Method
 
 
 class _Part(BaseModel):
@@ -32,7 +33,7 @@ class _Part(BaseModel):
 
 
 class QuotaSettings(_Part):
-    """What the archive's service allows an account; the defaults are those of the Copernicus Data Space (2026)."""
+    """Limits of the archive's service for an account; the defaults are those of the Copernicus Data Space (2026)."""
 
     connections: int = Field(4, ge=1, description="transfers at once, over all workers that share SEAICE_HOME")
     requests_per_minute: int = Field(
@@ -149,38 +150,55 @@ class ArchiveSettings(_Part):
         return self.kind in ("folder", "simulated")
 
 
-class LabelSettings(_Part):
-    """How scenes are auto-labelled (docs/labels.md)."""
+class SceneSettings(_Part):
+    """Settings that decoding, labels, training and maps share."""
 
-    method: Literal["colour", "iqrah2024", "reflectance"] = Field(
-        "colour", description="the labels that training learns from"
-    )
-    ceiling: float = Field(CEILING, gt=0, le=1.5, description="reflectance shown as 255 in the true colour")
-    water_max: int = Field(30, ge=0, le=253, description="V of the darkest colours, called open water")
-    thin_max: int = Field(204, ge=1, le=254, description="V up to which ice is called thin / young")
-    dilate_m: float = Field(7 * 54.0, gt=0, description="ground size of the filter's dilation, metres")
-    median_m: float = Field(155 * 54.0, gt=0, description="ground size of the filter's background median, metres")
-    mask: str = Field(
+    land_mask: str = Field(
         "",
         description="what is land or ice shelf (254) in labels, whatever the method says, and in maps: empty for "
         "nothing, `coastline` for the polygons of OpenStreetMap and GSHHG, else a raster (not 0 is land) or a GeoJSON "
         "file, relative to home, in whose name {tile} stands for the tile; another mask needs another name",
     )
+    ceiling: float = Field(
+        CEILING,
+        gt=0,
+        le=1.5,
+        description="reflectance shown as 255 in the true colour: what labels by colour and networks see, and what "
+        "plain scenes that state no ceiling are decoded by",
+    )
 
-    def version(self, method: str) -> str:
-        """The version of `method`'s labels: its algorithm's number and a hash of the settings it depends on."""
-        unused = {"method"} | _UNUSED[method] | (set() if self.mask else {"mask"})
-        parameters = self.model_dump(exclude=unused)
-        digest = hashlib.sha256(json.dumps(parameters, sort_keys=True).encode()).hexdigest()[:8]
-        return f"{_LABEL_ALGORITHM[method]}-{digest}"
+
+#: Fields of older versions and their names today.
+_MOVED = {"labels.mask": "scenes.land_mask", "labels.ceiling": "scenes.ceiling"}
 
 
-#: Raised by hand whenever an algorithm changes what it answers, so that its labels are made anew.
-_LABEL_ALGORITHM = {"colour": 1, "iqrah2024": 2, "reflectance": 9}
+class LabelSettings(_Part):
+    """Auto-labelling of scenes (docs/labels.md)."""
+
+    method: Method = Field("colour", description="the labels that training learns from")
+    water_max: int = Field(30, ge=0, le=253, description="V of the darkest colours, called open water")
+    thin_max: int = Field(204, ge=1, le=254, description="V up to which ice is called thin / young")
+    dilate_m: float = Field(7 * 54.0, gt=0, description="ground size of the filter's dilation, metres")
+    median_m: float = Field(155 * 54.0, gt=0, description="ground size of the filter's background median, metres")
+
+
+def label_parameters(labels: LabelSettings, scenes: SceneSettings) -> dict[str, Any]:
+    """Every setting that labels may depend on, as it is written into a label raster and into its version."""
+    return {**labels.model_dump(exclude={"method"}), "ceiling": scenes.ceiling, "mask": scenes.land_mask}
+
+
+def label_version(method: str, labels: LabelSettings, scenes: SceneSettings) -> str:
+    """The version of `method`'s labels: its algorithm's number and a hash of the settings it depends on."""
+    unused = _UNUSED[method] | (set() if scenes.land_mask else {"mask"})
+    used = {name: value for name, value in label_parameters(labels, scenes).items() if name not in unused}
+    digest = hashlib.sha256(json.dumps(used, sort_keys=True).encode()).hexdigest()[:8]
+    return f"{versions.LABELS[method]}-{digest}"
+
+
 _FILTER_ONLY = {"dilate_m", "median_m"}
-_UNUSED = {
+_UNUSED: dict[str, set[str]] = {
     "colour": _FILTER_ONLY,
-    "iqrah2024": set[str](),
+    "iqrah2024": set(),
     "reflectance": _FILTER_ONLY | {"water_max", "thin_max"},
 }
 
@@ -255,6 +273,7 @@ class Settings(_Part):
     )
     archive: ArchiveSettings = ArchiveSettings()
     regions: dict[str, Region] = Field(min_length=1)
+    scenes: SceneSettings = SceneSettings()
     labels: LabelSettings = LabelSettings()
     training: TrainingSettings = TrainingSettings()
     mapping: MappingSettings = MappingSettings()
@@ -292,6 +311,10 @@ class Settings(_Part):
         if name not in self.regions:
             raise ConfigError(f"there is no region {name!r} in the configuration; it has {', '.join(self.regions)}")
         return self.regions[name]
+
+    def label_version(self, method: str) -> str:
+        """The version of `method`'s labels under these settings."""
+        return label_version(method, self.labels, self.scenes)
 
     @property
     def archive_path(self) -> Path:
@@ -343,8 +366,9 @@ class Settings(_Part):
 def _told(error: Any, lines: dict[configuration.KeyPath, int]) -> str:
     """One wrong field: its line, its name and what is wrong with it, without its value, which may be secret."""
     line = configuration.line_of(lines, error["loc"])
-    words = error["msg"].removeprefix("Value error, ")
-    return f"{f'line {line}, ' if line else ''}{'.'.join(map(str, error['loc']))}: {words}"
+    field, words = ".".join(map(str, error["loc"])), error["msg"].removeprefix("Value error, ")
+    said = f"{field} is {_MOVED[field]} now" if field in _MOVED else f"{field}: {words}"
+    return f"{f'line {line}, ' if line else ''}{said}"
 
 
 def sqlite_url(file: Path) -> str:

@@ -13,8 +13,10 @@ import pytest
 
 from seaice_ops.ledger.operations import now
 from seaice_ops.ledger.session import open_ledger
+from seaice_ops.ledger.stores import initialise
 from seaice_ops.ledger.tables import Scene, SceneState
-from seaice_ops.pixels import imagery
+from seaice_ops.pixels import radiometry
+from seaice_ops.sensors.sentinel2 import BANDS
 from seaice_ops.settings import Settings
 from seaice_ops.storage import keys
 from seaice_ops.storage.rasters import Grid, cog_bytes
@@ -46,7 +48,7 @@ def settings(tmp_path: Path) -> Settings:
             "reference": "archive/truth",
         }
     )
-    open_ledger(settings).migrate()
+    initialise(settings)
     return settings
 
 
@@ -59,14 +61,14 @@ def add_scene(settings: Settings) -> Callable[..., Scene]:
         sensed_at: datetime = datetime(2026, 2, 1, 20, tzinfo=UTC),
         tile: str = TILE,
         baseline: str = "05.11",
-        bands: tuple[str, ...] = imagery.BANDS,
+        bands: tuple[str, ...] = BANDS,
     ) -> Scene:
         scene_id = (
             f"S2B_MSIL1C_{sensed_at:%Y%m%dT%H%M%S}_N{baseline.replace('.', '')}_R028_T{tile}_{sensed_at:%Y%m%dT%H%M%S}"
         )
         grid = Grid("EPSG:32701", (10.0, 0.0, 399960.0, 0.0, -10.0, 1600020.0), *reflectance.shape[:0:-1])
         key = keys.scene(tile, sensed_at, scene_id)
-        data = cog_bytes(reflectance, grid, nodata=imagery.NODATA, names=bands)
+        data = cog_bytes(reflectance, grid, nodata=radiometry.UNOBSERVED, names=bands)
         scene = Scene(
             id=scene_id,
             identity=f"S2B_{sensed_at:%Y%m%dT%H%M%S}_T{tile}_R028",
@@ -89,7 +91,7 @@ def add_scene(settings: Settings) -> Callable[..., Scene]:
             bands=list(bands),
             sun_zenith=62.0,
             attempts=1,
-            valid_share=float((reflectance != imagery.NODATA).all(0).mean()),
+            valid_share=float((reflectance != radiometry.UNOBSERVED).all(0).mean()),
             discovered_at=now(),
             updated_at=now(),
         )

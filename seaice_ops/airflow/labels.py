@@ -57,4 +57,4 @@ def waiting_for_labels(settings: Settings) -> int:
 
     method = settings.labels.method
     with open_ledger(settings).begin() as session:
-        return len(unlabelled_scenes(session, method, settings.labels.version(method)))
+        return len(unlabelled_scenes(session, method, settings.label_version(method)))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from seaice_ops.classes.legend import CLASSES, NODATA, SLUGS
 
 #: Rows and columns of a table of outcomes: the three classes, then every code that names none of them.
-NONE = len(CLASSES)
+NO_CLASS = len(CLASSES)
 
 #: Pixels counted at a time: counting takes 8 bytes a pixel, and a whole tile has 120 million.
 _STEP = 1 << 20
@@ -18,7 +18,7 @@ _STEP = 1 << 20
 
 def confusion(truth: NDArray[np.uint8], predicted: NDArray[np.uint8]) -> NDArray[np.int64]:
     """(3, 3) counts, rows truth and columns predicted, in the order of `legend.CLASSES`; other codes are left out."""
-    return outcomes(truth, predicted)[:NONE, :NONE]
+    return outcomes(truth, predicted)[:NO_CLASS, :NO_CLASS]
 
 
 def outcomes(
@@ -42,10 +42,10 @@ def by_condition(
 
     Same shapes, except that `conditions` may be one value for all. The tables of some bits are sums of these.
     """
-    index = np.full(256, NONE, np.uint8)
-    index[list(CLASSES)] = range(NONE)
+    index = np.full(256, NO_CLASS, np.uint8)
+    index[list(CLASSES)] = range(NO_CLASS)
     rows = index.copy()
-    rows[NODATA] = NONE + 1
+    rows[NODATA] = NO_CLASS + 1
     seen = np.broadcast_to(conditions, truth.shape) if conditions.size == 1 else conditions
     parts = [np.ascontiguousarray(part).ravel() for part in (truth, predicted, seen)]
     chosen = None if where is None else where.ravel()
@@ -54,7 +54,7 @@ def by_condition(
         step = slice(start, start + _STEP)
         row = rows[parts[0][step]].astype(np.intp)
         if chosen is not None:
-            row[~chosen[step]] = NONE + 1
+            row[~chosen[step]] = NO_CLASS + 1
         row *= 4
         row += index[parts[1][step]]
         row += parts[2][step].astype(np.intp) * 20
@@ -70,7 +70,7 @@ def scores(matrix: NDArray[np.int64]) -> dict[str, Any]:
     class; `abstained`, overall and per class, is the share of the truth's pixels for which the prediction named none,
     and `named_no_class` the share of those without a class in the truth (cloud, land) that were given one.
     """
-    table, matrix = matrix, matrix[:NONE, :NONE]
+    table, matrix = matrix, matrix[:NO_CLASS, :NO_CLASS]
     total, hit = int(matrix.sum()), np.diag(matrix)
     truth, predicted = matrix.sum(1), matrix.sum(0)
     classes = {
@@ -94,16 +94,16 @@ def scores(matrix: NDArray[np.int64]) -> dict[str, Any]:
         "classes": classes,
         "confusion": matrix.tolist(),
     }
-    return found | _abstentions(table, classes) if table.shape[0] > NONE else found
+    return found | _abstentions(table, classes) if table.shape[0] > NO_CLASS else found
 
 
 def _abstentions(table: NDArray[np.int64], classes: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """The figures of a table's fourth row and column; each class's share goes into `classes`."""
     for i, figures in enumerate(classes.values()):
-        figures["abstained"] = _ratio(table[i, NONE], table[i].sum())
+        figures["abstained"] = _ratio(table[i, NO_CLASS], table[i].sum())
     return {
-        "abstained": _ratio(table[:NONE, NONE].sum(), table[:NONE].sum()),
-        "named_no_class": _ratio(table[NONE, :NONE].sum(), table[NONE].sum()),
+        "abstained": _ratio(table[:NO_CLASS, NO_CLASS].sum(), table[:NO_CLASS].sum()),
+        "named_no_class": _ratio(table[NO_CLASS, :NO_CLASS].sum(), table[NO_CLASS].sum()),
     }
 
 

@@ -38,12 +38,13 @@ def model_promote(model_id: str, reason: Annotated[str, typer.Option(help="Kept 
 def model_export(model: Annotated[str, typer.Argument(help="Id or alias.")], folder: Path) -> None:
     """Write a model's weights (safetensors) and card to a folder."""
     from seaice_ops.ledger.session import open_ledger
+    from seaice_ops.ledger.stores import known_store
     from seaice_ops.models import exchange
-    from seaice_ops.storage.store import open_store
 
     settings = load_settings()
     with readable_errors():
-        exchange.export_model(open_ledger(settings), open_store(settings.store), model, folder)
+        ledger = open_ledger(settings)
+        exchange.export_model(ledger, known_store(ledger, settings.store), model, folder)
     out.print(f"{model} exported to {folder}")
 
 
@@ -53,13 +54,13 @@ def model_import(
 ) -> None:
     """Take a model from an exported folder; its checksum is verified and nothing is unpickled."""
     from seaice_ops.ledger.session import open_ledger
+    from seaice_ops.ledger.stores import known_store
     from seaice_ops.models import exchange, registry
-    from seaice_ops.storage.store import open_store
 
     settings = load_settings()
     with readable_errors():
         ledger = open_ledger(settings)
-        model_id = exchange.import_model(ledger, open_store(settings.store), folder)
+        model_id = exchange.import_model(ledger, known_store(ledger, settings.store), folder)
         if champion:
             registry.promote(ledger, model_id, f"imported from {folder.name}")
     out.print(f"{model_id} imported{' as champion' if champion else ''}")

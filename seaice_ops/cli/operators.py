@@ -22,15 +22,12 @@ from seaice_ops.settings import Settings, config_path
 
 @app.command()
 def init(as_json: Json = False) -> None:
-    """Create the ledger, or bring its schema up to date, and the object store's folder. Safe to repeat."""
-    from seaice_ops.ledger.session import open_ledger
-    from seaice_ops.storage.store import open_store
+    """Create the ledger, or bring its schema up to date, and the object store. Safe to repeat."""
+    from seaice_ops.ledger.stores import initialise
 
     settings = load_settings()
     with readable_errors():
-        open_ledger(settings).migrate()
-        open_store(settings.store)
-        revision = open_ledger(settings).schema_revision()[0]
+        revision = initialise(settings).schema_revision()[0]
     say(
         as_json,
         {"home": str(settings.home), "schema": revision},

@@ -43,7 +43,7 @@ def paper_protocol(
         if folder is not None:
             count, source = len(sources.names_in(folder)), sources.from_folder(folder)
         else:
-            source = sources.simulated(seed, count, edge, settings.labels.ceiling)
+            source = sources.simulated(seed, count, edge, settings.scenes.ceiling)
         cutting = bar.add_task("label and cut scenes", total=count)
         cut = patches.cut(source, settings.labels, lambda name: bar.advance(cutting))
         training = bar.add_task("train 8 U-Nets", total=8 * recipe.epochs)

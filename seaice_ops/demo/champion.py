@@ -10,8 +10,8 @@ import yaml
 
 from seaice_ops.demo.progress import step
 from seaice_ops.ledger.session import open_ledger
+from seaice_ops.ledger.stores import initialise, known_store
 from seaice_ops.settings import Settings
-from seaice_ops.storage.store import open_store
 
 
 def need_champion(settings: Settings, model: Path | None, config: Path, seed: int, size: int) -> None:
@@ -21,7 +21,8 @@ def need_champion(settings: Settings, model: Path | None, config: Path, seed: in
     """
     from seaice_ops.models import exchange, registry
 
-    ledger, store = open_ledger(settings), open_store(settings.store)
+    ledger = open_ledger(settings)
+    store = known_store(ledger, settings.store)
     if registry.champion(ledger):
         return
     if model:
@@ -29,8 +30,8 @@ def need_champion(settings: Settings, model: Path | None, config: Path, seed: in
         return
     with step("no champion yet: training one on a simulated season (MODEL=<exported folder> imports one instead)"):
         trained = _trained(settings.home / "pretrain", config, seed, size, settings.training.bands)
-        theirs = open_ledger(trained), open_store(trained.store)
-        folder = exchange.export_model(*theirs, "champion", trained.home / "export")
+        theirs = open_ledger(trained)
+        folder = exchange.export_model(theirs, known_store(theirs, trained.store), "champion", trained.home / "export")
         registry.promote(ledger, exchange.import_model(ledger, store, folder), "trained on a simulated season")
 
 
@@ -45,7 +46,7 @@ def _trained(home: Path, config: Path, seed: int, size: int, bands: Sequence[str
     values = yaml.safe_load(config.read_text())
     values["training"]["bands"] = list(bands)
     settings = Settings.model_validate({**values, "home": str(home)})
-    open_ledger(settings).migrate()
+    initialise(settings)
     simulate.run(settings, simulate.SimulateRequest(seed=seed, size=size, acquisitions=12))
     eternity = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
     found = search.run(settings, search.SearchRequest("sensed", *eternity)).items

@@ -127,7 +127,7 @@ def _missing(settings: Settings) -> str:
 
     method = settings.labels.method
     with open_ledger(settings).begin() as session:
-        unlabelled = len(unlabelled_scenes(session, method, settings.labels.version(method)))
+        unlabelled = len(unlabelled_scenes(session, method, settings.label_version(method)))
     if unlabelled:
         return f"{unlabelled} scenes have no labels"
     due = tiles_due(settings)

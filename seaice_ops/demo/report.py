@@ -87,9 +87,9 @@ def why_no_map(settings: Settings, tile: str) -> str:
 def agreement(settings: Settings, store: ObjectStore, session: Session, row: Map) -> Agreement | None:
     """How a map and the labels of its newest scene agree with truth; None where that scene has no truth or labels."""
     newest, method = row.scene_ids[-1], settings.labels.method
-    labels = session.get(LabelSet, (newest, method, settings.labels.version(method)))
+    labels = session.get(LabelSet, (newest, method, settings.label_version(method)))
     (classes, *_), grid = read_raster(store, f"{row.folder}/class.tif")
-    truth = read_reference(settings, newest, grid)
+    truth = read_reference(settings.reference_path, newest, grid)
     if truth is None or labels is None:
         return None
     stable = read_raster(store, f"{row.folder}/class_stable.tif")[0][0]

@@ -26,7 +26,7 @@ from seaice_ops.demo.champion import need_champion
 from seaice_ops.demo.play import Season, midnight, play
 from seaice_ops.demo.progress import say, step, term
 from seaice_ops.errors import ConfigError, SeaIceError
-from seaice_ops.ledger.session import open_ledger
+from seaice_ops.ledger.stores import initialise
 from seaice_ops.sensors.sentinel2 import TILE_NAME
 from seaice_ops.settings import Settings
 
@@ -60,7 +60,7 @@ def main() -> int:
     end_with_parent()
     os.environ.setdefault("SEAICE_RETRY_SECONDS", "5")
     settings, config = _settings(arguments)
-    open_ledger(settings).migrate()
+    initialise(settings)
     say(f"home {settings.home}, configuration {config}")
     try:
         season = (

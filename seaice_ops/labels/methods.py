@@ -1,8 +1,6 @@
-"""The labelling methods by name, with the parameters that the settings give them on the ground."""
+"""Label a true colour by a method's name. Kernel sizes are set in metres and brought to pixels here."""
 
 from __future__ import annotations
-
-from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +11,11 @@ from seaice_ops.labels.published.colour import colour
 from seaice_ops.labels.published.iqrah2024 import iqrah2024, kernel
 from seaice_ops.labels.result import Labels
 from seaice_ops.settings import LabelSettings
-
-Method = Literal["colour", "iqrah2024", "reflectance"]
-METHODS: tuple[Method, ...] = get_args(Method)
+from seaice_ops.versions import METHODS, Method
 
 
 def known_method(name: str) -> Method:
-    """`name` as a method; raises `ConfigError` that lists the methods there are."""
+    """`name` as a method; raises `ConfigError` that lists the methods."""
     for method in METHODS:
         if name == method:
             return method
@@ -39,7 +35,7 @@ def label_pixels(
 def labels_of_picture(
     rgb: NDArray[np.uint8], valid: NDArray[np.bool_], pixel_m: float, method: Method, settings: LabelSettings
 ) -> Labels:
-    """`label_pixels` with all that the method knows."""
+    """`label_pixels`, with confidence and quality flags where the method gives them."""
     limits = {"water_max": settings.water_max, "thin_max": settings.thin_max}
     if method == "reflectance":
         return reflectance_rgb(rgb, valid)

@@ -1,4 +1,4 @@
-"""What a labeller answers."""
+"""The answer of a labelling method."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from seaice_ops.classes import legend
 
 #: Confidence where there is no class.
-NONE = 255
+NO_CONFIDENCE = 255
 
 
 @dataclass(frozen=True)
 class Labels:
-    """(rows, columns) u8 each: legend codes; confidence in %, NONE where there is no class; bits of `reasons`.
+    """(rows, columns) u8 each: legend codes; confidence in %, or NO_CONFIDENCE where there is no class;
+    bits of `classes.quality_flags`.
 
     Methods that know only classes leave the others None.
     """
@@ -29,5 +30,5 @@ class Labels:
         hidden = land & (self.classes != legend.NODATA)
         self.classes[hidden] = legend.LAND
         if self.confidence is not None and self.reasons is not None:
-            self.confidence[hidden], self.reasons[hidden] = NONE, 0
+            self.confidence[hidden], self.reasons[hidden] = NO_CONFIDENCE, 0
         return self

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import Table, select
+from sqlalchemy import Select, Table, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -53,13 +54,49 @@ def scene_rank(baseline: str, generated_at: datetime, scene_id: str) -> tuple[tu
 
 
 def unlabelled_scenes(session: Session, method: str, version: str) -> list[Scene]:
-    """Ready scenes without labels by this version of this method, oldest first."""
-    labelled = select(LabelSet.scene_id).where(LabelSet.method == method, LabelSet.version == version)
-    return list(
-        session.scalars(
-            select(Scene)
-            .where(Scene.state == SceneState.READY, Scene.id.not_in(labelled))
-            .order_by(Scene.sensed_at, Scene.id)
+    """Ready scenes whose present content has no labels by this version of this method, oldest first."""
+    labelled = labels_in_force(method, version).where(LabelSet.scene_id == Scene.id).exists()
+    query = select(Scene).where(Scene.state == SceneState.READY, ~labelled).order_by(Scene.sensed_at, Scene.id)
+    return list(session.scalars(query))
+
+
+def labels_in_force(method: str, version: str) -> Select[LabelSet]:
+    """The labels by this version of this method that were made from what their scene holds now."""
+    return select(LabelSet).where(
+        LabelSet.method == method,
+        LabelSet.version == version,
+        LabelSet.scene_id == Scene.id,
+        LabelSet.scene_sha256 == Scene.sha256,
+    )
+
+
+def keep_labels(session: Session, row: LabelSet) -> bool:
+    """Insert labels, or replace those of what their scene held before; False where another worker was faster."""
+    if insert_new(session, row):
+        return True
+    stale = update(LabelSet).where(
+        LabelSet.scene_id == row.scene_id,
+        LabelSet.method == row.method,
+        LabelSet.version == row.version,
+        LabelSet.scene_sha256.is_distinct_from(row.scene_sha256),
+    )
+    values = {name: getattr(row, name) for name in ("key", "sha256", "scene_sha256", "shares", "seconds", "created_at")}
+    result: Any = session.execute(stale.values(**values))
+    return bool(result.rowcount)
+
+
+def forget_labels(session: Session, row: LabelSet) -> None:
+    """Remove labels whose raster is missing or damaged, so that the next run makes them again.
+
+    Nothing is removed where another worker has made them again already.
+    """
+    session.execute(
+        delete(LabelSet).where(
+            LabelSet.scene_id == row.scene_id,
+            LabelSet.method == row.method,
+            LabelSet.version == row.version,
+            LabelSet.sha256 == row.sha256,
+            LabelSet.created_at == row.created_at,
         )
     )
 

@@ -14,9 +14,10 @@ from seaice_ops.errors import ExpectedSkip
 from seaice_ops.geo.projections import require_projections
 from seaice_ops.ledger.operations import now
 from seaice_ops.ledger.session import Ledger, open_ledger
+from seaice_ops.ledger.stores import known_store
 from seaice_ops.ledger.tables import Run
 from seaice_ops.settings import Settings
-from seaice_ops.storage.store import ObjectStore, open_store
+from seaice_ops.storage.store import ObjectStore
 from seaice_ops.summary import Summary, timed
 
 
@@ -37,8 +38,8 @@ class StageRun:
 
     @cached_property
     def store(self) -> ObjectStore:
-        """The object store; raises `ConfigError` where it cannot be used."""
-        return open_store(self.store_url)
+        """The ledger's object store; raises `ConfigError` where it is not there, or another one is in its place."""
+        return known_store(self.ledger, self.store_url)
 
 
 @contextmanager

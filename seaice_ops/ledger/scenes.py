@@ -36,8 +36,9 @@ MOVES: Mapping[tuple[SceneState | None, SceneState], str] = MappingProxyType(
         (FETCHED, FAILED): "its files cannot be decoded, or show nothing",
         (FETCHED, SUPERSEDED): "search finds a better version, or one became ready during its decoding",
         (FETCHED, WITHDRAWN): "the archive withdraws it or a part of it",
+        (READY, DISCOVERED): "its stored pixels are missing or damaged",
         (READY, SUPERSEDED): "a better version becomes ready",
-        (READY, FAILED): "its stored pixels cannot be read",
+        (READY, FAILED): "its stored pixels cannot be labelled",
         (READY, WITHDRAWN): "the archive withdraws it or a part of it",
         (FAILED, DISCOVERED): "the archive holds other files now, or what was wrong with it is mended",
         (FAILED, FAILED): "it is still unusable, for another reason",
@@ -129,6 +130,11 @@ def put_back_scene(session: Session, seen: Scene, reason: str, *, caller: str) -
     """Record that a scene's files could not be had this time, and why: one more attempt, for any next run to repeat."""
     fate: dict[str, Any] = {"attempts": Scene.attempts + 1, "claimed_by": None}
     return move_scene(session, seen, DISCOVERED, caller=caller, reason=reason, **fate)
+
+
+def fetch_scene_again(session: Session, seen: Scene, reason: str, *, caller: str) -> bool:
+    """Record that a ready scene's stored pixels are missing or damaged: the next search has it fetched again."""
+    return move_scene(session, seen, DISCOVERED, caller=caller, reason=reason, claimed_by=None)
 
 
 def claim_scenes(session: Session, scene_ids: Sequence[str], caller: str) -> None:

@@ -148,8 +148,20 @@ class SceneEvent(Base):
     __table_args__ = (Index("ix_scene_event_at", "at"),)
 
 
+class KnownStore(Base):
+    """The object store that holds what this ledger names, by the id in its marker. One row."""
+
+    __tablename__ = "object_store"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    created_at: Mapped[datetime]
+
+
 class LabelSet(Base):
-    """The auto-labels of one scene by one version of one method."""
+    """The auto-labels of one scene by one version of one method.
+
+    `scene_sha256` is the content of the scene that they were made from: labels of other content count as missing.
+    """
 
     __tablename__ = "label_set"
 
@@ -158,6 +170,7 @@ class LabelSet(Base):
     version: Mapped[str] = mapped_column(String(32), primary_key=True)
     key: Mapped[str] = mapped_column(String(512))
     sha256: Mapped[str] = mapped_column(String(64))
+    scene_sha256: Mapped[str | None] = mapped_column(String(64))
     shares: Mapped[dict[str, Any]]
     seconds: Mapped[float]
     created_at: Mapped[datetime]

@@ -55,7 +55,7 @@ def run(settings: Settings, request: PublishRequest, *, caller: str = "") -> Sum
     """
     rules = Rules.of(settings)
     with recorded(settings, "publish", caller) as stage, rasterio.Env(GDAL_CACHEMAX=CACHE_MB):
-        mask, home = settings.labels.mask, settings.home
+        mask, home = settings.scenes.land_mask, settings.home
         on_land = partial(land, mask, home, stage.store) if mask else None
         with writing(stage.work):
             stage.work.mkdir(parents=True, exist_ok=True)

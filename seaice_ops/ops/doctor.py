@@ -271,11 +271,11 @@ def _land_mask(settings: Settings) -> str:
     from seaice_ops.pixels.coastline import edition
     from seaice_ops.pixels.land import COASTLINE, mask_file
 
-    if not settings.labels.mask:
+    if not settings.scenes.land_mask:
         return "nothing is masked: land and ice shelf are labelled and mapped as ice"
-    if settings.labels.mask == COASTLINE:
+    if settings.scenes.land_mask == COASTLINE:
         return f"the coastline of roaring-landmask {edition()}"
-    files = {tile: mask_file(settings.labels.mask, settings.home, tile) for tile in settings.tiles}
+    files = {tile: mask_file(settings.scenes.land_mask, settings.home, tile) for tile in settings.tiles}
     missing = [tile for tile, path in files.items() if not path.is_file()]
     if missing:
         raise _WrongError(f"there is no file for {', '.join(missing)}, such as {files[missing[0]]}")
@@ -351,7 +351,7 @@ _SETTINGS: tuple[tuple[str, str, Callable[[Settings], str]], ...] = (
         "set archive.path or SEAICE_ARCHIVE, or write one with `seaice simulate`",
         _archive,
     ),
-    ("land mask", "write the files that labels.mask names, or set it to coastline (docs/labels.md)", _land_mask),
+    ("land mask", "write the files that scenes.land_mask names, or set it to coastline (docs/labels.md)", _land_mask),
     ("quota", "rebuild fewer seasons at a time, or wait: work goes on by itself when there is room", _quota),
     ("outage", "wait: one worker tries again by itself; see the service's status page", _outage),
     ("disk", "free some space, or set SEAICE_HOME to a larger disk", _disk),

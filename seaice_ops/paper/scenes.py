@@ -17,7 +17,7 @@ from seaice_ops.errors import ConfigError, CorruptProduct
 from seaice_ops.geo.grid import pixel_metres
 from seaice_ops.labels.picture.reading import read_picture
 from seaice_ops.labels.published.iqrah2024 import PUBLISHED_PIXEL_M
-from seaice_ops.pixels import imagery
+from seaice_ops.pixels import radiometry
 from seaice_ops.sensors.sentinel2 import BANDS, TRUE_COLOUR
 
 _SUFFIXES = (".png", ".tif", ".tiff")
@@ -44,7 +44,7 @@ def simulated(first_seed: int, count: int, size: int, ceiling: float) -> Iterato
     order = [BANDS.index(band) for band in TRUE_COLOUR]
     for seed in range(first_seed, first_seed + count):
         seen = acquisition(seed, size)
-        rgb = imagery.true_colour(np.ascontiguousarray(seen.reflectance[order]), ceiling)
+        rgb = radiometry.true_colour(np.ascontiguousarray(seen.reflectance[order]), ceiling)
         rgb[~seen.valid] = 0
         veiled = (seen.conditions & (conditions.THIN_CLOUD | conditions.SHADOW)) > 0
         yield LabelledScene(f"seed {seed}", rgb, seen.valid, seen.truth, veiled, seen.pixel_m)

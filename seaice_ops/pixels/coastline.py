@@ -63,7 +63,7 @@ def _drawn(grid: Grid, tile: str) -> Mask:
     pixels = grid.height * grid.width
     if done.returncode or len(done.stdout) != -(-pixels // 8):
         raise TransientError(
-            f"the coastline of {tile} (labels.mask) was not drawn: its process ended with {done.returncode}; "
+            f"the coastline of {tile} (scenes.land_mask) was not drawn: its process ended with {done.returncode}; "
             "its log says why, and it takes more than a gigabyte of memory"
         )
     bits = np.unpackbits(np.frombuffer(done.stdout, np.uint8), count=pixels)

@@ -32,7 +32,7 @@ def land(mask: str, home: Path, store: ObjectStore, grid: Grid, tile: str) -> Ma
     be drawn.
     """
     if not grid.crs:
-        raise ConfigError("the pixels have no CRS, so nothing tells which are land; set labels.mask to nothing")
+        raise ConfigError("the pixels have no CRS, so nothing tells which are land; set scenes.land_mask to nothing")
     if mask == COASTLINE:
         return coastline(store, grid, tile)
     path = mask_file(mask, home, tile)
@@ -41,7 +41,7 @@ def land(mask: str, home: Path, store: ObjectStore, grid: Grid, tile: str) -> Ma
             return from_polygons(json.loads(path.read_text("utf-8-sig")), grid)
         return from_raster(path, grid)
     except (OSError, ValueError, KeyError, RasterioError) as error:
-        raise ConfigError(f"the land mask {path} (labels.mask) cannot be used: {error}") from error
+        raise ConfigError(f"the land mask {path} (scenes.land_mask) cannot be used: {error}") from error
 
 
 def mask_file(mask: str, home: Path, tile: str) -> Path:

@@ -1,6 +1,6 @@
-"""Reference labels (a simulator's truth, or what people labelled): for evaluation only, never for training.
+"""Reference labels (a simulator's truth, or labels by hand): for evaluation only, never for training.
 
-In the settings' reference folder, by scene id:
+In the folder that the setting `reference` names (`Settings.reference_path`), by scene id:
 
 - `<scene_id>.tif`: u8 legend codes on the scene's own grid;
 - `<scene_id>.geojson`: polygons with a property `class`, a legend code or its short name (`water`, `thin`, `thick`,
@@ -31,7 +31,6 @@ from seaice_ops.classes.legend import NODATA, SLUGS, THICK, THIN, WATER
 from seaice_ops.errors import ConfigError, CorruptProduct
 from seaice_ops.geo import area
 from seaice_ops.geo.onto_grid import onto_grid
-from seaice_ops.settings import Settings
 from seaice_ops.storage.rasters import Grid
 
 _WORDS: dict[str, int] = {
@@ -43,39 +42,37 @@ _WORDS: dict[str, int] = {
 _POLYGONS = ("Polygon", "MultiPolygon")
 
 
-def has_reference(settings: Settings, scene_id: str) -> bool:
-    """Whether there is a reference for the scene."""
-    return reference_file(settings, scene_id) is not None
+def has_reference(folder: Path | None, scene_id: str) -> bool:
+    """True if `folder` has a reference for the scene."""
+    return reference_file(folder, scene_id) is not None
 
 
-def reference_file(settings: Settings, scene_id: str) -> Path | None:
+def reference_file(folder: Path | None, scene_id: str) -> Path | None:
     """The file that holds the scene's reference: its raster, else its polygons, else None."""
-    folder = settings.reference_path
     if folder is None:
         return None
     return next((path for s in ("tif", "geojson") if (path := folder / f"{scene_id}.{s}").exists()), None)
 
 
-def read_reference(settings: Settings, scene_id: str, grid: Grid) -> NDArray[np.uint8] | None:
-    """(rows, columns) class codes on `grid`, the scene's, or None where there is no reference for the scene.
+def read_reference(folder: Path | None, scene_id: str, grid: Grid) -> NDArray[np.uint8] | None:
+    """(rows, columns) u8 class codes on `grid`, the scene's; None where there is no reference for the scene.
 
     Raises `CorruptProduct` where the file cannot be read, names no class, or has another number of pixels.
     """
-    path = reference_file(settings, scene_id)
+    path = reference_file(folder, scene_id)
     if path is None:
         return None
     return polygons(path, grid) if path.suffix == ".geojson" else _raster(path, grid)
 
 
-def read_conditions(settings: Settings, scene_id: str, grid: Grid) -> NDArray[np.uint8] | None:
-    """(rows, columns) bits of `seaice_ops.classes.conditions` on `grid`, or None where the reference comes without."""
-    folder = settings.reference_path
+def read_conditions(folder: Path | None, scene_id: str, grid: Grid) -> NDArray[np.uint8] | None:
+    """(rows, columns) u8 bits of `seaice_ops.classes.conditions` on `grid`; None where the reference has none."""
     path = folder / f"{scene_id}.conditions.tif" if folder else None
     return _raster(path, grid) if path and path.exists() else None
 
 
 def polygons(path: Path, grid: Grid) -> NDArray[np.uint8]:
-    """(rows, columns) class codes of a GeoJSON file of polygons; the rule is this module's docstring."""
+    """(rows, columns) u8 class codes of a GeoJSON file of polygons, by the rules in this module's docstring."""
     try:
         text = json.loads(path.read_text())
         features = list(text["features"])

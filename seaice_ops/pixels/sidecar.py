@@ -53,7 +53,7 @@ class Sidecar(BaseModel):
         None,
         ge=0.05,
         le=1.5,
-        description="reflectance shown as 255; default: labels.ceiling, that is, colours as they are",
+        description="reflectance shown as 255; default: scenes.ceiling, that is, colours as they are",
     )
     published: Utc | None = Field(None, description="when it became available; default: the sidecar's file time")
     relative_orbit: int = Field(0, ge=0, le=143)

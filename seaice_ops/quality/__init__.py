@@ -1,1 +1,1 @@
-"""How good labels are: against truth or hand labels, against each other, and by what is usual; shown as a sheet."""
+"""Label quality: labels against truth or hand labels, against each other and against the season, shown on sheets."""

@@ -1,4 +1,4 @@
-"""Signs that a scene's labels are wrong, each with its reason. None needs a truth, and none is a proof."""
+"""Signs that a scene's labels are wrong, each with its reason. They need no truth, and they prove nothing."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from seaice_ops.classes.legend import CLASSES, CLOUD, LOW_SUN, NAMES, SLUGS
 #: Share of the labelled pixels from which on a scene counts as one class.
 ONE_CLASS = 0.999
 
-#: Share of the observed pixels without a class (cloud, low sun) above which a labeller abstains too much.
+#: Share of the observed pixels without a class (cloud, low sun) above which a method abstains too much.
 ABSTAINS = 0.5
 
-#: Share of the pixels at the end of the scale above which brightness no longer parts the classes.
+#: Share of the pixels at the end of the scale above which brightness no longer separates the classes.
 SATURATED = 0.2
 
-#: Share of the brightest pixels that may stay below a threshold without meaning that it cannot be reached.
+#: A threshold counts as out of reach where fewer than this share of the pixels pass it.
 BRIGHTEST = 0.001
 
-#: Share of the pixels with the same class below which two labellers disagree about a scene.
+#: Share of the pixels with the same class below which two methods disagree about a scene.
 AGREES = 0.7
 
-#: How far a class's share may lie from the median of the tile's other scenes of the season: in shares, and in
-#: standard deviations (1.4826 times the median deviation, if the shares were normal). Both must be passed.
+#: A class's share is out of season where it differs from the median of the tile's other scenes of the season by more
+#: than both: this share, and this many standard deviations (1.4826 times the median absolute deviation).
 USUAL_SHARE, USUAL_DEVIATIONS = 0.25, 4.0
 
-#: Scenes of a tile below which nothing is usual yet, and days of the year (circular) that count as the same season.
+#: Scenes of a tile that a comparison with the season needs; days of the year (circular) that count as one season.
 HISTORY, SEASON_DAYS = 5, 45
 
 _SIGMA = 1.4826
@@ -47,7 +47,7 @@ class Flag:
 
 
 def of_shares(method: str, shares: Mapping[str, float], history: Sequence[Mapping[str, float]] = ()) -> list[Flag]:
-    """What one scene's class shares (by slug, of all pixels) tell, beside those of the tile's season (`history`)."""
+    """Flags from a scene's class shares (by slug, of all pixels) and from those of the tile's season (`history`)."""
     labelled = sum(shares.get(slug, 0.0) for slug in _CLASS_SLUGS)
     silent = sum(shares.get(SLUGS[code], 0.0) for code in (CLOUD, LOW_SUN))
     if labelled == 0:
@@ -92,20 +92,20 @@ def class_parts(shares: Mapping[str, float]) -> NDArray[np.float64] | None:
 
 
 def same_season(first: datetime, second: datetime) -> bool:
-    """Whether the days of the year lie within `SEASON_DAYS` of each other, across New Year too."""
+    """True if the days of the year lie within `SEASON_DAYS` of each other, across New Year too."""
     apart = abs(first.timetuple().tm_yday - second.timetuple().tm_yday)
     return min(apart, 365 - apart) <= SEASON_DAYS
 
 
 def of_brightness(method: str, counts: NDArray[np.int64], thin_max: int) -> list[Flag]:
-    """What the 256 counts of V = max(red, green, blue) tell of a labeller that cuts V at thresholds."""
+    """Flags from the (256,) counts of V = max(red, green, blue), for a method that cuts V at thresholds."""
     total = int(counts.sum())
     if not total:
         return []
     found, top = [], counts[255] / total
     if top > SATURATED:
         reason = (
-            f"{top:.0%} of the pixels are at 255, where snow, cloud and thick ice look the same; raise labels.ceiling"
+            f"{top:.0%} of the pixels are at 255, where snow, cloud and thick ice look the same; raise scenes.ceiling"
         )
         found.append(Flag(method, "saturated", reason))
     if counts[thin_max + 1 :].sum() < BRIGHTEST * total:
@@ -116,12 +116,12 @@ def of_brightness(method: str, counts: NDArray[np.int64], thin_max: int) -> list
 
 
 def of_saturation(method: str, share: float) -> list[Flag]:
-    """What the share of labelled pixels tells whose bands are at the end of their scale."""
+    """Flags from the share of labelled pixels that have a band at the end of its scale."""
     return [Flag(method, "saturated", f"{share:.0%} of the pixels have a saturated band")] if share > SATURATED else []
 
 
 def of_agreement(first: str, second: str, same: float | None) -> list[Flag]:
-    """What the share of equal classes of two labellers tells."""
+    """Flags from the share of pixels to which two methods give the same class."""
     if same is None or same >= AGREES:
         return []
     reason = f"the two give the same class on {same:.0%} of the pixels that both label, less than {AGREES:.0%}"

@@ -1,4 +1,4 @@
-"""What one scene's pixels say about its labels: counts against truth, against each other, and flags."""
+"""Judge one scene's labels by its pixels: counts against truth, counts against each other, flags."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from seaice_ops.classes import metrics
+from seaice_ops.classes import metrics, quality_flags
 from seaice_ops.classes.legend import NODATA
 from seaice_ops.quality import flags, tables
-from seaice_ops.quality.reading import SATURATED_BIT, Picture
+from seaice_ops.quality.reading import Picture
 from seaice_ops.quality.ssim import ssim
 from seaice_ops.quality.tables import Counts
 
@@ -24,15 +24,18 @@ History = Mapping[str, Sequence[Mapping[str, float]]]
 
 @dataclass(frozen=True)
 class Judged:
-    """One scene. By method: `truth`, the (256, 4, 4) outcomes on observed pixels; `common`, the same on the pixels that
-    every method gives a class; `ssim`. By pair of methods: `agreement`, (4, 4) outcomes. The first three are empty
-    without a truth."""
+    """The findings about one scene. The first three are empty without a truth."""
 
     truth: dict[str, Counts]
+    """By method, the (256, 4, 4) outcomes against truth on observed pixels."""
     common: dict[str, Counts]
+    """The same on the pixels to which every method gives a class."""
     ssim: dict[str, float | None]
+    """By method, the similarity to truth."""
     agreement: dict[tuple[str, str], Counts]
+    """By pair of methods, (4, 4) outcomes."""
     flags: list[flags.Flag]
+    """Signs that labels are wrong."""
 
 
 def judge(picture: Picture, shares: Mapping[str, Mapping[str, float]], history: History, thin_max: int) -> Judged:
@@ -70,7 +73,7 @@ def _signs(
             found += flags.of_brightness(method, bright, thin_max)
         reasons = picture.reasons.get(method)
         if reasons is not None and (observed := codes != NODATA).any():
-            found += flags.of_saturation(method, float(((reasons & SATURATED_BIT) > 0)[observed].mean()))
+            found += flags.of_saturation(method, float(((reasons & quality_flags.SATURATED) > 0)[observed].mean()))
     return found
 
 

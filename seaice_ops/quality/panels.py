@@ -87,7 +87,7 @@ def ramp() -> Rgb:
 
 
 def disagreement(labels: Mapping[str, Codes]) -> Rgb:
-    """Where labellers say the same, their class, paled; where they do not, how far they are apart."""
+    """The class, paled, where all methods agree; elsewhere the number of steps between the classes that they give."""
     stack = np.stack(list(labels.values()))
     named = np.isin(stack, CLASSES)
     low = np.where(named, stack, np.uint8(THICK)).min(0)

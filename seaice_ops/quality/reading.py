@@ -1,32 +1,26 @@
-"""Everything that is known of one scene's pixels, read from the store and the reference folder."""
+"""Read one scene with all its labels from the object store, and its reference."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import get_args
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import select
 
 from seaice_ops.errors import ConfigError
-from seaice_ops.ledger.operations import ready_scenes
+from seaice_ops.ledger.operations import labels_in_force, ready_scenes
+from seaice_ops.ledger.runs import StageRun
 from seaice_ops.ledger.scenes import get_scene
-from seaice_ops.ledger.session import open_ledger
+from seaice_ops.ledger.session import Ledger
 from seaice_ops.ledger.tables import LabelSet, Scene
 from seaice_ops.pixels.imagery import read_true_colour
+from seaice_ops.pixels.mending import open_labels, scene_fetched_again
 from seaice_ops.pixels.reference import read_conditions, read_reference, reference_file
-from seaice_ops.settings import LabelSettings, Settings
-from seaice_ops.storage.rasters import Grid, open_raster
-from seaice_ops.storage.store import ObjectStore
-
-#: The labelling methods that settings know, in their order.
-METHODS: tuple[str, ...] = get_args(LabelSettings.model_fields["method"].annotation)
-
-#: Confidence of a pixel that has none, and the reason bit of a band at its end of scale (architecture.md, rasters).
-NO_CONFIDENCE, SATURATED_BIT = 255, 8
+from seaice_ops.storage.rasters import Grid
+from seaice_ops.versions import METHODS
 
 Codes = NDArray[np.uint8]
 
@@ -51,14 +45,14 @@ class Picture:
 
 @dataclass(frozen=True)
 class Subject:
-    """A scene and its label rows of the methods in force, in the order of `METHODS`."""
+    """A scene and the rows of its labels in force, in the order of `versions.METHODS`."""
 
     scene: Scene
     labels: tuple[LabelSet, ...]
 
 
 def chosen_methods(names: Sequence[str] | None) -> tuple[str, ...]:
-    """`names` in the order of `METHODS`, or all; raises `ConfigError` for one that is none."""
+    """`names` in the order of `versions.METHODS`, or all methods; raises `ConfigError` for an unknown name."""
     unknown = sorted(set(names or ()) - set(METHODS))
     if unknown:
         raise ConfigError(f"there is no labelling method {', '.join(unknown)}; the methods are {', '.join(METHODS)}")
@@ -66,41 +60,45 @@ def chosen_methods(names: Sequence[str] | None) -> tuple[str, ...]:
 
 
 def subjects(
-    settings: Settings, scene_ids: Sequence[str] | None, tiles: Sequence[str] | None, methods: Sequence[str]
+    ledger: Ledger, scene_ids: Sequence[str] | None, tiles: Sequence[str] | None, versions: Mapping[str, str]
 ) -> list[Subject]:
-    """The ready scenes asked for that have labels by a version in force, oldest first.
+    """The ready scenes asked for that have labels of one of the `versions` (by method), oldest first.
 
     Raises `ConfigError` for a scene that the ledger does not know.
     """
-    versions = {method: settings.labels.version(method) for method in methods}
-    with open_ledger(settings).begin() as session:
+    with ledger.begin() as session:
         for scene_id in scene_ids or ():
             get_scene(session, scene_id)
         scenes = [scene for scene in ready_scenes(session, tiles) if scene_ids is None or scene.id in scene_ids]
         rows: dict[str, dict[str, LabelSet]] = {}
-        for row in session.scalars(select(LabelSet).where(LabelSet.method.in_(list(methods)))):
-            if row.version == versions[row.method]:
-                rows.setdefault(row.scene_id, {})[row.method] = row
+        for method, version in versions.items():
+            for row in session.scalars(labels_in_force(method, version)):
+                rows.setdefault(row.scene_id, {})[method] = row
     return [
-        Subject(scene, tuple(rows[scene.id][method] for method in methods if method in rows[scene.id]))
+        Subject(scene, tuple(rows[scene.id][method] for method in versions if method in rows[scene.id]))
         for scene in scenes
         if scene.id in rows
     ]
 
 
-def read(settings: Settings, store: ObjectStore, subject: Subject) -> Picture:
-    """All pixels of a scene. Raises `ObjectMissing`, and `CorruptProduct` for a reference that cannot be used."""
-    rgb, valid, grid = read_true_colour(store, subject.scene, settings.labels.ceiling)
+def read(stage: StageRun, subject: Subject, ceiling: float, reference: Path | None) -> Picture:
+    """All pixels of a scene; its reference is in the folder `reference`.
+
+    Raises `ObjectMissing` where a raster is missing or damaged (it will be made again), and `CorruptProduct` for a
+    reference that cannot be used.
+    """
+    with scene_fetched_again(stage.ledger, subject.scene, stage.caller):
+        rgb, valid, grid = read_true_colour(stage.store, subject.scene, ceiling)
     picture = Picture(
         rgb,
         valid,
         grid,
         labels={},
-        truth=read_reference(settings, subject.scene.id, grid),
-        conditions=read_conditions(settings, subject.scene.id, grid),
+        truth=read_reference(reference, subject.scene.id, grid),
+        conditions=read_conditions(reference, subject.scene.id, grid),
     )
     for row in subject.labels:
-        with open_raster(store, row.key) as dataset:
+        with open_labels(stage.ledger, stage.store, row) as dataset:
             picture.labels[row.method] = dataset.read(1)
             for index, name in enumerate(dataset.descriptions, 1):
                 if name in ("confidence", "reasons"):
@@ -108,9 +106,9 @@ def read(settings: Settings, store: ObjectStore, subject: Subject) -> Picture:
     return picture
 
 
-def fingerprint(settings: Settings, scene_id: str) -> dict[str, str]:
-    """SHA-256 of the files of a scene's reference, by what they are; empty without one."""
-    path, found = reference_file(settings, scene_id), {}
+def fingerprint(reference: Path | None, scene_id: str) -> dict[str, str]:
+    """SHA-256 of the files of a scene's reference: `truth` and `conditions`; empty without a reference."""
+    found, path = {}, reference_file(reference, scene_id)
     for name, file in (("truth", path), ("conditions", path and path.with_name(f"{scene_id}.conditions.tif"))):
         if file and file.exists():
             with file.open("rb") as opened:

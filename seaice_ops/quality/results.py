@@ -1,4 +1,4 @@
-"""What a run of label quality found, over all its scenes and scene by scene, as JSON types."""
+"""The findings of a label-quality run, over all its scenes and scene by scene, as JSON types."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Found = Mapping[str, tuple[Subject, Judged]]
 
 @dataclass(frozen=True)
 class Quality:
-    """All that was found, as JSON types.
+    """The findings of a run, as JSON types.
 
     `truth` by subject: `metrics.scores` of each condition (`conditions`), the same on the pixels that all methods
     label (`common`), mean `ssim`, number of `scenes`. `agreement`: a list, each of two subjects (`of`, `with`).

@@ -188,7 +188,7 @@ def _figures(page: Page, at: Point, picture: Picture, judged: Judged) -> None:
 
 
 def _columns(left: int, heads: Sequence[str]) -> list[int]:
-    """Where each column stands: its left edge where it holds words, its right edge where it holds figures."""
+    """The x of each column: its left edge where it holds words, its right edge where it holds figures."""
     places, x = [], left
     for number, head in enumerate(heads):
         if head.endswith(":"):

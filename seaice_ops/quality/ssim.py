@@ -50,7 +50,7 @@ def ssim(first: NDArray[np.uint8], second: NDArray[np.uint8], where: NDArray[np.
 
 
 def _whole(judged: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Where the whole window lies within the picture and is judged."""
+    """True where the whole window lies within the picture and is judged."""
     kernel = np.ones((WINDOW, WINDOW), np.uint8)
     inner = cv2.erode(judged.astype(np.uint8), kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0)
     return np.asarray(inner > 0)

@@ -13,8 +13,8 @@ from sqlalchemy import select
 from seaice_ops import files
 from seaice_ops.errors import CorruptProduct, ExpectedSkip, ObjectMissing, writing
 from seaice_ops.ledger.operations import insert_new, now
-from seaice_ops.ledger.runs import recorded
-from seaice_ops.ledger.session import open_ledger
+from seaice_ops.ledger.runs import StageRun, recorded
+from seaice_ops.ledger.session import Ledger
 from seaice_ops.ledger.tables import Evaluation, LabelSet, Scene, SceneState
 from seaice_ops.models.card import digest
 from seaice_ops.quality import flags
@@ -24,12 +24,11 @@ from seaice_ops.quality.reading import Subject, chosen_methods, fingerprint, rea
 from seaice_ops.quality.results import Found, Quality, gathered, names
 from seaice_ops.quality.sheet import sheet
 from seaice_ops.settings import Settings
-from seaice_ops.storage.store import open_store
 from seaice_ops.summary import Summary
 
 log = logging.getLogger(__name__)
 
-#: What the rows of this stage are against (`Evaluation.against`).
+#: `Evaluation.against` of this stage's rows.
 TRUTH, AGREEMENT, PLAUSIBILITY = "truth", "agreement", "plausibility"
 
 Progress = Callable[[int, int, str], None]
@@ -37,8 +36,10 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass(frozen=True)
 class QualityRequest:
-    """Which scenes (None: all that have labels), of which tiles, labelled by which methods (None: all); `sheets`: a
-    folder for one picture a scene."""
+    """The scenes (None: all that have labels), tiles and methods (None: all) to judge.
+
+    `sheets` is a folder for one picture a scene, or None for no pictures.
+    """
 
     scene_ids: tuple[str, ...] | None = None
     tiles: tuple[str, ...] | None = None
@@ -60,16 +61,17 @@ def assess(
     `ExpectedSkip` where nothing has labels, `ConfigError` for an unknown scene or method or a folder that cannot be
     written.
     """
-    methods = chosen_methods(request.methods)
     with recorded(settings, "label-quality", caller) as stage:
         summary = stage.summary
-        chosen = subjects(settings, request.scene_ids, request.tiles, methods)
+        versions = {method: settings.label_version(method) for method in chosen_methods(request.methods)}
+        chosen = subjects(stage.ledger, request.scene_ids, request.tiles, versions)
         if not chosen:
             raise ExpectedSkip("no ready scene has labels by these methods in force; `seaice label` makes them")
+        shown = _Shown(settings.scenes.ceiling, settings.labels.thin_max, settings.reference_path)
         found: dict[str, tuple[Subject, Judged]] = {}
         for number, subject in enumerate(chosen, 1):
             try:
-                found[subject.scene.id] = subject, _one(settings, subject, request.sheets, summary)
+                found[subject.scene.id] = subject, _one(stage, shown, subject, request.sheets)
             except (CorruptProduct, ObjectMissing) as error:
                 summary.failed[subject.scene.id] = str(error)
                 log.warning("%s: %s", subject.scene.id, error)
@@ -77,16 +79,25 @@ def assess(
                 progress(number, len(chosen), subject.scene.id)
         quality = gathered(found)
         summary.items = [scene_id for scene_id, each in quality.scenes.items() if each["flags"]]
-        _keep(settings, found, quality, summary)
+        _keep(stage, found, quality, shown.reference)
     return quality, summary
 
 
-def _one(settings: Settings, subject: Subject, folder: Path | None, summary: Summary) -> Judged:
-    picture = read(settings, open_store(settings.store), subject)
+@dataclass(frozen=True)
+class _Shown:
+    """Settings used for judging: the true colour's ceiling, the threshold of thick ice, the folder of references."""
+
+    ceiling: float
+    thin_max: int
+    reference: Path | None
+
+
+def _one(stage: StageRun, shown: _Shown, subject: Subject, folder: Path | None) -> Judged:
+    picture = read(stage, subject, shown.ceiling, shown.reference)
     shares = {row.method: row.shares for row in subject.labels}
-    judged = judge(picture, shares, _history(settings, subject), settings.labels.thin_max)
+    judged = judge(picture, shares, _history(stage.ledger, subject), shown.thin_max)
     if folder is not None:
-        data = png(sheet(subject.scene, picture, judged, settings.labels.ceiling))
+        summary, data = stage.summary, png(sheet(subject.scene, picture, judged, shown.ceiling))
         new = _write(folder / f"{subject.scene.id}.png", data)
         (summary.done if new else summary.unchanged)["sheets"] += 1
         summary.bytes_out += len(data)
@@ -94,7 +105,7 @@ def _one(settings: Settings, subject: Subject, folder: Path | None, summary: Sum
 
 
 def _write(path: Path, data: bytes) -> bool:
-    """Whether `path` did not hold `data` yet."""
+    """Write `data` to `path`; False where it holds that already."""
     with writing(path.parent):
         if path.exists() and path.read_bytes() == data:
             return False
@@ -102,7 +113,7 @@ def _write(path: Path, data: bytes) -> bool:
     return True
 
 
-def _history(settings: Settings, subject: Subject) -> History:
+def _history(ledger: Ledger, subject: Subject) -> History:
     """The class shares of the tile's other ready scenes of the season, by method (same version)."""
     scene = subject.scene
     query = (
@@ -110,7 +121,7 @@ def _history(settings: Settings, subject: Subject) -> History:
         .join(LabelSet, LabelSet.scene_id == Scene.id)
         .where(Scene.tile == scene.tile, Scene.id != scene.id, Scene.state == SceneState.READY)
     )
-    with open_ledger(settings).begin() as session:
+    with ledger.begin() as session:
         return {
             row.method: [
                 shares
@@ -123,10 +134,10 @@ def _history(settings: Settings, subject: Subject) -> History:
         }
 
 
-def _keep(settings: Settings, found: Found, quality: Quality, summary: Summary) -> None:
-    """Rows of what was found; the same pixels (or the same flags) are the same row."""
+def _keep(stage: StageRun, found: Found, quality: Quality, reference: Path | None) -> None:
+    """Keep what was found as evaluation rows; the same pixels (or the same flags) are the same row."""
     labels = {scene_id: {row.method: row.sha256 for row in subject.labels} for scene_id, (subject, _) in found.items()}
-    truths = {scene_id: fingerprint(settings, scene_id) for scene_id in found}
+    truths = {scene_id: fingerprint(reference, scene_id) for scene_id in found}
     rows = [
         _row(name, TRUTH, {"labels": labels, "truths": truths}, {**each["conditions"]["all"], **each})
         for name, each in quality.truth.items()
@@ -139,9 +150,9 @@ def _keep(settings: Settings, found: Found, quality: Quality, summary: Summary) 
         flagged = {s: lines for s, j in found.items() if (lines := flags.text(_of(j[1].flags, method)))}
         told = {"scenes": len(labels), "flagged": flagged}
         rows.append(_row(name, PLAUSIBILITY, {"labels": labels, "flagged": flagged}, told))
-    with open_ledger(settings).begin() as session:
+    with stage.ledger.begin() as session:
         for row in rows:
-            (summary.done if insert_new(session, row) else summary.unchanged)["evaluations"] += 1
+            (stage.summary.done if insert_new(session, row) else stage.summary.unchanged)["evaluations"] += 1
 
 
 def _of(signs: list[flags.Flag], method: str) -> list[flags.Flag]:

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seaice_ops.classes import conditions, metrics
-from seaice_ops.classes.legend import CLASSES, SLUGS
+from seaice_ops.classes.legend import CLASSES, CLOUD, NODATA, SLUGS
 
-#: Under the first three a pixel is hard to see, in the fourth there is no one class: what is left is clean.
+#: Conditions that a clean pixel has none of: three make the surface hard to see, and a mixed pixel has no one class.
 _UNCLEAN = conditions.THIN_CLOUD | conditions.SHADOW | conditions.LOW_SUN | conditions.MIXED
 
 #: Name -> (bits of which one must be set or 0 for any pixel, bits of which none may be set).
@@ -45,7 +45,7 @@ def figures(counts: Counts) -> dict[str, Any]:
 
 
 def agreement(table: Counts) -> dict[str, Any]:
-    """How far two labellers say the same, from the (4, 4) outcomes of one against the other; not accuracy.
+    """Agreement of two methods, from the (4, 4) outcomes of one against the other; it is not accuracy.
 
     `pixels` where both name a class, `same` the share of them with the same class, `one_abstains` the share of all
     pixels for which only one names a class, and for each class the `overlap` (pixels both give it, of those either
@@ -74,11 +74,11 @@ def compare(labels: Mapping[str, NDArray[np.uint8]], valid: NDArray[np.bool_]) -
 
 def _abstaining(codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """No-data within a valid pixel is an abstention, too."""
-    return np.where(codes == 255, np.uint8(205), codes)
+    return np.where(codes == NODATA, np.uint8(CLOUD), codes)
 
 
 def same_pixels(labels: Sequence[NDArray[np.uint8]], valid: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Where every labeller names a class: the pixels on which they can be compared with each other."""
+    """(rows, columns) bool: pixels to which every method gives a class, so that the methods can be compared on them."""
     where = valid.copy()
     for codes in labels:
         where &= (codes >= CLASSES[0]) & (codes <= CLASSES[-1])

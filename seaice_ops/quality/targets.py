@@ -1,4 +1,4 @@
-"""What our labels are meant to reach on truth that was never used to make them, and whether they do."""
+"""Targets for our labels, on truth that was never used to make them, and a check of each."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Target:
 
     @property
     def met(self) -> bool:
-        """Whether it is reached; what could not be judged is not."""
+        """True if the target is reached; a target that could not be judged is not."""
         return self.value is not None and _HOLDS[self.relation](self.value, self.wanted)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from seaice_ops.pixels.imagery import NODATA, SCALE
+from seaice_ops.pixels.radiometry import SCALE, UNOBSERVED
 
 
 def reflectance_table(offset: float, quantification: float) -> NDArray[np.int16]:
@@ -16,13 +16,13 @@ def reflectance_table(offset: float, quantification: float) -> NDArray[np.int16]
     """
     numbers = np.arange(65_536, dtype=np.float64)
     values = np.rint((numbers + offset) * (SCALE / quantification))
-    table = np.clip(values, NODATA + 1, 32_767).astype(np.int16)
-    table[0] = NODATA
+    table = np.clip(values, UNOBSERVED + 1, 32_767).astype(np.int16)
+    table[0] = UNOBSERVED
     return table
 
 
 def colour_table(ceiling: float) -> NDArray[np.int16]:
-    """(256,) int16: reflectance x 10000 of every 8-bit true-colour value, the inverse of `imagery.true_colour`."""
+    """(256,) int16: reflectance x 10000 of every 8-bit true-colour value, the inverse of `radiometry.true_colour`."""
     table: NDArray[np.int16] = np.rint(np.arange(256) * (ceiling * SCALE / 255.0)).astype(np.int16)
     return table
 

@@ -19,7 +19,7 @@ from seaice_ops.ledger.runs import StageRun, recorded
 from seaice_ops.ledger.scenes import chunks, fail_scene, get_scene, move_scene
 from seaice_ops.ledger.session import Ledger
 from seaice_ops.ledger.tables import Scene, SceneState
-from seaice_ops.pixels.imagery import NODATA
+from seaice_ops.pixels.radiometry import UNOBSERVED
 from seaice_ops.scenes.decoders import open_scene
 from seaice_ops.scenes.source import Source, check_place
 from seaice_ops.settings import Settings
@@ -49,7 +49,7 @@ def run(settings: Settings, request: DecodeRequest, *, caller: str = "") -> Summ
     `TransientError` is raised when the others have had their turn. The same input gives the same bytes.
     """
     with recorded(settings, "decode", caller) as stage, rasterio.Env(GDAL_CACHEMAX=_CACHE_MB):
-        inbox, ceiling = settings.inbox(""), settings.labels.ceiling
+        inbox, ceiling = settings.inbox(""), settings.scenes.ceiling
         each_alone(request.scene_ids, lambda scene_id: _take(stage, scene_id, inbox, ceiling), stage.summary)
         _sweep(stage.ledger, inbox)
         return stage.summary
@@ -141,11 +141,11 @@ def _write_cog(path: Path, scene: Scene, source: Source) -> float:
     }
     valid = 0
     with cog_writer(
-        path, source.grid, count=len(source.bands), dtype=np.int16, nodata=NODATA, names=source.bands, tags=tags
+        path, source.grid, count=len(source.bands), dtype=np.int16, nodata=UNOBSERVED, names=source.bands, tags=tags
     ) as target:
         for row, strip in source.strips():
             target.write(strip, window=((row, row + strip.shape[1]), (0, strip.shape[2])))
-            valid += int((strip != NODATA).all(axis=0).sum())
+            valid += int((strip != UNOBSERVED).all(axis=0).sum())
         if not valid:
             raise ExpectedSkip("no data: no pixel was observed in all bands")
     return valid / (source.grid.width * source.grid.height)

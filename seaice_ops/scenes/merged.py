@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from seaice_ops.errors import CorruptPart, CorruptProduct
 from seaice_ops.ledger.tables import Scene
-from seaice_ops.pixels.imagery import NODATA
+from seaice_ops.pixels.radiometry import UNOBSERVED
 from seaice_ops.scenes.sentinel2.product import open_product
 from seaice_ops.scenes.source import Source
 
@@ -43,7 +43,7 @@ def open_merged(scene: Scene, inbox: Path) -> Source:
 
 def fill(newest: NDArray[np.int16], other: NDArray[np.int16]) -> NDArray[np.int16]:
     """(bands, rows, columns) int16: `newest`; where it lacks a band, the pixel of `other` if that has all bands."""
-    taken = (newest == NODATA).any(axis=0) & (other != NODATA).all(axis=0)
+    taken = (newest == UNOBSERVED).any(axis=0) & (other != UNOBSERVED).all(axis=0)
     return np.where(taken, other, newest)
 
 

@@ -13,7 +13,8 @@ from rasterio.windows import Window
 
 from seaice_ops.errors import CorruptProduct
 from seaice_ops.ledger.tables import Scene
-from seaice_ops.pixels.imagery import NODATA, black_border, check_png
+from seaice_ops.pixels.picture import black_border, check_png
+from seaice_ops.pixels.radiometry import UNOBSERVED
 from seaice_ops.pixels.sidecar import Sidecar, read_sidecar
 from seaice_ops.scenes.bands import colour_table
 from seaice_ops.scenes.source import STRIP, Source, decoding, open_image, read_rows
@@ -56,7 +57,7 @@ def _strips(path: Path, grid: Grid, sidecar: Sidecar, ceiling: float) -> Iterato
             observed = _mask(path, dataset, row, strip.shape[1]) & ~_is_nodata(strip, sidecar.nodata)
             if unsaid is not None:
                 observed &= ~unsaid[rows]
-            yield row, np.where(observed, table[strip], np.int16(NODATA))
+            yield row, np.where(observed, table[strip], np.int16(UNOBSERVED))
 
 
 def _says_nothing(dataset: Any, sidecar: Sidecar) -> bool:

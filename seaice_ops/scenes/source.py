@@ -49,7 +49,7 @@ _FORMATS = {
 class Source:
     """A scene about to be decoded.
 
-    `strips()` yields (first row, (bands, rows, columns) int16 reflectance x 10000 with `imagery.NODATA`) from top to
+    `strips()` yields (first row, (bands, rows, columns) int16 reflectance x 10000 with `UNOBSERVED`) from top to
     bottom; `tags` go into the COG, `details` into the ledger; `sun_zenith` is in degrees, None where unknown.
     """
 

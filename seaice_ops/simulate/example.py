@@ -8,7 +8,7 @@ from datetime import timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from seaice_ops.pixels import imagery
+from seaice_ops.pixels import radiometry
 from seaice_ops.simulate.clouds import clear, sky
 from seaice_ops.simulate.geometry import seen_from
 from seaice_ops.simulate.noise import derive
@@ -24,7 +24,7 @@ _DAYS = 17.0  # a season's length: before, during and after its lead and its bre
 
 @dataclass(frozen=True)
 class Example:
-    """`reflectance` int16 (5, rows, columns) x 10000 in `imagery.BANDS` order, `imagery.NODATA` where not observed;
+    """`reflectance` int16 (5, rows, columns) x 10000 in `sentinel2.BANDS` order, UNOBSERVED where not observed;
     `valid` where every band was observed; `sun_zenith` degrees; `truth` u8 legend codes; `conditions` u8 bit mask
     (`seaice_ops.classes.conditions`); `pixel_m` metres."""
 
@@ -58,9 +58,9 @@ def decoded(image: Image, sun_zenith: float) -> Example:
     bands = []
     for values in stored(image, OFFSET).values():
         repeat = image.truth.shape[0] // values.shape[0]
-        reflectance = np.clip(values.astype(np.int32) - OFFSET, imagery.NODATA + 1, 32_767).astype(np.int16)
-        reflectance[values == 0] = imagery.NODATA
+        reflectance = np.clip(values.astype(np.int32) - OFFSET, radiometry.UNOBSERVED + 1, 32_767).astype(np.int16)
+        reflectance[values == 0] = radiometry.UNOBSERVED
         bands.append(reflectance.repeat(repeat, axis=0).repeat(repeat, axis=1))
     stack = np.stack(bands)
-    valid = (stack != imagery.NODATA).all(axis=0)
+    valid = (stack != radiometry.UNOBSERVED).all(axis=0)
     return Example(stack, valid, sun_zenith, image.truth, image.conditions, PIXEL_M)

@@ -1,1 +1,1 @@
-"""Where bytes are: one object store over a folder or S3, and the names of everything in it."""
+"""The object store, over a folder or S3: keys, objects, rasters."""

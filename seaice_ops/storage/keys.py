@@ -1,27 +1,30 @@
-"""The names of all objects. Nothing else in the package spells a key."""
+"""The keys of all objects. No other module spells a key."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
+#: The object by which a store is known: its id, as JSON. Written once, by `seaice init`.
+MARKER = "store.json"
+
 
 def scene(tile: str, sensed_at: datetime, scene_id: str) -> str:
-    """One COG a scene: reflectance x 10000, int16."""
+    """The COG of a scene: int16 reflectance x 10000."""
     return f"scenes/{tile}/{sensed_at:%Y/%m}/{scene_id}.tif"
 
 
 def label_set(method: str, version: str, tile: str, scene_id: str) -> str:
-    """One COG a scene, method and method version: class codes, u8."""
+    """The COG of a scene's labels by one version of a method: u8 class codes."""
     return f"labels/{method}-{version}/{tile}/{scene_id}.tif"
 
 
 def probabilities(model_id: str, tile: str, scene_id: str) -> str:
-    """One COG a scene and model: u8 probabilities, one band a class."""
+    """The COG of a scene's probabilities by one model: u8, one band a class."""
     return f"probabilities/{model_id}/{tile}/{scene_id}.tif"
 
 
 def coastline(tile: str, digest: str) -> str:
-    """One COG a tile, grid and edition of the polygons (`digest`): u8, 1 = land or ice shelf."""
+    """The COG of a tile's land: u8, 1 = land or ice shelf. `digest` stands for the grid and the polygons' edition."""
     return f"land/{tile}/coastline-{digest}.tif"
 
 

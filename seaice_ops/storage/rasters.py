@@ -1,4 +1,4 @@
-"""Rasters in the store: the one place that opens and writes GeoTIFFs."""
+"""Write and open GeoTIFFs. Stored rasters whose SHA-256 is known are opened by `storage.verified`."""
 
 from __future__ import annotations
 
@@ -23,10 +23,9 @@ from rasterio.transform import Affine
 from seaice_ops.errors import ObjectMissing, TransientError
 from seaice_ops.geo.grid import Grid as Grid
 from seaice_ops.geo.projections import require_projections
+from seaice_ops.storage.layout import BLOCK
 from seaice_ops.storage.scratch import scratch_folder
 from seaice_ops.storage.store import ObjectStore
-
-BLOCK = 512
 
 #: ZSTD level. Higher ones store little less and take twice as long and more.
 _LEVEL = 1
@@ -35,8 +34,8 @@ _LEVEL = 1
 RASTER_ERRORS = (RasterioError, CPLE_BaseError)
 
 
-def _threads() -> str:
-    """How many threads blocks are packed and unpacked by: all cores, or GDAL_NUM_THREADS where that is set."""
+def threads() -> str:
+    """Threads that pack and unpack blocks, as GDAL takes them: all cores, or GDAL_NUM_THREADS where that is set."""
     return os.environ.get("GDAL_NUM_THREADS", "ALL_CPUS")
 
 
@@ -97,7 +96,7 @@ def cog_writer(
             PREDICTOR="NO" if colours else "YES",
             BLOCKSIZE=BLOCK,
             BIGTIFF="IF_SAFER",
-            NUM_THREADS=_threads(),
+            NUM_THREADS=threads(),
         )
     except RASTER_ERRORS as error:
         raise TransientError(f"cannot write {path}: {error}; is the disk full, or was its folder removed?") from error
@@ -123,8 +122,8 @@ def cog_bytes(
     colours: Mapping[int, tuple[int, int, int, int]] | None = None,
     resampling: str = "nearest",
 ) -> bytes:
-    """Encode `bands`, (rows, columns) each, as `cog_writer` does, in memory."""
-    with scratch_folder(Path(tempfile.gettempdir()), "seaice-cog-") as folder:
+    """The bytes of a COG of `bands`, (rows, columns) each, as `cog_writer` writes it."""
+    with scratch_folder(Path(tempfile.gettempdir()), "seaice-raster-") as folder:
         path = folder / "cog.tif"
         with cog_writer(
             path,
@@ -145,7 +144,7 @@ def cog_bytes(
 @contextmanager
 def open_raster(store: ObjectStore, key: str) -> Iterator[Any]:
     """Open the raster `key` for windowed reading; raises `ObjectMissing`."""
-    with store.gdal_env(), rasterio.Env(GDAL_NUM_THREADS=_threads()):
+    with store.gdal_env(), rasterio.Env(GDAL_NUM_THREADS=threads()):
         try:
             dataset = rasterio.open(store.gdal_path(key))
         except RasterioIOError as error:

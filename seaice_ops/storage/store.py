@@ -1,16 +1,21 @@
-"""One object store over a folder or S3 (obstore), with the two writes the package knows: replace and create.
+"""One object store over a folder or S3 (obstore), with two kinds of write: replace and create.
 
-A key's commit record (a ledger row, or a map's STAC item) is what makes an object exist for readers. An
-object without one may be replaced; a commit record is created once, by conditional write, and never replaced.
+Readers know an object by its commit record: a ledger row, or a map's STAC item. An object without a commit record may
+be replaced. A STAC item is created once, by conditional write, and never replaced.
+
+A store is known by its marker: an object that holds the store's id, written once by `seaice init`. The ledger remembers
+the id, so that a store that is not mounted, or another one, is noticed before anything changes (ledger.stores).
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -28,11 +33,15 @@ from obstore.store import LocalStore, S3Store
 
 from seaice_ops.errors import ConfigError, ObjectMissing, PublishConflict, TransientError
 from seaice_ops.settings import redact
+from seaice_ops.storage import keys
 
-#: Names that mean the same to a folder, to S3, to GDAL and in a URL; no segment starts with a dot.
+#: Keys that a folder, S3, GDAL and a URL understand alike; no segment starts with a dot.
 _KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._=+-]*(/[A-Za-z0-9_][A-Za-z0-9._=+-]*)*")
 
-#: Waiting longer than a minute for S3 is Airflow's part (`TransientError`, retried with back-off).
+#: Bytes copied from S3 at a time.
+_PIECE = 4 << 20
+
+#: After a minute without an answer from S3 a task ends (`TransientError`), and Airflow repeats it with back-off.
 _RETRY: Any = {"max_retries": 5, "retry_timeout": timedelta(seconds=60)}
 
 
@@ -40,26 +49,29 @@ _RETRY: Any = {"max_retries": 5, "retry_timeout": timedelta(seconds=60)}
 class ObjectStore:
     """Objects below `url` (a folder, or ``s3://bucket/prefix``).
 
-    Every method takes keys as `storage.keys` makes them and raises `ConfigError` for a key that is none (so none
-    can lead out of the store) or where access is denied, and `TransientError` where the store does not answer.
+    Every method takes keys as `storage.keys` makes them. It raises `ConfigError` for any other key (so no key leads out
+    of the store) and where access is denied, and `TransientError` where the store does not answer, is full, or this
+    machine has no file or memory left.
     """
 
     url: str
     _store: Any
+    id: str = ""
+    """The id that its marker must hold, as the ledger remembers it; empty where nobody asked for that."""
 
     def put(self, key: str, data: bytes) -> str:
         """Write or replace `key` atomically; returns the SHA-256 of `data`."""
-        with self._readable_errors(key):
+        with self._readable_errors(key, writes=True):
             obstore.put(self._store, key, data)
             self._flush(key)
         return hashlib.sha256(data).hexdigest()
 
     def put_file(self, key: str, path: Path) -> str:
-        """Like `put`, with the content of the file `path`, read in pieces; it may be removed meanwhile."""
+        """Like `put`, with the content of the file `path`, read in pieces; another process may remove it meanwhile."""
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             file.seek(0)
-            with self._readable_errors(key):
+            with self._readable_errors(key, writes=True):
                 obstore.put(self._store, key, file)
                 self._flush(key)
         return digest
@@ -70,7 +82,7 @@ class ObjectStore:
         Raises `PublishConflict` if other bytes were there.
         """
         try:
-            with self._readable_errors(key):
+            with self._readable_errors(key, writes=True):
                 obstore.put(self._store, key, data, mode="create", use_multipart=False)
                 self._flush(key)
         except AlreadyExistsError:
@@ -86,8 +98,58 @@ class ObjectStore:
         with self._readable_errors(key):
             return bytes(obstore.get(self._store, key).bytes())
 
+    @contextmanager
+    def as_file(self, key: str) -> Iterator[tuple[Path, str]]:
+        """`key` as a file of this machine while the block lasts, and its SHA-256; raises `ObjectMissing`.
+
+        From S3 it is copied into the folder for temporary files (TMPDIR), in pieces; it is read from S3 once.
+        """
+        if not self.url.startswith("s3://"):
+            path = Path(self.gdal_path(key))
+            with self._readable_errors(key), path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            yield path, digest
+            return
+        with ExitStack() as kept:
+            with self._readable_errors(key):
+                folder = kept.enter_context(tempfile.TemporaryDirectory(prefix="seaice-object-"))
+                path = Path(folder) / Path(key).name
+                digest = self._copy(key, path)
+            yield path, digest
+
+    def _copy(self, key: str, path: Path) -> str:
+        """Write `key` to the file `path`; its SHA-256."""
+        digest = hashlib.sha256()
+        with path.open("wb") as file:
+            for part in obstore.get(self._store, key).stream(min_chunk_size=_PIECE):
+                digest.update(part)
+                file.write(part)
+        return digest.hexdigest()
+
+    def marker(self) -> str | None:
+        """The id in the store's marker, or None where it has none."""
+        try:
+            found = json.loads(self.get(keys.MARKER))["store"]
+        except ObjectMissing:
+            return None
+        except (ValueError, TypeError, KeyError):
+            raise ConfigError(
+                f"{self.url}/{keys.MARKER} is no marker of an object store; put back the one it had"
+            ) from None
+        return str(found)
+
+    def check(self) -> None:
+        """Raise `ConfigError` unless the store's marker holds `id`; nothing is asked of a store opened without one."""
+        found = self.marker() if self.id else ""
+        if found != self.id:
+            what = f"its marker {keys.MARKER} is another's" if found else f"it has no {keys.MARKER}"
+            raise ConfigError(
+                f"{self.url} is not the object store of this ledger: {what}. Is its disk mounted, and is "
+                f'SEAICE_STORE_URL right? A copy of the objects is known by the same file: {{"store": "{self.id}"}}'
+            )
+
     def exists(self, key: str) -> bool:
-        """Whether `key` is there."""
+        """True if `key` is there."""
         try:
             with self._readable_errors(key):
                 obstore.head(self._store, key)
@@ -104,15 +166,17 @@ class ObjectStore:
             return
 
     def list(self, prefix: str = "") -> Iterator[str]:
-        """All keys below the folder `prefix`, sorted. For housekeeping and tests; no stage lists on its hot path."""
+        """All keys below the folder `prefix` but the marker, sorted. For housekeeping; no stage lists in its work."""
         with self._readable_errors(prefix or "all"):
-            keys = [meta["path"] for page in obstore.list(self._store, prefix or None) for meta in page]
-        return iter(sorted(keys))
+            found = {meta["path"] for page in obstore.list(self._store, prefix or None) for meta in page} - {
+                keys.MARKER
+            }
+        return iter(sorted(found))
 
     def gdal_path(self, key: str) -> str:
         """The name under which GDAL opens `key` (within `gdal_env` for S3)."""
-        with self._readable_errors(key):
-            return f"{_vsi(self.url)}/{key}"
+        _check(key, self.url)
+        return f"{_vsi(self.url)}/{key}"
 
     @contextmanager
     def gdal_env(self) -> Iterator[None]:
@@ -134,28 +198,30 @@ class ObjectStore:
             yield
 
     @contextmanager
-    def _readable_errors(self, key: str) -> Iterator[None]:
-        if not _KEY.fullmatch(key):
-            raise ConfigError(
-                f"{key!r} cannot name an object in {self.url}: letters, digits and . _ - = + only, in segments "
-                "that do not start with a dot"
-            )
+    def _readable_errors(self, key: str, writes: bool = False) -> Iterator[None]:
+        _check(key, self.url)
         try:
             yield
         except AlreadyExistsError:
             raise
         except (NotFoundError, FileNotFoundError):
+            if writes:
+                raise ConfigError(
+                    f"cannot write {self.url}/{key}: there is no such bucket or folder; see SEAICE_STORE_URL"
+                ) from None
             raise ObjectMissing(f"{self.url}/{key} does not exist") from None
         except (PermissionDeniedError, UnauthenticatedError, PermissionError) as error:
             raise ConfigError(
                 f"access to {self.url}/{key} is denied: {_reason(error)}; check the folder's owner, or "
                 "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
             ) from error
-        except (BaseError, OSError) as error:
-            raise TransientError(f"{self.url}/{key}: the object store does not answer: {_reason(error)}") from error
+        except BaseError as error:
+            raise TransientError(f"the object store does not answer for {self.url}/{key}: {_reason(error)}") from error
+        except (OSError, MemoryError) as error:
+            raise TransientError(f"this machine failed at {self.url}/{key}: {_reason(error)}") from error
 
     def _flush(self, key: str) -> None:
-        """Bring a file of the folder store to the disk: the ledger row that names it will be, too."""
+        """Bring a file of a folder store to the disk before the ledger row that names it is written."""
         if self.url.startswith("s3://"):
             return
         path = Path(self.url) / key
@@ -167,11 +233,12 @@ class ObjectStore:
                 os.close(descriptor)
 
 
-def open_store(url: str) -> ObjectStore:
-    """The store at `url`: a folder, or ``s3://bucket/prefix``.
+def open_store(url: str, known: str = "") -> ObjectStore:
+    """The store at `url`: a folder that is there, or ``s3://bucket/prefix``.
 
-    S3 takes its endpoint and keys from `AWS_ENDPOINT_URL` (or `AWS_ENDPOINT_URL_S3`), `AWS_ACCESS_KEY_ID`,
-    `AWS_SECRET_ACCESS_KEY` and `AWS_REGION`. Raises `ConfigError` where a folder cannot be written.
+    `known` is the id that its marker must hold (`ObjectStore.check`). S3 takes its endpoint and keys from
+    `AWS_ENDPOINT_URL` (or `AWS_ENDPOINT_URL_S3`), `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_REGION`. Raises
+    `ConfigError` where there is no such folder, or it is another store.
     """
     url = url.rstrip("/")
     if url.startswith("s3://"):
@@ -183,10 +250,24 @@ def open_store(url: str) -> ObjectStore:
         endpoint = _s3_endpoint()
         options: dict[str, Any] = {"endpoint": endpoint, "virtual_hosted_style_request": False} if endpoint else {}
         client: Any = {"allow_http": True} if (endpoint or "").startswith("http://") else {}
-        return ObjectStore(url, S3Store.from_url(url, client_options=client, retry_config=_RETRY, **options))
-    if "://" in url.removeprefix("file://"):
-        raise ConfigError(f"SEAICE_STORE_URL {redact(url)!r} is neither a folder nor s3://bucket/prefix")
-    folder = Path(url.removeprefix("file://"))
+        store = ObjectStore(url, S3Store.from_url(url, client_options=client, retry_config=_RETRY, **options), known)
+    else:
+        folder = _folder(url)
+        if not folder.is_dir():
+            raise ConfigError(
+                f"there is no object folder {folder}: is its disk mounted, and is SEAICE_STORE_URL right? "
+                "`seaice init` makes a new one"
+            )
+        store = ObjectStore(str(folder), LocalStore(str(folder)), known)
+    store.check()
+    return store
+
+
+def make_folder(url: str) -> None:
+    """Create the folder of a new store; nothing for S3. Raises `ConfigError` where it cannot be created."""
+    if url.startswith("s3://"):
+        return
+    folder = _folder(url)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -194,7 +275,27 @@ def open_store(url: str) -> ObjectStore:
             f"cannot create the object folder {folder}: {error.strerror}; "
             "set SEAICE_HOME or SEAICE_STORE_URL to a place that can be written"
         ) from error
-    return ObjectStore(str(folder), LocalStore(str(folder)))
+
+
+def mark(store: ObjectStore, new_id: str) -> str:
+    """Give a store its marker, unless it has one; the id in it."""
+    with suppress(PublishConflict):  # it has one, or another process was faster
+        store.create(keys.MARKER, json.dumps({"store": new_id}).encode())
+    return store.marker() or new_id
+
+
+def _folder(url: str) -> Path:
+    if "://" in url.removeprefix("file://"):
+        raise ConfigError(f"SEAICE_STORE_URL {redact(url)!r} is neither a folder nor s3://bucket/prefix")
+    return Path(url.removeprefix("file://"))
+
+
+def _check(key: str, url: str) -> None:
+    if not _KEY.fullmatch(key):
+        raise ConfigError(
+            f"{key!r} cannot name an object in {url}: letters, digits and . _ - = + only, in segments "
+            "that do not start with a dot"
+        )
 
 
 def _s3_endpoint() -> str | None:

@@ -2,28 +2,55 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-from seaice_ops.errors import CorruptProduct
-from seaice_ops.storage.rasters import open_raster
+import rasterio
+
+from seaice_ops.errors import ObjectDamaged, ObjectMissing, TransientError
+from seaice_ops.storage.rasters import RASTER_ERRORS, threads
 from seaice_ops.storage.store import ObjectStore
 
 
 def is_as_written(store: ObjectStore, key: str, sha256: str) -> bool:
     """True if the object `key` has the SHA-256 (hex) `sha256` that the ledger kept; raises `ObjectMissing`."""
-    return hashlib.sha256(store.get(key)).hexdigest() == sha256
+    with store.as_file(key) as (_, found):
+        return found == sha256
 
 
 @contextmanager
 def open_verified(store: ObjectStore, key: str, sha256: str) -> Iterator[Any]:
-    """Open the raster `key` for windowed reading if it is what was written.
+    """Open the raster `key`, whose SHA-256 (hex) in the ledger is `sha256`, for windowed reading.
 
-    Raises `ObjectMissing`, and `CorruptProduct` where its SHA-256 is not `sha256` (hex).
+    Raises `ObjectMissing` where it is not there, `ObjectDamaged` where it is not what was written, `ConfigError` where
+    it is not there because this is not the store that it was written to, and `TransientError` where it is whole and
+    this machine cannot read it now.
     """
-    if not is_as_written(store, key, sha256):
-        raise CorruptProduct(f"{store.url}/{key} is not what was written: its SHA-256 is not the ledger's")
-    with open_raster(store, key) as dataset:
-        yield dataset
+    try:
+        with store.as_file(key) as (path, found):
+            if found != sha256:
+                raise ObjectDamaged(
+                    f"damaged since it was written (SHA-256 {found[:12]}... in place of {sha256[:12]}...): "
+                    f"{store.url}/{key}"
+                )
+            with _opened(path, f"{store.url}/{key}") as dataset:
+                yield dataset
+    except ObjectMissing:
+        store.check()
+        raise
+
+
+@contextmanager
+def _opened(path: Path, name: str) -> Iterator[Any]:
+    try:
+        with (
+            rasterio.Env(GDAL_NUM_THREADS=threads(), GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"),
+            rasterio.open(path) as dataset,
+        ):
+            yield dataset
+    except (*RASTER_ERRORS, MemoryError) as error:
+        raise TransientError(
+            f"{name} is whole but could not be read: {error}; is there enough memory, and are too many files open?"
+        ) from error

@@ -67,9 +67,10 @@ def promote(settings: Settings, model_id: str, *, caller: str = "") -> Summary:
 
 def _snapshot(settings: Settings, stage: StageRun) -> str:
     method = settings.labels.method
-    labels = Labels(method=method, version=settings.labels.version(method))
-    return steps.snapshot(stage, labels, settings.labels.ceiling, settings.training)
+    labels = Labels(method=method, version=settings.label_version(method))
+    return steps.snapshot(stage, labels, settings.scenes.ceiling, settings.training)
 
 
 def _truth(settings: Settings) -> Truth:
-    return Truth(partial(has_reference, settings), partial(read_reference, settings))
+    folder = settings.reference_path
+    return Truth(partial(has_reference, folder), partial(read_reference, folder))

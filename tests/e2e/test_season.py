@@ -28,6 +28,7 @@ from seaice_ops.ledger.operations import newest_maps, ready_scenes
 from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Map, Run, Scene, SceneState
 from seaice_ops.mapping.due.source import evidence, source
+from seaice_ops.mapping.due.tile_state import Rules
 from seaice_ops.mapping.evidence import from_labels
 from seaice_ops.mapping.window.strips import LAYERS
 from seaice_ops.pixels.imagery import read_bands
@@ -147,7 +148,8 @@ def test_maps_equal_a_rebuild_from_nothing(settings: Settings) -> None:
     with open_ledger(settings).begin() as session:
         row = list(newest_maps(session, settings.tiles[0]).values())[-1]
         scenes = {scene.id: scene for scene in ready_scenes(session, [row.tile])}
-        told = evidence(session, row.tile, source(session, settings.labels), settings.labels)
+        labels = Rules.of(settings).labels
+        told = evidence(session, row.tile, source(session, labels), labels)
     rasters = [read_raster(store, told[scene_id].key)[0] for scene_id in row.scene_ids]
     series = [from_labels(*bands[:2]) if row.source.startswith("labels:") else bands for bands in rasters]
     times = [scenes[scene_id].sensed_at for scene_id in row.scene_ids]

@@ -27,7 +27,7 @@ from seaice_ops.archive.search import SearchRequest
 from seaice_ops.errors import TransientError
 from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Scene
-from seaice_ops.pixels.imagery import NODATA
+from seaice_ops.pixels.radiometry import UNOBSERVED
 from seaice_ops.scenes import decode
 from seaice_ops.scenes.decode import DecodeRequest
 from seaice_ops.sensors.sentinel2 import BANDS
@@ -272,7 +272,7 @@ def scene_id(parts: list[Version]) -> str:
 
 def pixels(parts: list[Version]) -> np.ndarray:
     """(5, rows, columns): each pixel of the newest part that has it."""
-    out = np.full((5, SIZE, SIZE), NODATA)
+    out = np.full((5, SIZE, SIZE), UNOBSERVED)
     for row, column in itertools.product(range(SIZE), repeat=2):
         for part in parts:
             number = int(part.numbers()["B02"][row, column])

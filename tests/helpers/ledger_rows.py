@@ -53,6 +53,7 @@ def a_label(scene: Scene, version: str, method: str = "colour") -> LabelSet:
         version=version,
         key="k",
         sha256="0" * 64,
+        scene_sha256=scene.sha256,
         shares={},
         seconds=1.5,
         created_at=scene.updated_at,

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from seaice_ops.ledger.tables import Scene
-from seaice_ops.pixels.imagery import NODATA
+from seaice_ops.pixels.radiometry import UNOBSERVED
 from seaice_ops.scenes.decoders import DECODERS
 from seaice_ops.scenes.source import Source
 from seaice_ops.sensors.known import register
@@ -31,7 +31,7 @@ def _open(scene: Scene, inbox: Path, ceiling: float) -> Source:
     counts = np.load(inbox / "pixels.npy")
 
     def strips() -> Iterator[tuple[int, np.ndarray]]:
-        yield 0, np.where(counts > 0, counts.astype(np.int16) * 50, np.int16(NODATA))
+        yield 0, np.where(counts > 0, counts.astype(np.int16) * 50, np.int16(UNOBSERVED))
 
     grid = Grid("EPSG:32701", (30.0, 0.0, 399960.0, 0.0, -30.0, 1600020.0), *counts.shape[:0:-1])
     return Source(grid, BANDS, 62.0, {}, {"ceiling": ceiling}, strips)

@@ -16,12 +16,12 @@ from seaice_ops.ledger.tables import Evaluation, Map, Model, ModelAlias, Probabi
 from seaice_ops.mapping.window.current import ashore, current
 from seaice_ops.mapping.window.steady import fast_ice, steady
 from seaice_ops.mapping.window.vote import COUNT, PLANES, shift
-from seaice_ops.pixels import imagery
+from seaice_ops.pixels import radiometry
 from seaice_ops.sensors.sentinel2 import TRUE_COLOUR
 from seaice_ops.settings import Settings
 from seaice_ops.storage import keys
 from seaice_ops.storage.rasters import Grid, cog_bytes
-from seaice_ops.storage.store import open_store
+from seaice_ops.storage.store import make_folder, open_store
 
 START = datetime(2026, 2, 1, 20, 15, 29, tzinfo=UTC)
 CHAMPION = "unet-2/0123456789ab"
@@ -50,7 +50,7 @@ def crown(settings: Settings, model_id: str = CHAMPION) -> str:
 def prove(settings: Settings, model_id: str, score: float = 0.9, labels: float = 0.8) -> None:
     """Score a model and the labels in force on one reference set: with the better score the model makes the maps."""
     method = settings.labels.method
-    subjects = {model_id: score, f"labels:{method}-{settings.labels.version(method)}": labels}
+    subjects = {model_id: score, f"labels:{method}-{settings.label_version(method)}": labels}
     with open_ledger(settings).begin() as session:
         for subject, macro_f1 in subjects.items():
             metrics = {"macro_f1": macro_f1}
@@ -91,7 +91,7 @@ def reflectance(rows: int = 24, columns: int = 40, seed: int = 0) -> np.ndarray:
     rng = np.random.default_rng(seed)
     values = rng.integers(0, 9000, (rows, columns)).astype(np.int16)
     bands = np.repeat(values[None], 5, axis=0)
-    bands[:, np.add.outer(np.arange(rows), np.arange(columns)) < rows // 3] = imagery.NODATA
+    bands[:, np.add.outer(np.arange(rows), np.arange(columns)) < rows // 3] = radiometry.UNOBSERVED
     return bands
 
 
@@ -171,3 +171,10 @@ def publish_maps(settings: Settings) -> dict[str, Any]:
     from seaice_ops.mapping.publish import PublishRequest, run
 
     return run(settings, PublishRequest()).to_dict()
+
+
+def with_store(settings: Settings, url: str) -> Settings:
+    """The same settings with another, empty store that passes for the ledger's own."""
+    make_folder(url)
+    open_store(url).put(keys.MARKER, open_store(settings.store).get(keys.MARKER))
+    return settings.model_copy(update={"store": url})

@@ -14,7 +14,8 @@ from seaice_ops.ledger.operations import now
 from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import LabelSet, Scene
 from seaice_ops.models.card import Architecture, Labels, Manifest, Preprocessing, Recipe
-from seaice_ops.pixels import imagery
+from seaice_ops.pixels import radiometry
+from seaice_ops.sensors.sentinel2 import BANDS
 from seaice_ops.settings import Settings
 from seaice_ops.storage import keys
 from seaice_ops.storage.rasters import Grid, cog_bytes
@@ -36,8 +37,8 @@ def small(settings: Settings, **training: Any) -> Settings:
 
 def snapshot(settings: Settings) -> Manifest:
     """The manifest that a training would start from now."""
-    labels = Labels(method=settings.labels.method, version=settings.labels.version(settings.labels.method))
-    return take(open_ledger(settings), labels, settings.labels.ceiling, settings.training)
+    labels = Labels(method=settings.labels.method, version=settings.label_version(settings.labels.method))
+    return take(open_ledger(settings), labels, settings.scenes.ceiling, settings.training)
 
 
 def classes(size: int, seed: int) -> np.ndarray:
@@ -50,8 +51,8 @@ def add_labelled(settings: Settings, add_scene: Callable[..., Scene], day: int, 
     """A ready scene of `day`, with a no-data edge, auto-labels in which 1 pixel of 20 is wrong, and its truth."""
     rng, truth = np.random.default_rng([7, 100 + day]), classes(size, 100 + day)
     reflectance = (BRIGHTNESS[truth - 1] + rng.normal(0, 120, (5, size, size))).astype(np.int16)
-    reflectance[:, :, :8] = imagery.NODATA
-    pixels = reflectance[: len(scene.get("bands", imagery.BANDS))]
+    reflectance[:, :, :8] = radiometry.UNOBSERVED
+    pixels = reflectance[: len(scene.get("bands", BANDS))]
     row = add_scene(pixels, sensed_at=DAY + timedelta(days=day), **scene)
     truth[:, :8] = 255
     labels = np.where(rng.random(truth.shape) < 0.05, rng.integers(1, 4, truth.shape), truth).astype(np.uint8)
@@ -64,7 +65,7 @@ def add_labelled(settings: Settings, add_scene: Callable[..., Scene], day: int, 
 def add_labels(settings: Settings, scene: Scene, labels: np.ndarray) -> None:
     """Store `labels` as those of the settings' method."""
     method = settings.labels.method
-    version = settings.labels.version(method)
+    version = settings.label_version(method)
     key = keys.label_set(method, version, scene.tile, scene.id)
     digest = open_store(settings.store).put(key, cog_bytes(labels[None], _grid(scene), nodata=255))
     with open_ledger(settings).begin() as session:
@@ -75,6 +76,7 @@ def add_labels(settings: Settings, scene: Scene, labels: np.ndarray) -> None:
                 version=version,
                 key=key,
                 sha256=digest,
+                scene_sha256=scene.sha256,
                 shares={},
                 seconds=0.1,
                 created_at=now(),

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from helpers import servers
-from seaice_ops.ledger.session import open_ledger
+from seaice_ops.ledger.stores import initialise
 from seaice_ops.settings import Settings
+from seaice_ops.storage.store import make_folder
 
 
 @pytest.fixture(scope="session")
@@ -29,7 +30,7 @@ def empty_ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
 @pytest.fixture
 def ledger(empty_ledger: Settings) -> Settings:
     """Settings of a migrated, empty ledger on either database."""
-    open_ledger(empty_ledger).migrate()
+    initialise(empty_ledger)
     return empty_ledger
 
 
@@ -52,4 +53,6 @@ def s3_url(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
 def stored(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
     """Settings of an empty object store of either kind."""
     url = request.getfixturevalue("s3_url") if request.param == "s3" else ""
-    return servers.settings_for(tmp_path / "home", store=url)
+    settings = servers.settings_for(tmp_path / "home", store=url)
+    make_folder(settings.store)
+    return settings

@@ -15,6 +15,7 @@ from seaice_ops.errors import ConfigError
 from seaice_ops.labels import stage as labels
 from seaice_ops.ledger.operations import now
 from seaice_ops.ledger.session import open_ledger
+from seaice_ops.ledger.stores import initialise
 from seaice_ops.ledger.tables import LabelSet, Map, Model, Scene, SceneState
 from seaice_ops.mapping import encode, publish
 from seaice_ops.scenes import decode
@@ -24,7 +25,7 @@ from seaice_ops.training import stage as training
 CONFIG = """
 sensors: [helpers.made_up_sensor]
 regions: {test: {title: Test, tiles: [01CCV]}}
-labels: {mask: ''}
+scenes: {land_mask: ''}
 mapping: {window: 3}
 training:
   {bands: pelican, width: 2, epochs: 1, batch: 4, chip: 64, min_scenes: 3, holdout_every: 3, min_new_scenes: 1}
@@ -37,7 +38,7 @@ def pelican(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     (tmp_path / "c.yaml").write_text(CONFIG)
     monkeypatch.setenv("SEAICE_HOME", str(tmp_path / "home"))
     settings = Settings.load(tmp_path / "c.yaml")
-    open_ledger(settings).migrate()
+    initialise(settings)
     return settings
 
 
@@ -81,7 +82,7 @@ def test_from_its_files_to_maps(pelican: Settings) -> None:
     assert labels.run(pelican, labels.LabelRequest(method="colour")).done["labels"] == 4
     training.run(pelican, training.TrainRequest())
     encode.run(pelican, encode.EncodeRequest())
-    publish.run(pelican, publish.MapRequest())
+    publish.run(pelican, publish.PublishRequest())
     with open_ledger(pelican).begin() as session:
         scenes = session.scalars(select(Scene)).all()
         assert {tuple(scene.bands or ()) for scene in scenes} == {("violet", "lime", "crimson", "heat")}

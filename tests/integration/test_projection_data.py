@@ -34,7 +34,7 @@ def home(settings: Settings, tmp_path: Path) -> Path:
     archive.mkdir()
     Image.new("RGB", (64, 64), (90, 90, 90)).save(archive / "plain.png")
     (archive / "plain.json").write_text(json.dumps(SIDECAR))
-    (tmp_path / "c.yaml").write_text("regions: {test: {title: Test, tiles: [01CCV]}}\nlabels: {mask: ''}\n")
+    (tmp_path / "c.yaml").write_text("regions: {test: {title: Test, tiles: [01CCV]}}\nscenes: {land_mask: ''}\n")
     return settings.home
 
 

@@ -16,6 +16,7 @@ from seaice_ops.archive import fetch, search
 from seaice_ops.labels import stage as labels
 from seaice_ops.ledger.operations import newest_maps, ready_scenes
 from seaice_ops.ledger.session import open_ledger
+from seaice_ops.ledger.stores import initialise
 from seaice_ops.ledger.tables import LabelSet
 from seaice_ops.mapping import encode, publish
 from seaice_ops.models import exchange, registry
@@ -32,9 +33,9 @@ COLOURS = {(255, 0, 0): 3, (0, 0, 255): 2, (0, 255, 0): 1}
 
 
 def settings_of(home: Path, **values: object) -> Settings:
-    shared = {"regions": {"real": {"title": "Ross Sea", "tiles": ["01CCV"]}}, "labels": {"ceiling": 0.9}}
+    shared = {"regions": {"real": {"title": "Ross Sea", "tiles": ["01CCV"]}}, "scenes": {"ceiling": 0.9}}
     settings = Settings.model_validate({"home": home, **shared, **values})
-    open_ledger(settings).migrate()
+    initialise(settings)
     return settings
 
 
@@ -76,7 +77,7 @@ def test_the_real_scene_becomes_a_map(tmp_path: Path, outside_data: Path, export
     store = open_store(settings.store)
     with open_ledger(settings).begin() as session:
         (scene,) = ready_scenes(session)
-        label_set = session.get_one(LabelSet, (scene.id, "colour", settings.labels.version("colour")))
+        label_set = session.get_one(LabelSet, (scene.id, "colour", settings.label_version("colour")))
         (row,) = newest_maps(session, "01CCV").values()
     codes = read_raster(store, label_set.key)[0][0]
     theirs = np.asarray(Image.open(outside_data / "ross_sea_s2" / "ross_B_author_autolabel_rgb.png").convert("RGB"))

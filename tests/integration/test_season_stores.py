@@ -13,6 +13,7 @@ from seaice_ops.archive import fetch, search
 from seaice_ops.errors import PublishConflict
 from seaice_ops.labels import stage as labels
 from seaice_ops.ledger.session import open_ledger
+from seaice_ops.ledger.stores import initialise
 from seaice_ops.ledger.tables import Map, Scene
 from seaice_ops.mapping import encode, publish
 from seaice_ops.scenes import decode
@@ -48,14 +49,14 @@ def homes(tmp_path: Path, s3_url: str, postgres: Callable[[], str]) -> tuple[Set
         "archive": {"path": str(tmp_path / "archive")},
         "reference": str(tmp_path / "archive" / "truth"),
         "regions": {"test": {"title": "Test", "tiles": ["01CCV", "60CWS"]}},
-        "labels": {"ceiling": 0.9},
+        "scenes": {"ceiling": 0.9},
         "training": {"width": 2, "epochs": 1, "chip": 64, "min_scenes": 3, "min_new_scenes": 1},
         "mapping": {"window": 3},
     }
     here = Settings.model_validate({**values, "home": tmp_path / "here"})
     there = Settings.model_validate({**values, "home": tmp_path / "there", "store": s3_url, "ledger": postgres()})
     for settings in (here, there):
-        open_ledger(settings).migrate()
+        initialise(settings)
     simulate.run(here, simulate.SimulateRequest(size=128, acquisitions=6))
     return here, there
 

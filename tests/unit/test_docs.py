@@ -100,7 +100,7 @@ def test_the_readme_links_every_page_and_names_every_verb() -> None:
 
 def test_every_setting_that_a_page_names_exists() -> None:
     schema = Settings.model_json_schema()
-    parts = "archive|labels|training|mapping"
+    parts = "archive|scenes|labels|training|mapping"
     names = {name for page in PAGES for name in re.findall(rf"`((?:{parts})(?:\.[a-z0-9_]+)+)`", page.read_text())}
     wrong = {name for name in names if not known(schema, name.split("."))}
     assert len(names - wrong) > 15
@@ -126,12 +126,12 @@ def known(schema: dict[str, Any], path: list[str]) -> bool:
 def test_our_configurations_load_and_the_one_for_copernicus_does_when_uncommented(tmp_path: Path) -> None:
     for name in ("seaice", "demo"):
         Settings.load(ROOT / "config" / f"{name}.yaml")
-    text = (ROOT / "config" / "seaice.yaml").read_text()
-    example = re.sub(r"^# (archive:|  \w+: [^\n]*)$", r"\1", text.replace("# mask", "mask"), flags=re.MULTILINE)
+    text = (ROOT / "config" / "seaice.yaml").read_text().replace("# land_mask", "land_mask")
+    example = re.sub(r"^# (archive:|  \w+: [^\n]*)$", r"\1", text, flags=re.MULTILINE)
     data = yaml.safe_load(example)  # the later section of one name counts
     assert data["archive"]["kind"] == "cdse"
     file = tmp_path / "seaice.yaml"
     file.write_text(yaml.safe_dump(data))
     settings = Settings.load(file)
-    assert settings.archive.kind == "cdse" and settings.labels.mask == "coastline"
+    assert settings.archive.kind == "cdse" and settings.scenes.land_mask == "coastline"
     assert settings.archive.quota == type(settings.archive.quota)()

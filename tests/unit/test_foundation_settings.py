@@ -13,14 +13,18 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seaice_ops import configuration
+from seaice_ops import configuration, versions
 from seaice_ops.errors import ConfigError, SeaIceError
 from seaice_ops.ledger.session import open_ledger
 from seaice_ops.settings import Settings, redact
 from seaice_ops.shipped import shipped
 from seaice_ops.storage.store import open_store
+from seaice_ops.versions import METHODS
 
 REGIONS = "regions: {ross_sea: {title: Ross Sea, tiles: [60CWS, 01CCV, 60CWS]}}\n"
+#: By method: with the defaults, and with a ceiling of 0.9 and the coastline.
+PLAIN_VERSIONS = ["1-85be957c", "2-7b4f87aa", "9-1e7e3779"]
+OUR_VERSIONS = ["1-88269d73", "2-c33655f0", "9-ca56bcfa"]
 VARIABLES = ("SEAICE_CONFIG", "SEAICE_HOME", "SEAICE_LEDGER_URL", "SEAICE_STORE_URL", "SEAICE_ARCHIVE")
 
 
@@ -90,7 +94,7 @@ def test_what_is_wrong_is_named_with_its_file(tmp_path: Path, text: str, words: 
         (REGIONS + "labels: {}\ntraining: {}\nlabels: {}\n", "line 4: labels is given twice, first in line 2"),
         (REGIONS + "archive: {quota: {connections: 1, connections: 2}}", "line 2: archive.quota.connections is given"),
         (REGIONS + "archive:\n", "line 2: archive has no value"),
-        (REGIONS + "labels:\n  mask:\n", "line 3: labels.mask has no value"),
+        (REGIONS + "scenes:\n  land_mask:\n", "line 3: scenes.land_mask has no value"),
         (REGIONS + "archive: [folder]\n", "line 2, archive: Input should be a valid dictionary"),
         (REGIONS + "archive: null\n", "line 2, archive: Input should be"),
         (REGIONS + "training:\n  epochs: 0\n", "line 3, training.epochs: Input should be greater"),
@@ -172,14 +176,40 @@ def test_settings_are_frozen_and_survive_a_journey_as_json(tmp_path: Path) -> No
 
 
 def test_the_version_of_labels_changes_with_what_they_depend_on(tmp_path: Path) -> None:
-    def versions(labels: str) -> tuple[str, str]:
-        labels_settings = Settings.load(written(tmp_path, f"{REGIONS}labels: {labels}\n")).labels
-        return labels_settings.version("colour"), labels_settings.version("iqrah2024")
+    def both(labels: str, scenes: str = "{}") -> tuple[str, str]:
+        settings = Settings.load(written(tmp_path, f"{REGIONS}labels: {labels}\nscenes: {scenes}\n"))
+        return settings.label_version("colour"), settings.label_version("iqrah2024")
 
-    colour, filtered = versions("{}")
-    assert versions("{method: iqrah2024}") == (colour, filtered)
-    assert versions("{dilate_m: 100}")[0] == colour and versions("{dilate_m: 100}")[1] != filtered
-    assert versions("{ceiling: 0.9}")[0] != colour and versions("{ceiling: 0.9}")[1] != filtered
+    colour, filtered = both("{}")
+    assert both("{method: iqrah2024}") == (colour, filtered)
+    assert both("{dilate_m: 100}")[0] == colour and both("{dilate_m: 100}")[1] != filtered
+    bright, masked = both("{}", "{ceiling: 0.9}"), both("{}", "{land_mask: coastline}")
+    assert len({colour, bright[0], masked[0]}) == len({filtered, bright[1], masked[1]}) == 3
+
+
+def test_published_label_versions_stay(tmp_path: Path) -> None:
+    """As version 0.1 wrote them into keys, for the same values."""
+    scenes = "{ceiling: 0.9, land_mask: coastline}"
+    plain = Settings.load(written(tmp_path, REGIONS))
+    ours = Settings.load(written(tmp_path, f"{REGIONS}scenes: {scenes}\n"))
+    assert [plain.label_version(method) for method in METHODS] == PLAIN_VERSIONS
+    assert [ours.label_version(method) for method in METHODS] == OUR_VERSIONS
+
+
+def test_every_method_has_a_version() -> None:
+    assert tuple(versions.LABELS) == METHODS
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        ("{mask: coastline}", "line 2, labels.mask is scenes.land_mask now"),
+        ("{ceiling: 0.9}", "line 2, labels.ceiling is scenes.ceiling now"),
+    ],
+)
+def test_a_field_that_moved_is_named_with_its_new_name(tmp_path: Path, labels: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        Settings.load(written(tmp_path, f"{REGIONS}labels: {labels}\n"))
 
 
 @given(

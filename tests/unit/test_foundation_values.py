@@ -16,7 +16,7 @@ from hypothesis.extra import numpy as hnp
 from seaice_ops import errors
 from seaice_ops.classes.legend import CLASSES, COLOURS, NAMES, SLUGS
 from seaice_ops.classes.metrics import confusion, scores
-from seaice_ops.pixels.imagery import true_colour
+from seaice_ops.pixels.radiometry import true_colour
 from seaice_ops.storage import keys
 from seaice_ops.storage.store import _KEY
 from seaice_ops.summary import Summary, timed

@@ -1,4 +1,4 @@
-"""Label one picture on its own: a PNG or GeoTIFF in, class codes out, for people who only want labels."""
+"""Label one picture: a PNG or GeoTIFF in, class codes out, without ledger and object store."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ from seaice_ops import files
 from seaice_ops.classes import legend
 from seaice_ops.errors import ConfigError
 from seaice_ops.geo.grid import pixel_metres
-from seaice_ops.labels.methods import Method, known_method, label_pixels
+from seaice_ops.labels.methods import known_method, label_pixels
 from seaice_ops.labels.picture.reading import Picture, read_picture
 from seaice_ops.labels.published.iqrah2024 import PUBLISHED_PIXEL_M
-from seaice_ops.labels.stage import class_shares
-from seaice_ops.settings import LabelSettings
+from seaice_ops.labels.scene import class_shares
+from seaice_ops.settings import LabelSettings, SceneSettings, label_version
 from seaice_ops.storage.rasters import Grid, cog_writer
+from seaice_ops.versions import Method
 
 _NOWHERE = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 _SUFFIXES = {".tif", ".tiff", ".png"}
@@ -33,24 +34,28 @@ _SUFFIXES = {".tif", ".tiff", ".png"}
 
 @dataclass(frozen=True)
 class Labelled:
-    """What `label_image` did: each class's share of the pixels by slug, and what it went by, in words.
-
-    `pixel_m` is in metres; `preview` is None where none was asked for.
-    """
+    """The result of `label_image`."""
 
     method: Method
+    """The method used."""
     shares: dict[str, float]
+    """Each class's share of all pixels (0..1), by slug."""
     pixel_m: float
+    """Size of a pixel on the ground, metres."""
     pixel_from: str
+    """How the pixel size is known, in words."""
     nodata_from: str
+    """How no-data is known, in words."""
     preview: Path | None
+    """The picture in the legend's colours; None where none was asked for."""
 
 
 def label_image(
     source: Path,
     target: Path,
     method: str,
-    settings: LabelSettings = LabelSettings(),
+    labels: LabelSettings = LabelSettings(),
+    scenes: SceneSettings = SceneSettings(),
     *,
     ceiling: float | None = None,
     pixel_size: float | None = None,
@@ -60,8 +65,8 @@ def label_image(
     """Label the 8-bit picture `source` (see `read_picture`) into `target`.
 
     `target` holds u8 legend codes: a .tif is a cloud-optimised GeoTIFF with the source's georeference and the
-    legend's colours, a .png the bare codes. `ceiling`: reflectance that the picture shows as 255 (default: the
-    settings'). `pixel_size`: metres (default: from the georeference, else the published 54 m). `nodata`: the value of
+    legend's colours, a .png the bare codes. `ceiling`: reflectance that the picture shows as 255 (default:
+    `scenes`'). `pixel_size`: metres (default: from the georeference, else the published 54 m). `nodata`: the value of
     all bands where nothing was observed. `preview`: also a picture in the legend's colours, `target` with the suffix
     .png, or .preview.png where `target` is a .png itself.
 
@@ -74,10 +79,10 @@ def label_image(
         if value is not None and not value > 0:
             raise ConfigError(f"the {what} must be above 0, not {value}")
     picture = read_picture(source, nodata)
-    rgb = picture.rgb if ceiling is None else rescaled(picture.rgb, ceiling, settings.ceiling)
+    rgb = picture.rgb if ceiling is None else rescaled(picture.rgb, ceiling, scenes.ceiling)
     metres, how = _pixel_size(picture.grid, pixel_size)
-    codes = label_pixels(rgb, picture.valid, metres, chosen, settings)
-    tags = {"method": chosen, "version": settings.version(chosen), "pixel_size_m": f"{metres:g}"}
+    codes = label_pixels(rgb, picture.valid, metres, chosen, labels)
+    tags = {"method": chosen, "version": label_version(chosen, labels, scenes), "pixel_size_m": f"{metres:g}"}
     _write(target, picture_png(codes) if _is_png(target) else _geotiff(codes, picture, tags))
     if shown:
         _write(shown, picture_png(codes, legend.COLOURS))
@@ -85,7 +90,7 @@ def label_image(
 
 
 def _outputs(source: Path, target: Path, preview: bool) -> Path | None:
-    """Where the preview goes, if any; raises `ConfigError` where an output has a wrong suffix or is the source."""
+    """The preview's path, if any; raises `ConfigError` where an output has a wrong suffix or is the source."""
     if target.suffix.lower() not in _SUFFIXES:
         raise ConfigError(f"cannot write labels to {target}: its name must end with .tif or .png")
     shown = target.with_suffix(".preview.png" if _is_png(target) else ".png") if preview else None

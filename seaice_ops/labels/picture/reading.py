@@ -16,7 +16,7 @@ from rasterio.errors import NotGeoreferencedWarning
 from rasterio.transform import from_gcps
 
 from seaice_ops.errors import ConfigError, CorruptProduct
-from seaice_ops.pixels.imagery import BLACK_REGION, black_border, check_png
+from seaice_ops.pixels.picture import BLACK_REGION, black_border, check_png
 from seaice_ops.storage.rasters import RASTER_ERRORS, Grid
 
 _COLOURS = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
@@ -42,7 +42,7 @@ def read_picture(path: Path, nodata: int | None = None) -> Picture:
 
     Colours are taken by what the file calls its bands (red, green, blue; further bands such as near infrared are
     left), else the first three. No-data is `nodata` in all bands; else what the file's mask, alpha, transparent
-    colour or no-data tag says; else black regions at the border (`imagery.black_border`). Raises `CorruptProduct` for
+    colour or no-data tag says; else black regions at the border (`black_border`). Raises `CorruptProduct` for
     a file that is no such picture, damaged, or has more than 8 bits; `ConfigError` for a `nodata` beyond 0 to 255.
     """
     if nodata is not None and not 0 <= nodata <= 255:

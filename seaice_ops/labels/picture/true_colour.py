@@ -19,7 +19,8 @@ from seaice_ops.classes import quality_flags as reasons
 from seaice_ops.labels.picture.sky_light import REACH, Scale, channel_scale, would_be_bright
 from seaice_ops.labels.published.colour import counted, not_valid
 from seaice_ops.labels.reflectance import edges
-from seaice_ops.labels.result import NONE, Labels
+from seaice_ops.labels.result import NO_CONFIDENCE as NONE
+from seaice_ops.labels.result import Labels
 
 #: Where the limits lie between the darkest level (0) and snow (1).
 _WATER, _THICK = 0.14, 0.80

@@ -25,8 +25,8 @@ from seaice_ops.labels.reflectance.surfaces import BANDS
 from seaice_ops.labels.reflectance.surroundings import CELL, at_pixels, cell_sums, class_weights
 from seaice_ops.labels.reflectance.table import SHAPE, band_codes, nearest_zenith, table
 from seaice_ops.labels.result import Labels
-from seaice_ops.pixels.imagery import NODATA, SCALE
-from seaice_ops.storage.rasters import BLOCK
+from seaice_ops.pixels.radiometry import SCALE, UNOBSERVED
+from seaice_ops.storage.layout import BLOCK
 
 #: Reflectance of a surface half of which is water and half snow; levels of brightness to a reflectance of 1.
 _HALF, _LEVELS = 0.42, 250
@@ -45,8 +45,8 @@ Reader = Callable[[int, int], NDArray[np.int16]]
 
 
 def reflectance(bands: NDArray[np.int16], sun_zenith: float | None) -> Labels:
-    """Label a whole scene: `bands` (4, rows, columns) int16 reflectance x 10000 in BANDS order, NODATA (-32768) where
-    not observed; `sun_zenith` in degrees. A pixel that lacks a band is NODATA (255)."""
+    """Label a whole scene: `bands` (4, rows, columns) int16 reflectance x 10000 in BANDS order, -32768 where not
+    observed; `sun_zenith` in degrees. A pixel that lacks a band is NODATA (255)."""
     return from_strips(lambda top, bottom: bands[:, top:bottom], bands.shape[1:], sun_zenith)
 
 
@@ -65,8 +65,8 @@ def from_strips(
 
     def sea(top: int, bottom: int) -> NDArray[np.int16]:
         bands = read(top, bottom)
-        observed[top:bottom] = (bands != NODATA).all(axis=0)
-        return np.where(land[top:bottom], np.int16(NODATA), bands)
+        observed[top:bottom] = (bands != UNOBSERVED).all(axis=0)
+        return np.where(land[top:bottom], np.int16(UNOBSERVED), bands)
 
     labels = _of_sea(sea, shape, sun_zenith, strip)
     labels.classes[land & observed] = legend.LAND

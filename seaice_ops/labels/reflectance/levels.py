@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from seaice_ops.labels.reflectance import optics
 from seaice_ops.labels.reflectance.surfaces import BANDS, SNOW
-from seaice_ops.pixels.imagery import NODATA, SCALE
+from seaice_ops.pixels.radiometry import SCALE
+from seaice_ops.pixels.radiometry import UNOBSERVED as NODATA
 
 _SAMPLE = 160  # rows and columns of the lattice that water and snow are looked for on
 

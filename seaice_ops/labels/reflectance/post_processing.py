@@ -11,7 +11,7 @@ from seaice_ops.classes import legend
 from seaice_ops.classes import quality_flags as reasons
 from seaice_ops.labels.reflectance import edges, shapes
 from seaice_ops.labels.reflectance.pixels import EVEN, HIDING, SHAPED, WATERY
-from seaice_ops.labels.result import NONE
+from seaice_ops.labels.result import NO_CONFIDENCE as NONE
 
 #: Sun zenith in degrees from which on brightness says little (LOW_SUN) and nothing (210): at 80 degrees the direct
 #: beam crosses 5.6 atmospheres, at 85 more than 10, and slopes of 5 degrees lie in their own shadow.

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from seaice_ops.classes.legend import CLASSES
 from seaice_ops.labels.reflectance import optics
 from seaice_ops.labels.reflectance.surfaces import BANDS
-from seaice_ops.pixels.imagery import NODATA, SCALE
+from seaice_ops.pixels.radiometry import SCALE
+from seaice_ops.pixels.radiometry import UNOBSERVED as NODATA
 
 #: Edge of a cell of the grid, pixels.
 CELL = 32

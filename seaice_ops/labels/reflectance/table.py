@@ -19,7 +19,8 @@ from seaice_ops.classes.legend import CLASSES
 from seaice_ops.labels.reflectance import optics
 from seaice_ops.labels.reflectance.model import Draws, draw
 from seaice_ops.labels.reflectance.surfaces import BANDS
-from seaice_ops.pixels.imagery import NODATA, SCALE
+from seaice_ops.pixels.radiometry import SCALE
+from seaice_ops.pixels.radiometry import UNOBSERVED as NODATA
 
 #: Cells of brightness, near infrared to red, blue to red, and 1.6 um.
 SHAPE = (96, 24, 16, 64)

@@ -1,8 +1,9 @@
 """Labelling on a Spark cluster: one task a scene. Only the driver knows the ledger.
 
-Executors are given the settings without the ledger, scenes, and this package (`package.zip_package`); they read and
-write the object store with the credentials of their own environment. A lost executor's scenes are done again by
-Spark; a lost driver's, except those of its last job, are in the ledger when the application is submitted again.
+Executors get scenes, how they are labelled, the object store's URL and id, and this package (`package.zip_package`).
+They read and write the store with the credentials of their own environment, and refuse a store that is another. Spark
+repeats the scenes of a lost executor. When the driver is lost, the scenes of its last job are labelled again by the
+next application; the others are in the ledger.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
 from pyspark import SparkConf, SparkContext
 
 from seaice_ops.errors import SeaIceError, TransientError
-from seaice_ops.labels.methods import Method
-from seaice_ops.labels.stage import LabelRequest, Outcome, run, try_scene
+from seaice_ops.labels.scene import Labelling, Outcome, try_scene
+from seaice_ops.labels.stage import LabelRequest, run
 from seaice_ops.ledger.tables import Scene
 from seaice_ops.settings import Settings
-from seaice_ops.storage.store import open_store
+from seaice_ops.storage.store import ObjectStore, open_store
 
 log = logging.getLogger(__name__)
 
@@ -53,20 +54,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def on_spark(settings: Settings, method: Method, scenes: list[Scene]) -> Iterator[Outcome]:
+def on_spark(store: ObjectStore, how: Labelling, scenes: list[Scene]) -> Iterator[Outcome]:
     """Label the scenes on the cluster that spark-submit names."""
     with SparkContext(conf=SparkConf().setIfMissing("spark.app.name", "seaice-label")) as context:
         context.setLogLevel("WARN")
-        yield from label_on(context, settings, method, scenes)
+        yield from label_on(context, store, how, scenes)
 
 
-def label_on(context: SparkContext, settings: Settings, method: Method, scenes: list[Scene]) -> Iterator[Outcome]:
-    """Label the scenes in a running context, a job of CHUNK scenes or more after the other."""
+def label_on(context: SparkContext, store: ObjectStore, how: Labelling, scenes: list[Scene]) -> Iterator[Outcome]:
+    """Label the scenes in a running context, in jobs of CHUNK scenes or more."""
     by_worker: Counter[str] = Counter()
     size = max(CHUNK, 4 * context.defaultParallelism)
     for first in range(0, len(scenes), size):
         chunk = scenes[first : first + size]
-        tasks = context.parallelize(chunk, len(chunk)).map(_task(settings, method))
+        tasks = context.parallelize(chunk, len(chunk)).map(_task(store.url, store.id, how))
         try:
             outcomes = tasks.collect()
         except Py4JJavaError as error:
@@ -86,13 +87,10 @@ def on_one_core() -> None:
     os.environ["GDAL_NUM_THREADS"] = "1"
 
 
-def _task(settings: Settings, method: Method) -> Callable[[Scene], Outcome]:
-    given = settings.model_dump_json(exclude={"ledger", "notify"})
-
+def _task(url: str, store_id: str, how: Labelling) -> Callable[[Scene], Outcome]:
     def label(scene: Scene) -> Outcome:
         on_one_core()
-        received = Settings.model_validate_json(given)
-        outcome = try_scene(received, open_store(received.store), scene, method)
+        outcome = try_scene(open_store(url, store_id), scene, how)
         _keep_what_is_loaded()
         return outcome
 

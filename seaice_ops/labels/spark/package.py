@@ -1,4 +1,4 @@
-"""What a Spark cluster needs to label: the application, this package's code as one file, and the interpreter."""
+"""The parts of a Spark application that labels: its script, this package's code as one file, the interpreter."""
 
 from __future__ import annotations
 

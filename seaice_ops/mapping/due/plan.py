@@ -22,9 +22,7 @@ from typing import Any
 
 from seaice_ops.ledger.tables import Map, Scene
 from seaice_ops.mapping.window.vote import span
-
-#: The version of how a map is made from probabilities; raised whenever the pixels or the layers change.
-METHOD = "clocks-1"
+from seaice_ops.versions import MAPS
 
 #: No number of a transform is as large: coordinates in metres stay below twice the Earth's circumference.
 FAR = 1e8
@@ -45,7 +43,7 @@ class Due:
 
 def method_of(mask: str) -> str:
     """The version of how maps are made with the land mask `mask`: another mask is another method."""
-    return f"{METHOD}-{hashlib.sha256(mask.encode()).hexdigest()[:8]}" if mask else METHOD
+    return f"{MAPS}-{hashlib.sha256(mask.encode()).hexdigest()[:8]}" if mask else MAPS
 
 
 def one_grid(scenes: Sequence[Scene]) -> tuple[list[Scene], dict[str, str]]:
@@ -67,7 +65,7 @@ def one_grid(scenes: Sequence[Scene]) -> tuple[list[Scene], dict[str, str]]:
 
 
 def due_maps(
-    scenes: Sequence[Scene], issued: Mapping[datetime, Map], n: int, source: str, method: str = METHOD
+    scenes: Sequence[Scene], issued: Mapping[datetime, Map], n: int, source: str, method: str = MAPS
 ) -> list[Due]:
     """The maps to issue, oldest window end first.
 

@@ -15,8 +15,8 @@ from sqlalchemy.orm import Session
 
 from seaice_ops.ledger.operations import model_by_alias
 from seaice_ops.ledger.tables import Evaluation, LabelSet, Model, Probabilities, Scene
+from seaice_ops.models.card import Labels
 from seaice_ops.sensors.sentinel2 import TRUE_COLOUR
-from seaice_ops.settings import LabelSettings
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,10 @@ class Evidence:
     created_at: datetime
 
 
-def source(session: Session, labels: LabelSettings) -> Source:
+def source(session: Session, labels: Labels) -> Source:
     """The source in force, by what the ledger holds."""
-    name = f"labels:{labels.method}-{labels.version(labels.method)}"
     champion = model_by_alias(session, "champion")
-    scores = _scores(session, champion, name) if champion else None
+    scores = _scores(session, champion, labels.subject) if champion else None
     if champion and scores and scores[0] > scores[1]:
         seen = champion.card.get("manifest", {}).get("preprocessing", {}).get("bands", TRUE_COLOUR)
         why = f"on reference labels the champion has macro-F1 {scores[0]:.3f}, the auto-labels {scores[1]:.3f}"
@@ -55,7 +54,7 @@ def source(session: Session, labels: LabelSettings) -> Source:
         why = f"on reference labels the auto-labels have macro-F1 {scores[1]:.3f}, the champion {scores[0]:.3f}"
     else:
         why = "no champion has been compared with the auto-labels on reference labels"
-    return Source(name, None, (), why)
+    return Source(labels.subject, None, (), why)
 
 
 def _scores(session: Session, champion: Model, labels: str) -> tuple[float, float] | None:
@@ -71,13 +70,14 @@ def _scores(session: Session, champion: Model, labels: str) -> tuple[float, floa
     return None
 
 
-def evidence(session: Session, tile: str, chosen: Source, labels: LabelSettings) -> dict[str, Evidence]:
+def evidence(session: Session, tile: str, chosen: Source, labels: Labels) -> dict[str, Evidence]:
     """What the source tells of the present pixels of the tile's scenes, by scene id."""
     table = Probabilities if chosen.model else LabelSet
-    query = select(table.scene_id, table.key, table.sha256, table.created_at).join(Scene).where(Scene.tile == tile)
+    same = or_(table.scene_sha256.is_(None), table.scene_sha256 == Scene.sha256)
+    query = select(table.scene_id, table.key, table.sha256, table.created_at).join(Scene)
+    query = query.where(Scene.tile == tile, same)
     if chosen.model:
-        same = or_(Probabilities.scene_sha256.is_(None), Probabilities.scene_sha256 == Scene.sha256)
-        query = query.where(Probabilities.model_id == chosen.model, same)
+        query = query.where(Probabilities.model_id == chosen.model)
     else:
-        query = query.where(LabelSet.method == labels.method, LabelSet.version == labels.version(labels.method))
+        query = query.where(LabelSet.method == labels.method, LabelSet.version == labels.version)
     return {scene: Evidence(key, sha256, at) for scene, key, sha256, at in session.execute(query)}

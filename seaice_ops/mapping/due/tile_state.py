@@ -12,7 +12,8 @@ from seaice_ops.ledger.session import Ledger, open_ledger
 from seaice_ops.ledger.tables import Map, Scene
 from seaice_ops.mapping.due.plan import Due, due_maps, method_of, one_grid, same_pixels
 from seaice_ops.mapping.due.source import Evidence, Source, evidence, source
-from seaice_ops.settings import LabelSettings, Settings
+from seaice_ops.models.card import Labels
+from seaice_ops.settings import Settings
 from seaice_ops.storage.rasters import Grid
 
 _STANDS = "it holds acquisitions that the champion cannot see; this revision stands"
@@ -62,13 +63,15 @@ class Rules:
     """Acquisitions in a full window."""
     method: str
     """`plan.method_of` the land mask."""
-    labels: LabelSettings
+    labels: Labels
     """Which auto-labels are in force."""
 
     @classmethod
     def of(cls, settings: Settings) -> Rules:
         """The rules that the settings state."""
-        return cls(settings.mapping.window, method_of(settings.labels.mask), settings.labels)
+        method = settings.labels.method
+        labels = Labels(method=method, version=settings.label_version(method))
+        return cls(settings.mapping.window, method_of(settings.scenes.land_mask), labels)
 
 
 def tile_state(ledger: Ledger, tile: str, rules: Rules) -> TileState:

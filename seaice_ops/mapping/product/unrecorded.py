@@ -19,10 +19,10 @@ from seaice_ops.errors import CorruptProduct, ExpectedSkip
 from seaice_ops.ledger.operations import now
 from seaice_ops.ledger.session import Ledger
 from seaice_ops.ledger.tables import Map, Model, Scene, SceneState
-from seaice_ops.mapping.due.plan import METHOD
 from seaice_ops.mapping.product.layers import FIGURES
 from seaice_ops.storage import keys
 from seaice_ops.storage.store import ObjectStore
+from seaice_ops.versions import MAPS
 
 
 def unrecorded(ledger: Ledger, store: ObjectStore, tile: str, expected: Collection[str]) -> list[str]:
@@ -59,7 +59,7 @@ def _row(session: Session, folder: str, map_id: str, known: Mapping[str, Any]) -
     if not told or not _settled(session, ids):
         raise ExpectedSkip(f"{map_id} is in the store and not in this ledger, which does not know all that made it")
     figures = {name: known[name] for name in FIGURES if name in known}
-    made_by = {"method": known.get("method", METHOD), "software": known["processing:software"]}
+    made_by = {"method": known.get("method", MAPS), "software": known["processing:software"]}
     withdrawn = {"withdrawn": known["withdrawn"]} if "withdrawn" in known else {}
     return Map(
         id=map_id,

@@ -17,10 +17,11 @@ from sqlalchemy.orm import Session
 from seaice_ops.errors import CorruptProduct, ObjectMissing
 from seaice_ops.ledger.operations import now
 from seaice_ops.ledger.tables import Map, Scene, SceneState
-from seaice_ops.mapping.due.plan import METHOD, Due
+from seaice_ops.mapping.due.plan import Due
 from seaice_ops.mapping.product.item import encoded_json, software, version_links
 from seaice_ops.storage import keys
 from seaice_ops.storage.store import ObjectStore
+from seaice_ops.versions import MAPS
 
 #: Properties of the revision before that are about the place and the time, not about the ice.
 _KEPT = ("title", "datetime", "end_datetime", "gsd", "grid:code", "created", "seaice:tile", "seaice:window_end")
@@ -63,7 +64,7 @@ def write(store: ObjectStore, gone: Withdrawal) -> Map:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CorruptProduct(f"{before} is damaged ({error!r}); put it back from a copy of the store") from error
     store.create(keys.map_item(folder), record)
-    details = {"method": METHOD, "software": software(), "withdrawn": gone.cause}
+    details = {"method": MAPS, "software": software(), "withdrawn": gone.cause}
     return Map(
         id=gone.map_id,
         tile=gone.last.tile,

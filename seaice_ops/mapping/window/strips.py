@@ -26,7 +26,8 @@ from seaice_ops.mapping.evidence import from_labels
 from seaice_ops.mapping.window.current import ashore, current
 from seaice_ops.mapping.window.steady import fast_ice, steady
 from seaice_ops.mapping.window.vote import COUNT, PLANES, change, shift
-from seaice_ops.storage.rasters import BLOCK, RASTER_ERRORS
+from seaice_ops.storage.layout import BLOCK
+from seaice_ops.storage.rasters import RASTER_ERRORS
 from seaice_ops.storage.store import ObjectStore
 from seaice_ops.storage.verified import open_verified
 

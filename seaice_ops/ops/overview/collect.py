@@ -59,7 +59,7 @@ def overview(settings: Settings) -> Overview:
             scenes=_by_state(session),
             tiles=_tiles(session, settings.tiles, at),
             regions={region.title: region.tiles for region in settings.regions.values()},
-            labels=_labels(session, scores, settings.labels.method, settings.labels.version(settings.labels.method)),
+            labels=_labels(session, scores, settings.labels.method, settings.label_version(settings.labels.method)),
             models=_models(session, scores),
             late=tuple(late_maps(session, settings.tiles, settings.mapping.late_after_hours, at)),
             archive=ArchiveState(

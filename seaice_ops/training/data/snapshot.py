@@ -16,9 +16,7 @@ from seaice_ops.models.card import Architecture, Card, Labels, Manifest, Preproc
 from seaice_ops.sensors.known import is_shortwave
 from seaice_ops.settings import TrainingSettings
 from seaice_ops.summary import counted
-
-#: Raised by hand whenever the code would train something else from the same manifest.
-ALGORITHM = 1
+from seaice_ops.versions import TRAINING
 
 #: Mean and spread of a band's share of the ceiling: snow and ice fill the visible and the near infrared, and are dark
 #: at 1.6 micrometres.
@@ -46,7 +44,7 @@ def take(ledger: Ledger, labels: Labels, ceiling: float, training: TrainingSetti
         )
     held_out = set(held_out_days(sorted({scene.day for scene in scenes.values()}), training.holdout_every))
     manifest = Manifest(
-        algorithm=ALGORITHM,
+        algorithm=TRAINING,
         architecture=Architecture(width=training.width, bands=len(training.bands)),
         preprocessing=_preprocessing(training.bands, ceiling),
         labels=labels,
@@ -122,6 +120,8 @@ def _labelled(ledger: Ledger, labels: Labels, bands: tuple[str, ...]) -> dict[st
         select(Scene.id, Scene.sensed_at, Scene.sha256, Scene.bands)
         .join(LabelSet, LabelSet.scene_id == Scene.id)
         .where(Scene.state == SceneState.READY, LabelSet.method == labels.method, LabelSet.version == labels.version)
+        .where(LabelSet.scene_sha256 == Scene.sha256)
+        .where(LabelSet.scene_sha256 == Scene.sha256)
         .order_by(Scene.id)
     )
     with ledger.begin() as session:

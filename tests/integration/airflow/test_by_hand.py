@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from seaice_ops.ledger.session import open_ledger
+from seaice_ops.ledger.stores import initialise
 from seaice_ops.settings import Settings
 
 ROOT = Path(__file__).parents[3]
@@ -66,7 +66,7 @@ def ended(home: Path) -> list[dict[str, Any]]:
     }  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SEAICE_HOME", str(home))
-        open_ledger(Settings.load(home / "c.yaml")).migrate()
+        initialise(Settings.load(home / "c.yaml"))
     asked = json.dumps([case[:3] for case in CASES])
     command = [sys.executable, str(Path(__file__).with_name("by_hand.py")), asked]
     done = subprocess.run(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=home)

@@ -12,7 +12,7 @@ import pytest
 from helpers.cdse_service import faults, service
 from helpers.cdse_service.settings import settings_of
 from seaice_ops.archive.transport.credentials import credentials
-from seaice_ops.ledger.session import open_ledger
+from seaice_ops.ledger.stores import initialise
 from seaice_ops.ops.doctor import Check, check
 from seaice_ops.settings import Settings
 
@@ -32,7 +32,7 @@ def settings(space: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Set
     monkeypatch.setenv(VARIABLE, "")  # so that what a test puts there is taken away after it
     monkeypatch.delenv(VARIABLE)
     settings = settings_of(space, tmp_path / "home", http={"attempts": 1})
-    open_ledger(settings).migrate()
+    initialise(settings)
     return settings
 
 

@@ -15,7 +15,7 @@ from helpers.factories import SENSED
 from seaice_ops.archive import fetch
 from seaice_ops.archive.fetch import FetchRequest
 from seaice_ops.errors import ArchiveUnavailable, ConfigError, QuotaExceeded, TransientError
-from seaice_ops.ledger.session import open_ledger
+from seaice_ops.ledger.stores import initialise
 
 DAY = timedelta(days=1)
 NEEDED = ("MTD_MSIL1C.xml", "MTD_TL.xml", "_B02.jp2", "_B03.jp2", "_B04.jp2", "_B08.jp2", "_B11.jp2")
@@ -67,7 +67,7 @@ def enter(environment, monkeypatch):
 def ledger(server, tmp_path_factory):
     """An empty ledger; making one takes longer than a test."""
     settings = settings_of(server, tmp_path_factory.mktemp("ledger"))
-    open_ledger(settings).migrate()
+    initialise(settings)
     return settings.home / "ledger.sqlite"
 
 
@@ -407,7 +407,7 @@ def test_never_more_connections_than_allowed(archive, tmp_path, monkeypatch):
         enter(keys(space), monkeypatch)
         space.faults.add("s3.get", faults.drip(piece=20_000, pause=0.02), times=99)
         settings = settings_of(space, tmp_path, http={"min_bytes_s": 0.0})
-        open_ledger(settings).migrate()
+        initialise(settings)
         fetch.run(settings, FetchRequest(tuple(find(settings).items)))
         assert 2 <= space.log.most_at_once("s3.get") <= 4
         assert space.log.most_connections <= 5  # four transfers, and the search's own, idle by then

@@ -15,7 +15,7 @@ from helpers.cdse_service.hostile import entity_bomb, external_entity, in_utf16,
 from helpers.cdse_service.runs import bring, ingest, rough_product, scenes, states
 from helpers.cdse_service.settings import account, keys, settings_of
 from helpers.factories import SENSED
-from seaice_ops.ledger.session import open_ledger
+from seaice_ops.ledger.stores import initialise
 
 TREASURE = "the-content-of-a-file-that-is-nobodys-business"
 
@@ -50,7 +50,7 @@ def space(server, archive, monkeypatch):
 @pytest.fixture(scope="module")
 def ledger(server, tmp_path_factory):
     settings = settings_of(server, tmp_path_factory.mktemp("ledger"))
-    open_ledger(settings).migrate()
+    initialise(settings)
     return settings.home / "ledger.sqlite"
 
 

@@ -25,7 +25,7 @@ from seaice_ops.archive.fetch import FetchRequest
 from seaice_ops.archive.source import open_archive
 from seaice_ops.archive.transport.credentials import credentials
 from seaice_ops.errors import SeaIceError
-from seaice_ops.ledger.session import open_ledger
+from seaice_ops.ledger.stores import initialise
 from seaice_ops.settings import Settings
 
 FETCH = """
@@ -60,7 +60,7 @@ def enter(environment, monkeypatch):
 
 
 def migrated(settings: Settings) -> Settings:
-    open_ledger(settings).migrate()
+    initialise(settings)
     return settings
 
 

@@ -16,7 +16,7 @@ from helpers.cdse_service.settings import keys, settings_of
 from seaice_ops.archive import fetch
 from seaice_ops.archive.fetch import FetchRequest
 from seaice_ops.errors import ConfigError, TransientError
-from seaice_ops.ledger.session import open_ledger
+from seaice_ops.ledger.stores import initialise
 from seaice_ops.storage.store import open_store
 
 WRONG = "AKIAWRONGKEY", "a-secret-that-opens-nothing"
@@ -61,7 +61,7 @@ def settings(space, endpoint, tmp_path, monkeypatch):
     settings = settings_of(space, tmp_path / "home")
     cdse = settings.archive.cdse.model_copy(update={"s3_url": endpoint, "s3_region": "us-east-1"})
     settings = settings.model_copy(update={"archive": settings.archive.model_copy(update={"cdse": cdse})})
-    open_ledger(settings).migrate()
+    initialise(settings)
     return settings
 
 

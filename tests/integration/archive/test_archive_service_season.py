@@ -16,7 +16,7 @@ from seaice_ops.archive import fetch, search
 from seaice_ops.archive.fetch import FetchRequest
 from seaice_ops.archive.search import SearchRequest
 from seaice_ops.errors import TransientError
-from seaice_ops.ledger.session import open_ledger
+from seaice_ops.ledger.stores import initialise
 from seaice_ops.scenes import decode
 from seaice_ops.scenes.decode import DecodeRequest
 
@@ -89,7 +89,7 @@ def test_the_ledger_ends_at_the_archives_truth(history, end, tmp_path, monkeypat
             space.catalogue.withdraw(product.name, moment)
         outage = {"first_wait_s": 0.001, "longest_wait_s": 0.001}
         settings = settings_of(space, tmp_path / "home", outage=outage)
-        open_ledger(settings).migrate()
+        initialise(settings)
         pending: set[str] = set()
         struck = 0
         for day in range(9, 0, -1):

@@ -19,7 +19,7 @@ from seaice_ops.archive import search
 from seaice_ops.archive.product import By
 from seaice_ops.archive.search import SearchRequest
 from seaice_ops.archive.source import open_archive
-from seaice_ops.ledger.session import open_ledger
+from seaice_ops.ledger.stores import initialise
 from seaice_ops.settings import ArchiveSettings
 
 BASE = datetime(2026, 1, 20, 20, 15, 29, tzinfo=UTC)
@@ -60,7 +60,7 @@ def settings(server, tmp_path_factory):
         region = settings.regions["test"].model_copy(update={"tiles": tuple(TILES)})
         archive = settings.archive.model_copy(update={"cdse": cdse})
         settings = settings.model_copy(update={"archive": archive, "regions": {"test": region}})
-        open_ledger(settings).migrate()
+        initialise(settings)
         yield settings
 
 

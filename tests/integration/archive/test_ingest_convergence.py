@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from helpers.crash import _memory
 from helpers.histories import ACQUISITIONS, Version, World, fresh, pixels, playing, rows, scene_id, truth
 from helpers.servers import settings_for
-from seaice_ops.ledger.session import open_ledger
+from seaice_ops.ledger.stores import initialise
 from seaice_ops.ledger.tables import SceneState
 from seaice_ops.pixels.imagery import read_bands
 from seaice_ops.storage.store import open_store
@@ -26,7 +26,7 @@ from seaice_ops.storage.store import open_store
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty ledger's file."""
     home = settings_for(tmp_path_factory.mktemp("template"))
-    open_ledger(home).migrate()
+    initialise(home)
     return home.home / "ledger.sqlite"
 
 

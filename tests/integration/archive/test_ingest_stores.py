@@ -9,6 +9,7 @@ from test_ingest_race import ingest
 
 from helpers.factories import make_product, numbers
 from seaice_ops.ledger.session import open_ledger
+from seaice_ops.ledger.stores import initialise
 from seaice_ops.ledger.tables import Scene
 from seaice_ops.pixels.imagery import read_bands
 from seaice_ops.sensors.sentinel2 import BANDS
@@ -16,7 +17,7 @@ from seaice_ops.storage.store import open_store
 
 
 def test_ready_scene_on_both_stores(stored):
-    open_ledger(stored).migrate()
+    initialise(stored)
     stored.archive_path.mkdir(parents=True)
     bands = numbers(64)
     name = make_product(stored.archive_path, bands=bands)

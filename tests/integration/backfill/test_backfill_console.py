@@ -19,6 +19,7 @@ import yaml
 from seaice_ops.airflow import console, rest
 from seaice_ops.ledger.operations import ready_scenes
 from seaice_ops.ledger.session import open_ledger
+from seaice_ops.ledger.stores import initialise
 from seaice_ops.settings import Settings
 from seaice_ops.simulate import stage as simulate
 
@@ -44,7 +45,7 @@ def settings(home: Path) -> Iterator[Settings]:
         for name, value in {"HOME": str(home), "CONFIG": str(config), "RETRY_SECONDS": "6"}.items():
             patch.setenv(f"SEAICE_{name}", value)
         made = Settings.load()
-        open_ledger(made).migrate()
+        initialise(made)
         simulate.run(made, simulate.SimulateRequest(size=64, acquisitions=4))
         yield made
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from seaice_ops.ledger.session import open_ledger
+from seaice_ops.ledger.stores import initialise
 
 ROOT = Path(__file__).parents[3]
 
@@ -31,7 +31,7 @@ def benchmark(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_labels_are_timed_and_compared_with_the_published_ones(benchmark: Any, tmp_path: Path) -> None:
-    open_ledger(benchmark.runs.settings_of(tmp_path)).migrate()
+    initialise(benchmark.runs.settings_of(tmp_path))
     found = benchmark.measure(["compute", "tile", "workload"], 2, tmp_path)
     assert set(found) == {"compute", "tile", "workload"}
     assert all(ms > 0 for size in found["compute"].values() for ms in size.values())
@@ -41,7 +41,7 @@ def test_labels_are_timed_and_compared_with_the_published_ones(benchmark: Any, t
 
 
 def test_labels_are_timed_on_spark(benchmark: Any, tmp_path: Path) -> None:
-    open_ledger(benchmark.runs.settings_of(tmp_path)).migrate()
+    initialise(benchmark.runs.settings_of(tmp_path))
     benchmark.runs.make_scenes(tmp_path)
     found = benchmark.runs.spark(tmp_path, "colour", 1, "local[1]", 1)
     assert found["executors"] == 1 and 0 < found["seconds"] < found["whole_seconds"]

@@ -19,16 +19,17 @@ import yaml
 from sqlalchemy import select
 
 from helpers.spark_cluster import BIN, bare_interpreter, environment, executors, process, standalone
-from seaice_ops.labels.methods import Method
+from seaice_ops.labels.scene import label_raster
 from seaice_ops.labels.spark.application import last_line
 from seaice_ops.labels.spark.package import APPLICATION, spark_conf, zip_package
-from seaice_ops.labels.stage import label_raster
+from seaice_ops.labels.stage import labelling
 from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import LabelSet, Run, Scene, SceneState
-from seaice_ops.pixels import imagery
-from seaice_ops.sensors.sentinel2 import TRUE_COLOUR
+from seaice_ops.pixels import radiometry
+from seaice_ops.sensors.sentinel2 import BANDS, TRUE_COLOUR
 from seaice_ops.settings import Settings
 from seaice_ops.storage.store import open_store
+from seaice_ops.versions import Method
 
 METHOD: Method = "iqrah2024"
 
@@ -60,7 +61,7 @@ def add_scenes(add_scene: Callable[..., Scene]) -> Callable[..., list[Scene]]:
         for number in range(count):
             blocks = np.random.default_rng(number).integers(0, 4000, (len(bands), size // 20, size // 20))
             values = np.kron(blocks, np.ones((20, 20))).astype(np.int16)
-            values[:, : 10 * number, :50] = imagery.NODATA
+            values[:, : 10 * number, :50] = radiometry.UNOBSERVED
             sensed_at = datetime(2026, 2, 1, tzinfo=UTC) + timedelta(hours=number)
             scenes.append(add_scene(values, sensed_at=sensed_at, bands=bands))
         return scenes
@@ -109,7 +110,7 @@ def assert_all_labelled_as_in_process(settings: Settings, scenes: list[Scene], m
         rows = {row.scene_id: row for row in session.scalars(select(LabelSet))}
     assert rows.keys() == {scene.id for scene in scenes}
     for scene in scenes:
-        data, shares = label_raster(settings, store, scene, method)
+        data, shares = label_raster(store, scene, labelling(settings, method))
         assert store.get(rows[scene.id].key) == data
         assert rows[scene.id].shares == shares
 
@@ -121,7 +122,7 @@ def test_local_spark_labels_as_this_process_does_and_a_second_run_finds_nothing_
     assert summary["done"] == {"labels": 4}
     assert summary["failed"].keys() == {scenes[2].id}
     with open_ledger(settings).begin() as session:
-        assert session.get_one(Scene, scenes[2].id).state == SceneState.FAILED
+        assert session.get_one(Scene, scenes[2].id).state == SceneState.DISCOVERED
         assert session.scalars(select(Run)).one().summary == summary
     assert_all_labelled_as_in_process(settings, [scene for scene in scenes if scene is not scenes[2]])
     again, _ = submit("local[*]", sys.executable, "--scenes", scenes[0].id).result()
@@ -131,7 +132,7 @@ def test_local_spark_labels_as_this_process_does_and_a_second_run_finds_nothing_
 def test_both_executors_of_a_cluster_label_with_nothing_but_the_packaged_code(
     cluster, executor_python, settings, add_scenes, submit
 ):
-    scenes = add_scenes(8, 600, imagery.BANDS)
+    scenes = add_scenes(8, 600, BANDS)
     summary, log = submit(cluster[0], executor_python, method="reflectance").result()
     assert summary["done"] == {"labels": 8}
     counts = [int(count) for count in re.findall(r"executor \S+ labelled (\d+) scenes", log)]

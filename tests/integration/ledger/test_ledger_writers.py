@@ -23,6 +23,7 @@ from seaice_ops.ledger.operations import insert_new
 from seaice_ops.ledger.runs import recorded
 from seaice_ops.ledger.scenes import add_scene, fail_scene, move_scene
 from seaice_ops.ledger.session import open_ledger
+from seaice_ops.ledger.stores import initialise
 from seaice_ops.ledger.tables import LabelSet, Model, Run, Scene, SceneEvent, SceneState
 from seaice_ops.settings import Settings
 
@@ -165,7 +166,7 @@ def test_transactions_that_lock_each_other_are_transient(postgres, tmp_path) -> 
     from seaice_ops.ledger.session import open_ledger
 
     settings = settings_for(tmp_path, ledger=postgres())
-    open_ledger(settings).migrate()
+    initialise(settings)
     with open_ledger(settings).begin() as session:
         session.add_all([a_scene(0), a_scene(1)])
     both, answers = threading.Barrier(2), []

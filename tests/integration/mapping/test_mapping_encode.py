@@ -20,7 +20,8 @@ from seaice_ops.ledger.tables import Probabilities, Scene, SceneState
 from seaice_ops.mapping import encode, publish
 from seaice_ops.mapping.encode import EncodeRequest
 from seaice_ops.mapping.publish import PublishRequest
-from seaice_ops.pixels.imagery import NODATA, read_true_colour
+from seaice_ops.pixels.imagery import read_true_colour
+from seaice_ops.pixels.radiometry import UNOBSERVED
 from seaice_ops.sensors.sentinel2 import BANDS, TRUE_COLOUR
 from seaice_ops.settings import Settings
 from seaice_ops.storage.rasters import read_raster
@@ -59,7 +60,7 @@ def test_probabilities_are_the_networks_and_nothing_where_nothing_was_seen(
     assert cog_validate(str(Path(three.store) / row.key))[:2] == (True, [])
     assert values.dtype == np.uint8 and values.shape == (3, 60, 90)
     assert grid.crs == scene.crs and list(grid.transform) == scene.transform
-    np.testing.assert_array_equal(values.any(axis=0), (bands != NODATA).all(axis=0))
+    np.testing.assert_array_equal(values.any(axis=0), (bands != UNOBSERVED).all(axis=0))
     rgb, valid, _ = read_true_colour(open_store(three.store), scene, 0.3558)
     expected = predict.probabilities(registry.load(open_ledger(three), open_store(three.store), model_id), rgb, valid)
     np.testing.assert_array_equal(values, expected)

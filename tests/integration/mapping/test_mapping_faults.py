@@ -31,7 +31,7 @@ from seaice_ops.mapping import encode
 from seaice_ops.mapping.encode import EncodeRequest
 from seaice_ops.mapping.product import release
 from seaice_ops.mapping.publish import PublishRequest, run
-from seaice_ops.pixels.imagery import NODATA
+from seaice_ops.pixels.radiometry import UNOBSERVED
 from seaice_ops.settings import Settings
 from seaice_ops.storage.rasters import Grid, cog_bytes, read_raster
 from seaice_ops.storage.store import open_store
@@ -55,7 +55,7 @@ def publish_again(settings: Settings, scene_id: str, pixels: np.ndarray) -> None
     with open_ledger(settings).begin() as session:
         scene = session.get_one(Scene, scene_id)
         grid = Grid(scene.crs, tuple(scene.transform), scene.width, scene.height)
-        scene.sha256 = open_store(settings.store).put(scene.key, cog_bytes(pixels, grid, nodata=NODATA))
+        scene.sha256 = open_store(settings.store).put(scene.key, cog_bytes(pixels, grid, nodata=UNOBSERVED))
         scene.state = SceneState.READY
 
 

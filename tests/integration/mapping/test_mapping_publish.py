@@ -31,6 +31,7 @@ from helpers.mapped import (
     season,
     set_state,
     shortened,
+    with_store,
 )
 from helpers.mapped import scene_on as ready_on
 from helpers.racing import race
@@ -100,7 +101,7 @@ def test_a_day_at_a_time_gives_the_bytes_of_a_whole_season(
 ) -> None:
     made = season(three, add_scene, [0, 1, 2, 3])
     run(three, PublishRequest())
-    daily = three.model_copy(update={"store": str(tmp_path / "daily")})
+    daily = with_store(three, str(tmp_path / "daily"))
     set_aside = [ready_on(three, d).id for d in sorted(made)]
     for scene_id in set_aside:
         set_state(three, scene_id, SceneState.FETCHED)
@@ -280,8 +281,8 @@ def masked(settings: Settings, name: str, land: np.ndarray) -> Settings:
     scene = ready_on(settings, 0)
     grid = Grid(scene.crs, tuple(scene.transform), scene.width, scene.height)
     write_mask(settings.home / f"01CCV.{name}.tif", land, grid)
-    labels = settings.labels.model_copy(update={"mask": f"{{tile}}.{name}.tif"})
-    on_land = settings.model_copy(update={"labels": labels})
+    scenes = settings.scenes.model_copy(update={"land_mask": f"{{tile}}.{name}.tif"})
+    on_land = settings.model_copy(update={"scenes": scenes})
     prove(on_land, CHAMPION)  # other labels: their score is another one
     return on_land
 
@@ -312,8 +313,8 @@ def test_a_land_mask_that_is_not_there_is_a_mistake_and_nothing_is_published(
     three: Settings, add_scene: AddScene
 ) -> None:
     season(three, add_scene, [0, 1])
-    labels = three.labels.model_copy(update={"mask": "nowhere/{tile}.tif"})
-    nowhere = three.model_copy(update={"labels": labels})
+    scenes = three.scenes.model_copy(update={"land_mask": "nowhere/{tile}.tif"})
+    nowhere = three.model_copy(update={"scenes": scenes})
     prove(nowhere, CHAMPION)
     with pytest.raises(ConfigError, match=r"nowhere/01CCV\.tif"):
         run(nowhere, PublishRequest())
@@ -327,7 +328,7 @@ def test_labels_make_the_maps_until_a_champion_is_proven_better(settings: Settin
     assert label(settings, LabelRequest()).items == [scene.id]
     assert run(settings, PublishRequest()).done == {"maps": 1}
     (first,) = all_maps(settings)
-    assert first.source == f"labels:colour-{settings.labels.version('colour')}"
+    assert first.source == f"labels:colour-{settings.label_version('colour')}"
     named = read_raster(open_store(settings.store), label_key(settings, scene))[0]
     np.testing.assert_array_equal(pixels(settings, first)[0], np.where(named[0] < 4, named[0], 255))
     crown(settings)
@@ -429,7 +430,7 @@ def test_publishing_survives_a_kill_at_every_write(three: Settings, add_scene: A
 
 
 def test_publishing_on_s3(s3_url: str, three: Settings, add_scene: AddScene) -> None:
-    remote = three.model_copy(update={"store": s3_url})
+    remote = with_store(three, s3_url)
     scene = add_scene(reflectance())
     made = likely(24, 40, seed=1)
     encoded(remote, scene, made)

@@ -15,6 +15,7 @@ from helpers.ledger_rows import a_run
 from helpers.servers import free_port, settings_for
 from seaice_ops.ledger.operations import now
 from seaice_ops.ledger.session import open_ledger
+from seaice_ops.ledger.stores import initialise
 from seaice_ops.ops import doctor
 from seaice_ops.ops.doctor import Check, check
 from seaice_ops.settings import Settings
@@ -27,7 +28,7 @@ VENV = Path(doctor.sys.executable).parent
 def well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setenv("PATH", f"{VENV}:{os.environ['PATH']}")
     settings = settings_for(tmp_path / "home")
-    open_ledger(settings).migrate()
+    initialise(settings)
     settings.archive_path.mkdir()
     return settings
 
@@ -144,12 +145,12 @@ def test_store_that_works_and_one_that_overwrites(stored: Settings, monkeypatch:
     [("", "mapped as ice"), ("coastline", "roaring-landmask 0"), ("land/{tile}.tif", "a file for each of 2 tile(s)")],
 )
 def test_the_land_mask_is_looked_for(well: Settings, mask: str, said: str) -> None:
-    settings = well.model_copy(update={"labels": well.labels.model_copy(update={"mask": mask})})
+    settings = well.model_copy(update={"scenes": well.scenes.model_copy(update={"land_mask": mask})})
     if "{tile}" in mask:
         assert "there is no file for 01CCV, 60CWS" in look("land mask", settings).what
         (well.home / "land").mkdir()
         for tile in settings.tiles:
-            assert not look("land mask", settings).ok and "labels.mask" in look("land mask", settings).advice
+            assert not look("land mask", settings).ok and "scenes.land_mask" in look("land mask", settings).advice
             (well.home / f"land/{tile}.tif").touch()
     answer = look("land mask", settings)
     assert answer.ok and said in answer.what

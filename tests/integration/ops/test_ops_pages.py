@@ -19,6 +19,7 @@ from helpers.ledger_rows import FIRST, a_map, a_model, a_run, a_scene, a_score, 
 from helpers.servers import settings_for
 from seaice_ops.ledger.operations import now
 from seaice_ops.ledger.session import open_ledger
+from seaice_ops.ledger.stores import initialise
 from seaice_ops.ledger.tables import Base, SceneState
 from seaice_ops.ops.pages.app import create
 from seaice_ops.settings import Settings
@@ -38,7 +39,7 @@ def keep(settings: Settings, *rows: Base) -> None:
 @pytest.fixture
 def shown(stored: Settings) -> Settings:
     """A season with one mapped tile, its picture in the store (folder or S3), and one tile without a map."""
-    open_ledger(stored).migrate()
+    initialise(stored)
     newest = a_map(3, revision=2)
     failed = a_scene(4, state=SceneState.FAILED, reason="B04.jp2 is <b>truncated</b>", updated_at=now())
     keep(stored, a_model(), an_alias("champion"), a_score("unet/0123abcd", "truth", 0.912), a_map(2), newest, failed)

@@ -21,11 +21,12 @@ from hypothesis import strategies as st
 from rasterio.windows import Window
 
 from helpers.racing import race
-from helpers.servers import free_port, settings_for
-from seaice_ops.errors import ConfigError, ObjectMissing, PublishConflict, TransientError
+from helpers.servers import free_port
+from seaice_ops.errors import ConfigError, ObjectDamaged, ObjectMissing, PublishConflict, TransientError
 from seaice_ops.settings import Settings
 from seaice_ops.storage.rasters import Grid, cog_bytes, open_raster, read_raster
-from seaice_ops.storage.store import ObjectStore, open_store
+from seaice_ops.storage.store import ObjectStore, make_folder, open_store
+from seaice_ops.storage.verified import open_verified
 
 KEYS = st.sampled_from(["a", "a-1", "maps/01CCV/item.json", "maps/01CCV/x.tif", "maps/01CCVx/y", "m=1/v+2_3.json"])
 STEPS = st.lists(
@@ -217,10 +218,29 @@ def counting_proxy(endpoint: str) -> Iterator[tuple[str, list[int]]]:
         server.server_close()
 
 
+def test_a_verified_raster_on_s3_is_read_from_it_once(
+    s3_server: str, s3_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    store = open_store(s3_url)
+    values, grid = a_raster()
+    whole = cog_bytes(values, grid, nodata=None)
+    sha256 = store.put("s.tif", whole)
+    with counting_proxy(s3_server) as (address, sizes):
+        monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+        monkeypatch.setenv("TMPDIR", str(tmp_path))
+        monkeypatch.setattr("tempfile.tempdir", None)
+        with open_verified(open_store(s3_url), "s.tif", sha256) as dataset:
+            assert np.array_equal(dataset.read(), values)
+    assert len(whole) <= sum(sizes) < 1.1 * len(whole) and not list(tmp_path.iterdir())
+    store.put("s.tif", whole[:-1])
+    with pytest.raises(ObjectDamaged), open_verified(store, "s.tif", sha256):
+        pass
+
+
 def test_a_window_of_a_cog_on_s3_costs_a_part_of_it(
     s3_server: str, s3_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = open_store(settings_for(tmp_path, store=s3_url))
+    store = open_store(s3_url)
     values, grid = a_raster()
     whole = cog_bytes(values, grid, nodata=None)
     store.put("s.tif", whole)
@@ -235,20 +255,26 @@ def test_a_window_of_a_cog_on_s3_costs_a_part_of_it(
 def test_settings_of_a_store_that_cannot_be_are_configuration_errors(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match="cannot create the object folder"):
-        open_store(settings_for(tmp_path, store=str(tmp_path / "file" / "objects")))
+        make_folder(str(tmp_path / "file" / "objects"))
+    with pytest.raises(ConfigError, match="there is no object folder"):
+        open_store(str(tmp_path / "nowhere"))
+    assert not (tmp_path / "nowhere").exists()
     with pytest.raises(ConfigError, match="neither a folder nor s3"):
-        open_store(settings_for(tmp_path, store="gs://bucket/prefix"))
+        open_store("gs://bucket/prefix")
 
 
 def test_a_store_without_its_bucket_or_its_server_is_readable_trouble(
     s3_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("seaice_ops.storage.store._RETRY", {"max_retries": 0})
-    store = open_store(settings_for(tmp_path, store="s3://no-such-bucket"))
-    with pytest.raises((ObjectMissing, TransientError), match="no-such-bucket"):
-        store.put("a", b"1")
+    store = open_store("s3://no-such-bucket")
+    for write in (store.put, store.create):
+        with pytest.raises((ConfigError, TransientError), match="no-such-bucket"):
+            write("a", b"1")
+    with pytest.raises(ConfigError, match=r"has no store\.json"):
+        open_store("s3://no-such-bucket", "0a1b")
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
-    store = open_store(settings_for(tmp_path, store=s3_url))
+    store = open_store(s3_url)
     for use in (store.get, store.exists, lambda key: store.create(key, b"1")):
         with pytest.raises(TransientError, match="does not answer") as caught:
             use("a")
@@ -257,9 +283,8 @@ def test_a_store_without_its_bucket_or_its_server_is_readable_trouble(
 
 WRITER = """
 import sys
-from seaice_ops.settings import Settings
 from seaice_ops.storage.store import open_store
-store = open_store(Settings.model_validate_json(sys.argv[1]))
+store = open_store(sys.argv[1])
 print("ready", flush=True)
 for number in range(10_000):
     store.put(f"scenes/{number % 7}.tif", bytes([number % 251]) * 3_000_000)
@@ -268,19 +293,16 @@ for number in range(10_000):
 
 
 def test_a_killed_writer_leaves_no_partial_object_in_sight(tmp_path: Path) -> None:
-    settings = settings_for(tmp_path)
     for attempt in range(6):
-        writer = subprocess.Popen(
-            [sys.executable, "-c", WRITER, settings.model_dump_json()], stdout=subprocess.PIPE, text=True
-        )
+        writer = subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE, text=True)
         try:
             assert writer.stdout is not None and writer.stdout.readline() == "ready\n"
             time.sleep(0.05 + 0.037 * attempt)
         finally:
             writer.kill()
             writer.wait(30)
-        assert_whole(open_store(settings.store))
-    assert open_store(settings.store).put("scenes/0.tif", b"again")
+        assert_whole(open_store(str(tmp_path)))
+    assert open_store(str(tmp_path)).put("scenes/0.tif", b"again")
 
 
 def assert_whole(store: ObjectStore) -> None:
@@ -292,7 +314,7 @@ def assert_whole(store: ObjectStore) -> None:
 
 
 def test_files_of_unfinished_writes_are_not_listed(tmp_path: Path) -> None:
-    store = open_store(settings_for(tmp_path))
+    store = open_store(str(tmp_path))
     store.put("scenes/a.tif", b"whole")
     Path(store.url, "scenes", "a.tif#1").write_bytes(b"ha")
     Path(store.url, "scenes", "b.tif#1").write_bytes(b"ha")

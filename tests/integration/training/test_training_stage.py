@@ -56,7 +56,7 @@ def test_two_ranks_from_scenes_to_champion(season: Settings) -> None:
     assert aliases(settings) == {"champion": model_id}
     with open_ledger(settings).begin() as session:
         rows = {(row.subject, row.against): row.metrics for row in session.scalars(select(Evaluation))}
-    labels = f"labels:colour-{settings.labels.version('colour')}"
+    labels = f"labels:colour-{settings.label_version('colour')}"
     assert set(rows) == {(model_id, "truth"), (model_id, "auto-labels"), (labels, "truth")}
     assert rows[model_id, "truth"]["pixels"] == rows[labels, "truth"]["pixels"] > 0
     loaded = registry.load(open_ledger(settings), open_store(settings.store), "champion")

@@ -22,7 +22,7 @@ from seaice_ops.archive.providers import mirror_item
 from seaice_ops.archive.providers.mirror import MirrorArchive, completed, product
 from seaice_ops.archive.transport.credentials import Credentials
 from seaice_ops.errors import ConfigError, CorruptProduct
-from seaice_ops.pixels.imagery import NODATA
+from seaice_ops.pixels.radiometry import UNOBSERVED
 from seaice_ops.pixels.sidecar import MIRROR
 from seaice_ops.scenes.sentinel2.metadata import read_tile
 from seaice_ops.scenes.sentinel2.product import open_product
@@ -271,7 +271,7 @@ def test_a_scene_from_a_mirror_is_the_scene_of_its_archive(tmp_path, applied) ->
     )
     source, scene = decoded(archive_of(mirror, tmp_path), tmp_path / "inbox")
     assert source.sun_zenith == 62.5 and source.grid.crs == "EPSG:32701"
-    assert ((scene == NODATA) == (truth == NODATA)).all()
+    assert ((scene == UNOBSERVED) == (truth == UNOBSERVED)).all()
     # A mirror that takes the offset off cannot keep what lies below or at the very top.
     same = (truth > 0) & (truth < 32_767) & (scene < 32_767) if applied else np.ones_like(truth, bool)
     assert same.mean() > 0.6 and (scene[same] == truth[same]).all()
@@ -284,7 +284,7 @@ def test_without_granule_metadata_the_item_tells_grid_and_sun(tmp_path) -> None:
     del mirror.item["assets"]["granule_metadata"]
     mirror.item["assets"]["red"] |= {"proj:transform": [10, 0, 399960, 0, -10, 1600020], "proj:shape": [64, 64]}
     source, scene = decoded(archive_of(mirror, tmp_path), tmp_path / "inbox")
-    assert source.sun_zenith == 70 and scene.shape == (5, 64, 64) and (scene != NODATA).any()
+    assert source.sun_zenith == 70 and scene.shape == (5, 64, 64) and (scene != UNOBSERVED).any()
     del mirror.item["properties"]["view:sun_elevation"]
     (found,) = archive_of(mirror, tmp_path).search(["01CCV"], "sensed", START, END)
     assert "sun angle" in found.problem

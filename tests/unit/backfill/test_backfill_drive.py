@@ -21,6 +21,7 @@ from seaice_ops.backfill.season import REDO, BackfillRequest
 from seaice_ops.errors import ArchiveUnavailable, ConfigError
 from seaice_ops.ledger.operations import now
 from seaice_ops.ledger.session import open_ledger
+from seaice_ops.ledger.stores import initialise
 from seaice_ops.ledger.tables import Scene, SceneState
 from seaice_ops.settings import Settings
 
@@ -73,11 +74,10 @@ def wanted(kinds: list[str | None], redo: str) -> list[date]:
 @pytest.fixture(scope="module")
 def quiet(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Settings of a ledger without scenes."""
-    from seaice_ops.ledger.session import open_ledger
 
     home = tmp_path_factory.mktemp("home")
     made = Settings.model_validate({"home": home, "regions": {"test": {"title": "Test", "tiles": ["01CCV"]}}})
-    open_ledger(made).migrate()
+    initialise(made)
     return made
 
 

@@ -14,13 +14,15 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from rasterio.transform import Affine
 
-from seaice_ops.labels.methods import METHODS, Method
 from seaice_ops.labels.published import colour
-from seaice_ops.labels.stage import label_raster
+from seaice_ops.labels.scene import label_raster
+from seaice_ops.labels.stage import labelling
 from seaice_ops.ledger.tables import Scene
-from seaice_ops.pixels import imagery
+from seaice_ops.pixels import imagery, radiometry
+from seaice_ops.sensors.sentinel2 import BANDS
 from seaice_ops.settings import Settings
 from seaice_ops.storage.store import open_store
+from seaice_ops.versions import METHODS, Method
 
 ROWS, COLUMNS = 331, 290
 
@@ -32,20 +34,21 @@ def ice() -> np.ndarray:
     grey = np.select([level < 0.2, level < 0.45], [250, 700 + 3000 * level], 6000 + 1000 * level)
     dark_in_b11 = np.array([1, 1, 1, 0.9, 0.1])[:, None, None]
     values = (grey * dark_in_b11 + random.normal(0, 40, (5, ROWS, COLUMNS))).astype(np.int16)
-    values[:, np.add.outer(np.arange(ROWS), 2 * np.arange(COLUMNS)) < 150] = imagery.NODATA
+    values[:, np.add.outer(np.arange(ROWS), 2 * np.arange(COLUMNS)) < 150] = radiometry.UNOBSERVED
     return values
 
 
 def stored(layout: dict) -> bytes:
     """`ice()` as a GeoTIFF of that layout."""
     profile = {
-        "driver": "GTiff", "count": 5, "dtype": "int16", "height": ROWS, "width": COLUMNS, "nodata": imagery.NODATA,
+        "driver": "GTiff", "count": 5, "dtype": "int16", "height": ROWS, "width": COLUMNS,
+        "nodata": radiometry.UNOBSERVED,
         "crs": "EPSG:32701", "transform": Affine(10, 0, 399960, 0, -10, 1600020), **layout,
     }  # fmt: skip
     with rasterio.MemoryFile() as file:
         with file.open(**profile) as target:
             target.write(ice())
-            for index, band in enumerate(imagery.BANDS, 1):
+            for index, band in enumerate(BANDS, 1):
                 target.set_band_description(index, band)
         return bytes(file.getbuffer())
 
@@ -77,16 +80,16 @@ layouts = st.fixed_dictionaries(
 @pytest.mark.parametrize("method", METHODS)
 def test_labels_are_the_same_bytes(settings: Settings, add_scene: Callable[..., Scene], method: Method):
     scene, store = add_scene(ice()), open_store(settings.store)
-    expected, _ = label_raster(settings, store, scene, method)
+    expected, _ = label_raster(store, scene, labelling(settings, method))
 
     @given(layouts, st.integers(1, ROWS + 1), st.integers(1, ROWS * COLUMNS + 1), st.integers(1, 4))
     @hypothesis_settings(max_examples=20, deadline=None)
     def cut_otherwise(layout: dict, rows_read: int, strip: int, threads: int) -> None:
-        store.put(scene.key or "", stored(layout))
+        scene.sha256 = store.put(scene.key or "", stored(layout))
         with pytest.MonkeyPatch.context() as patch, opencv_threads(threads):
             patch.setattr(imagery, "_ROWS", rows_read)
             patch.setattr(colour, "_STRIP", strip)
-            again, _ = label_raster(settings, store, scene, method)
+            again, _ = label_raster(store, scene, labelling(settings, method))
         assert again == expected
 
     cut_otherwise()

@@ -21,12 +21,12 @@ from typer.testing import CliRunner
 from seaice_ops.classes import legend
 from seaice_ops.cli import app
 from seaice_ops.errors import ConfigError, CorruptProduct
-from seaice_ops.labels.methods import METHODS
 from seaice_ops.labels.picture.image import label_image, picture_png, rescaled
 from seaice_ops.labels.published.colour import colour
 from seaice_ops.labels.published.iqrah2024 import iqrah2024
-from seaice_ops.pixels.imagery import black_border
+from seaice_ops.pixels.picture import black_border
 from seaice_ops.settings import LabelSettings
+from seaice_ops.versions import METHODS
 
 pytestmark = pytest.mark.filterwarnings("error")
 

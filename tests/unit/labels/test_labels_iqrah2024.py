@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from helpers.published import exact_median, filtered_codes, masked_oracle
 from seaice_ops.labels.published.colour import colour
 from seaice_ops.labels.published.iqrah2024 import iqrah2024, kernel, median_blur, otsu
-from seaice_ops.pixels.imagery import black_border
+from seaice_ops.pixels.picture import black_border
 
 
 def everywhere(rgb: np.ndarray) -> np.ndarray:

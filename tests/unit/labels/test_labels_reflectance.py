@@ -24,8 +24,8 @@ from seaice_ops.labels.reflectance.post_processing import LOW_SUN, NO_SUN
 from seaice_ops.labels.reflectance.surfaces import BANDS
 from seaice_ops.labels.reflectance.surroundings import CELL
 from seaice_ops.labels.reflectance.table import SHAPE, band_codes, cell_index, coded
-from seaice_ops.labels.result import NONE
-from seaice_ops.pixels.imagery import NODATA
+from seaice_ops.labels.result import NO_CONFIDENCE
+from seaice_ops.pixels.radiometry import UNOBSERVED
 
 WATER, THIN, THICK = legend.CLASSES
 
@@ -142,14 +142,14 @@ def test_no_snow_is_as_bright_at_1_6_um_as_a_cloud_that_hides_it(zenith: float):
 def test_the_sun_decides_what_can_be_known():
     surface, _ = scene(60)
     bands = seen(surface, 70.0)
-    bands[1, 3, 4] = NODATA
+    bands[1, 3, 4] = UNOBSERVED
     night = reflectance(bands, NO_SUN)
     expected = np.full((60, 60), legend.LOW_SUN, np.uint8)
     expected[3, 4] = legend.NODATA
     assert np.array_equal(night.classes, expected)
     assert night.confidence is not None
     assert night.reasons is not None
-    assert (night.confidence == NONE).all()
+    assert (night.confidence == NO_CONFIDENCE).all()
     assert ((night.reasons & reasons.LOW_SUN) > 0)[expected != legend.NODATA].all()
     assert night.reasons[3, 4] == 0
     dusk = reflectance(seen(surface, LOW_SUN), LOW_SUN)
@@ -161,7 +161,7 @@ def test_the_sun_decides_what_can_be_known():
 stored = arrays.arrays(
     np.int16,
     st.tuples(st.just(4), st.integers(1, 40), st.integers(1, 40)),
-    elements=st.one_of(st.integers(-100, 12_000), st.sampled_from([NODATA, 32_767, 0])),
+    elements=st.one_of(st.integers(-100, 12_000), st.sampled_from([UNOBSERVED, 32_767, 0])),
 )
 
 
@@ -171,13 +171,13 @@ def test_no_data_is_never_a_class_and_a_class_always_has_a_confidence(bands: np.
     if zenith is not None:
         zenith = 60.0 + zenith % 3 if zenith < NO_SUN else zenith  # one table is enough
     labels = reflectance(bands, zenith)
-    missing = (bands == NODATA).any(axis=0)
+    missing = (bands == UNOBSERVED).any(axis=0)
     assert np.array_equal(labels.classes == legend.NODATA, missing)
     assert set(np.unique(labels.classes)) <= {WATER, THIN, THICK, legend.CLOUD, legend.LOW_SUN, legend.NODATA}
     assert labels.confidence is not None
     assert labels.reasons is not None
     known = labels.classes <= THICK
-    assert np.array_equal(labels.confidence == NONE, ~known)
+    assert np.array_equal(labels.confidence == NO_CONFIDENCE, ~known)
     assert (labels.confidence[known] <= 100).all()
     assert (labels.reasons[missing] == 0).all()
     assert (labels.reasons[labels.classes == legend.CLOUD] > 0).all()
@@ -190,7 +190,7 @@ def test_strips_of_any_height_give_the_same_labels():
     surface, _ = scene(200)
     noise = np.random.default_rng(0).normal(0, 0.03, surface.shape)
     bands = seen(np.clip(surface + noise, 0.001, 1), 66.0)
-    bands[:, 50:60, 70:90] = NODATA
+    bands[:, 50:60, 70:90] = UNOBSERVED
     whole = reflectance(bands, 66.0)
     for strip in (1, 2, 7, 64, 199, 1000):
         rows: list[int] = []
@@ -208,12 +208,12 @@ def test_strips_of_any_height_give_the_same_labels():
 def test_land_has_no_say_in_what_the_sea_beside_it_is():
     surface, _ = scene(96)
     bands = seen(surface, 66.0)
-    bands[:, 3, 5] = NODATA
+    bands[:, 3, 5] = UNOBSERVED
     land = np.zeros((96, 96), bool)
     land[:, :40] = True
     found = []
     for height in (300, 9000):  # dark forest, bright rock
-        bands[:, :, :40][bands[:, :, :40] != NODATA] = height
+        bands[:, :, :40][bands[:, :, :40] != UNOBSERVED] = height
         found.append(from_strips(lambda top, bottom: bands[:, top:bottom], (96, 96), 66.0, 32, land))
     for one, other in zip(vars(found[0]).values(), vars(found[1]).values(), strict=True):
         assert np.array_equal(one, other)
@@ -221,12 +221,12 @@ def test_land_has_no_say_in_what_the_sea_beside_it_is():
     expected[3, 5] = legend.NODATA
     assert np.array_equal(found[0].classes[:, :40], expected)
     assert (found[0].classes[:, 40:] <= THICK).mean() > 0.9
-    assert found[0].confidence is not None and (found[0].confidence[:, :40] == NONE).all()
+    assert found[0].confidence is not None and (found[0].confidence[:, :40] == NO_CONFIDENCE).all()
 
 
 def test_what_is_asked_of_the_whole_scene_does_not_depend_on_the_strips(monkeypatch):
     bands = np.random.default_rng(1).integers(0, 9000, (4, 1500, 1301)).astype(np.int16)
-    bands[:, 1400:, 1200:] = NODATA
+    bands[:, 1400:, 1200:] = UNOBSERVED
     asked = []
     for strip in (CELL, 5 * CELL, 4000 // CELL * CELL):
         monkeypatch.setattr(labeller, "BLOCK", strip)
@@ -299,7 +299,7 @@ def test_cells_are_those_of_plain_logarithms(bands: np.ndarray):
                 below = above / (air.transmittance + air.spherical_albedo * above)
                 shift, least = (0.01, 0.004) if band == "B11" else (0.04, 0.01)
                 code = round(math.log(max(below + shift, least) / least) / 0.02)
-                levels[band] = {NODATA: 0, 32_767: 255}.get(int(bands[number, row, column]), min(254, max(1, code)))
+                levels[band] = {UNOBSERVED: 0, 32_767: 255}.get(int(bands[number, row, column]), min(254, max(1, code)))
             cells = (
                 (levels["B04"] - 56) // 2,
                 max(0, levels["B08"] - max(0, levels["B04"] - 38)) // 2,

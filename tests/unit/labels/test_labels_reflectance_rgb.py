@@ -17,8 +17,9 @@ from seaice_ops.classes import legend
 from seaice_ops.labels.methods import label_pixels
 from seaice_ops.labels.picture.image import read_picture
 from seaice_ops.labels.picture.true_colour import look_of, reflectance_rgb
-from seaice_ops.labels.result import NONE
-from seaice_ops.labels.stage import label_raster
+from seaice_ops.labels.result import NO_CONFIDENCE
+from seaice_ops.labels.scene import label_raster
+from seaice_ops.labels.stage import labelling
 from seaice_ops.sensors.sentinel2 import TRUE_COLOUR
 from seaice_ops.settings import LabelSettings
 from seaice_ops.storage.store import open_store
@@ -74,7 +75,7 @@ def test_no_data_is_never_a_class(rgb: np.ndarray, seed: int):
     labels = reflectance_rgb(rgb, valid)
     assert np.array_equal(labels.classes == legend.NODATA, ~valid)
     assert labels.confidence is not None
-    assert np.array_equal(labels.confidence == NONE, labels.classes > THICK)
+    assert np.array_equal(labels.confidence == NO_CONFIDENCE, labels.classes > THICK)
     assert np.array_equal(label_pixels(rgb, valid, 54.0, "reflectance", LabelSettings()), labels.classes)
     hidden = rgb.copy()
     hidden[~valid] = 77  # what is written where nothing was observed is nobody's business
@@ -109,7 +110,7 @@ def test_a_picture_s_stretch_changes_no_class(stretch: float):
 def test_a_scene_with_true_colour_only_gets_three_bands_too(settings, add_scene):
     values = np.kron(np.array([[150, 1200], [3300, 3000]]), np.ones((40, 40))).astype(np.int16)
     scene = add_scene(np.repeat(values[None], 3, axis=0), bands=TRUE_COLOUR)
-    data, shares = label_raster(settings, open_store(settings.store), scene, "reflectance")
+    data, shares = label_raster(open_store(settings.store), scene, labelling(settings, "reflectance"))
     with rasterio.MemoryFile(data) as file, file.open() as dataset:
         assert dataset.descriptions == ("class", "confidence", "reasons")
         assert dataset.nodata == legend.NODATA
@@ -129,13 +130,13 @@ def test_a_scene_of_five_bands_gets_three_bands(settings, add_scene):
     values[:, :, :30] = np.array([950, 600, 380, 190, 60])[:, None, None]
     values[:, :5] = -32768
     scene = add_scene(values)
-    data, shares = label_raster(settings, open_store(settings.store), scene, "reflectance")
+    data, shares = label_raster(open_store(settings.store), scene, labelling(settings, "reflectance"))
     with rasterio.MemoryFile(data) as file, file.open() as dataset:
         assert dataset.descriptions == ("class", "confidence", "reasons")
         codes, confidence, why = dataset.read()
     assert (codes[5:, :30] == WATER).all()
     assert (codes[5:, 30:] == THICK).all()
     assert (codes[:5] == legend.NODATA).all()
-    assert (confidence[:5] == NONE).all()
+    assert (confidence[:5] == NO_CONFIDENCE).all()
     assert not why[:5].any()
     assert set(shares) == {"open_water", "thin_ice", "thick_ice", "no_data"}

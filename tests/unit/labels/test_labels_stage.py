@@ -15,17 +15,18 @@ from rasterio.windows import Window
 from sqlalchemy import select
 
 from seaice_ops.classes import legend
-from seaice_ops.errors import ConfigError, TransientError
+from seaice_ops.errors import ConfigError
 from seaice_ops.geo.grid import pixel_metres
 from seaice_ops.labels.methods import label_pixels
-from seaice_ops.labels.stage import LabelRequest, class_shares, label_raster, run
+from seaice_ops.labels.scene import class_shares, label_raster
+from seaice_ops.labels.stage import LabelRequest, labelling, run
 from seaice_ops.ledger.session import open_ledger
-from seaice_ops.ledger.tables import LabelSet, Run, Scene, SceneState
+from seaice_ops.ledger.tables import LabelSet, Scene, SceneState
 from seaice_ops.pixels import imagery
-from seaice_ops.pixels.imagery import NODATA, true_colour
+from seaice_ops.pixels.radiometry import UNOBSERVED, true_colour
 from seaice_ops.sensors.sentinel2 import TRUE_COLOUR
 from seaice_ops.settings import Settings
-from seaice_ops.storage.rasters import open_raster
+from seaice_ops.storage.rasters import Grid, cog_bytes, open_raster
 from seaice_ops.storage.store import open_store
 
 DAY = datetime(2026, 2, 1, 20, tzinfo=UTC)
@@ -35,7 +36,7 @@ def patches(bands: int = 5, size: int = 600, seed: int = 1) -> np.ndarray:
     """Reflectance of water, thin and thick ice in blocks of 25 pixels, with a no-data corner."""
     blocks = np.random.default_rng(seed).choice([200, 1500, 3300], (size // 25, size // 25))
     values = np.repeat(np.kron(blocks, np.ones((25, 25)))[None], bands, axis=0).astype(np.int16)
-    values[:, np.add.outer(np.arange(size), np.arange(size)) < size // 3] = NODATA
+    values[:, np.add.outer(np.arange(size), np.arange(size)) < size // 3] = UNOBSERVED
     return values
 
 
@@ -66,10 +67,10 @@ def test_labels_are_stored_with_legend_tags_and_shares(settings, add_scene):
         assert list(dataset.transform)[:6] == scene.transform
         assert all(dataset.colormap(1)[code] == legend.COLOURS[code] for code in legend.CLASSES)
     assert tags["method"] == "colour"
-    assert tags["version"] == row.version == settings.labels.version("colour")
+    assert tags["version"] == row.version == settings.label_version("colour")
     assert tags["scene"] == scene.id
     assert json.loads(tags["parameters"])["thin_max"] == 204
-    expected = np.select([values[0] == NODATA, values[0] == 200, values[0] == 1500], [255, 1, 2], 3)
+    expected = np.select([values[0] == UNOBSERVED, values[0] == 200, values[0] == 1500], [255, 1, 2], 3)
     assert np.array_equal(codes, expected)
     assert row.shares == class_shares(codes)
     assert sum(row.shares.values()) == pytest.approx(1)
@@ -105,7 +106,8 @@ def test_a_plain_true_colour_scene_is_labelled_too(settings, add_scene):
 def test_the_same_scene_gives_the_same_bytes(settings, add_scene):
     scene, store = add_scene(patches()), open_store(settings.store)
     for method in ("colour", "iqrah2024"):
-        assert label_raster(settings, store, scene, method) == label_raster(settings, store, scene, method)
+        how = labelling(settings, method)
+        assert label_raster(store, scene, how) == label_raster(store, scene, how)
 
 
 @given(rows=st.integers(17, 299), columns=st.integers(17, 299), method=st.sampled_from(["colour", "iqrah2024"]))
@@ -119,12 +121,12 @@ def test_labels_do_not_depend_on_how_the_scene_was_read(settings, add_scene, row
         for top in range(0, 300, rows):
             for left in range(0, 300, columns):
                 window = Window(left, top, min(columns, 300 - left), min(rows, 300 - top))
-                part = true_colour(dataset.read(window=window), settings.labels.ceiling)
+                part = true_colour(dataset.read(window=window), settings.scenes.ceiling)
                 whole[top : top + part.shape[0], left : left + part.shape[1]] = part
-        valid = dataset.read(1) != NODATA
+        valid = dataset.read(1) != UNOBSERVED
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(imagery, "_ROWS", rows)
-        direct, observed, grid = imagery.read_true_colour(open_store(settings.store), scene, settings.labels.ceiling)
+        direct, observed, grid = imagery.read_true_colour(open_store(settings.store), scene, settings.scenes.ceiling)
     whole[~valid] = 0
     assert np.array_equal(observed, valid)
     assert np.array_equal(direct, whole)
@@ -134,7 +136,7 @@ def test_labels_do_not_depend_on_how_the_scene_was_read(settings, add_scene, row
     )
 
 
-def test_a_broken_scene_is_marked_failed_and_the_others_go_on(settings, add_scene):
+def test_a_scene_whose_raster_is_damaged_or_gone_is_fetched_again_and_the_others_go_on(settings, add_scene):
     good, cut, gone = (add_scene(patches(seed=i), sensed_at=DAY + timedelta(days=i)) for i in range(3))
     store = open_store(settings.store)
     store.put(cut.key, store.get(cut.key)[:1500])
@@ -142,32 +144,26 @@ def test_a_broken_scene_is_marked_failed_and_the_others_go_on(settings, add_scen
     summary = run(settings, LabelRequest())
     assert summary.items == [good.id]
     assert set(summary.failed) == {cut.id, gone.id}
-    assert cut.key in summary.failed[cut.id]
-    assert "SHA-256" in summary.failed[cut.id]
+    assert cut.key in summary.failed[cut.id] and "damaged" in summary.failed[cut.id]
     assert gone.key in summary.failed[gone.id]
-    assert state(settings, cut.id) == (SceneState.FAILED, summary.failed[cut.id])
-    assert state(settings, gone.id)[0] == SceneState.FAILED
+    for scene in (cut, gone):
+        assert state(settings, scene.id) == (SceneState.DISCOVERED, summary.failed[scene.id])
     assert state(settings, good.id) == (SceneState.READY, None)
     assert run(settings, LabelRequest()).nothing_new
 
 
-def test_a_whole_object_that_cannot_be_read_is_tried_again_later(settings, add_scene, monkeypatch):
-    from rasterio.errors import RasterioIOError
-
-    def flaky(*_):
-        raise RasterioIOError("CURL error: timed out")
-
-    scene = add_scene(patches())
-    monkeypatch.setattr("seaice_ops.labels.stage.read_true_colour", flaky)
-    with pytest.raises(TransientError, match="timed out"):
-        run(settings, LabelRequest())
-    assert state(settings, scene.id) == (SceneState.READY, None)
+def test_a_scene_that_cannot_be_labelled_fails(settings, add_scene):
+    scene = add_scene(patches(bands=3), bands=TRUE_COLOUR)
+    nowhere = cog_bytes(patches(bands=3), Grid("", (1.0, 0.0, 0.0, 0.0, -1.0, 0.0), 200, 200), nodata=UNOBSERVED)
     with open_ledger(settings).begin() as session:
-        assert "TransientError" in session.scalars(select(Run)).one().error
+        session.get_one(Scene, scene.id).sha256 = open_store(settings.store).put(scene.key, nowhere)
+    summary = run(settings, LabelRequest())
+    assert "no CRS" in summary.failed[scene.id]
+    assert state(settings, scene.id) == (SceneState.FAILED, summary.failed[scene.id])
 
 
 def test_a_scene_without_observed_pixels_is_all_no_data(settings, add_scene):
-    add_scene(np.full((3, 64, 64), NODATA, np.int16), bands=TRUE_COLOUR)
+    add_scene(np.full((3, 64, 64), UNOBSERVED, np.int16), bands=TRUE_COLOUR)
     run(settings, LabelRequest("iqrah2024"))
     assert label_sets(settings)[0].shares == {"open_water": 0, "thin_ice": 0, "thick_ice": 0, "no_data": 1}
 

@@ -26,7 +26,7 @@ from seaice_ops.labels.reflectance.surroundings import (
     taught,
 )
 from seaice_ops.labels.reflectance.table import WHOLE
-from seaice_ops.pixels.imagery import NODATA
+from seaice_ops.pixels.radiometry import UNOBSERVED
 
 NOTHING, ALL = (0.0,) * 4, (1.0,) * 4
 
@@ -36,12 +36,12 @@ NOTHING, ALL = (0.0,) * 4, (1.0,) * 4
 def test_cells_are_those_of_a_loop_over_pixels(rows: int, columns: int, seed: int):
     rng = np.random.default_rng(seed)
     bands = rng.integers(-900, 9000, (4, rows, columns)).astype(np.int16)
-    bands[rng.integers(4), rng.random((rows, columns)) < 0.1] = NODATA
+    bands[rng.integers(4), rng.random((rows, columns)) < 0.1] = UNOBSERVED
     looked_at = {3, 12, 19, 28}
     expected = np.zeros((5, -(-rows // CELL), -(-columns // CELL)))
     for row, column in np.ndindex(rows, columns):
         pixel = bands[:, row, column]
-        if {row % CELL, column % CELL} <= looked_at and (pixel != NODATA).all():
+        if {row % CELL, column % CELL} <= looked_at and (pixel != UNOBSERVED).all():
             expected[:, row // CELL, column // CELL] += [*pixel, 1]
     assert np.allclose(cell_sums(bands), expected / 16, rtol=1e-5, atol=1e-4)
 
@@ -49,13 +49,13 @@ def test_cells_are_those_of_a_loop_over_pixels(rows: int, columns: int, seed: in
 def test_a_cell_s_mean_is_taken_over_what_was_observed():
     bands = np.full((4, 4 * CELL, 4 * CELL), 3000, np.int16)
     plain = class_weights(cell_sums(bands), 66.0, NOTHING, ALL)
-    bands[:, :CELL] = NODATA
-    bands[2, CELL + 5, :] = NODATA
+    bands[:, :CELL] = UNOBSERVED
+    bands[2, CELL + 5, :] = UNOBSERVED
     assert np.array_equal(class_weights(cell_sums(bands), 66.0, NOTHING, ALL), plain)
 
 
 def test_what_was_never_observed_has_weights_too():
-    weights = class_weights(cell_sums(np.full((4, 70, 40), NODATA, np.int16)), 66.0, NOTHING, ALL)
+    weights = class_weights(cell_sums(np.full((4, 70, 40), UNOBSERVED, np.int16)), 66.0, NOTHING, ALL)
     assert weights.shape == (3, 2, 3)
     assert weights.min() >= LEAST
     assert (weights.max(axis=2) == MOST).all()

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seaice_ops.ledger.tables import Map, Scene
-from seaice_ops.mapping.due.plan import METHOD, Due, due_maps, method_of, one_grid
+from seaice_ops.mapping.due.plan import Due, due_maps, method_of, one_grid
+from seaice_ops.versions import MAPS
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -25,7 +26,7 @@ def scene(number: float, version: str = "a", **values: object) -> Scene:
 
 
 def issue(
-    issued: dict[datetime, Map], due: Sequence[Due], scenes: Sequence[Scene], model: str = "m", method: str = METHOD
+    issued: dict[datetime, Map], due: Sequence[Due], scenes: Sequence[Scene], model: str = "m", method: str = MAPS
 ) -> dict[datetime, Map]:
     """The newest maps after all of `due` was published."""
     made = {
@@ -121,7 +122,7 @@ def test_a_new_champion_or_method_reissues_the_newest_map_only() -> None:
 def test_another_land_mask_is_another_method() -> None:
     scenes, issued = season(8, 3)
     methods = {method_of(mask) for mask in ("", "coastline", "land/{tile}.tif")}
-    assert len(methods) == 3 and METHOD in methods
+    assert len(methods) == 3 and MAPS in methods
     assert ends(due_maps(scenes, issued, 3, "m", method_of("coastline"))) == [day(7)]
     assert due_maps(scenes, issued, 3, "m", method_of("")) == []
 

@@ -17,6 +17,7 @@ from sqlalchemy import select
 from seaice_ops.errors import ConfigError, CorruptProduct
 from seaice_ops.ledger.operations import insert_new, now
 from seaice_ops.ledger.session import Ledger, open_ledger
+from seaice_ops.ledger.stores import initialise
 from seaice_ops.ledger.tables import Evaluation, Model, ModelAlias
 from seaice_ops.models import exchange, registry
 from seaice_ops.models.card import Architecture, Card, Epoch, Labels, Manifest, Preprocessing, Recipe
@@ -137,7 +138,7 @@ def test_export_and_import_between_homes(settings: Settings, tmp_path: Path) -> 
     registry.promote(open_ledger(settings), model_id, "first")
     folder = exchange.export_model(*opened(settings), "champion", tmp_path / "model")
     elsewhere = Settings.model_validate({"home": tmp_path / "else", "regions": settings.model_dump()["regions"]})
-    open_ledger(elsewhere).migrate()
+    initialise(elsewhere)
     assert (
         exchange.import_model(*opened(elsewhere), folder)
         == model_id
@@ -239,7 +240,7 @@ def test_a_model_whose_bands_no_scene_has_is_refused(
 ) -> None:
     wide, n = ("B02", "B03", "B04", "B08", "B11"), 5
     other = Settings.model_validate({"home": tmp_path / "else", "regions": settings.model_dump()["regions"]})
-    open_ledger(other).migrate()
+    initialise(other)
     constants = Preprocessing(bands=wide, ceiling=0.3558, mean=(0.5,) * n, std=(0.25,) * n)
     changed = {"architecture": Architecture(width=2, bands=n), "preprocessing": constants}
     weights = weights_bytes(build(Architecture(width=2, bands=n)).state_dict())

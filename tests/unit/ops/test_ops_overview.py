@@ -44,7 +44,7 @@ def season(settings: Settings) -> Settings:
     scenes = [a_scene(day) for day in range(4)]
     bad = a_scene(5, state=SceneState.FAILED, reason="B04.jp2 is truncated", updated_at=FIRST + timedelta(days=9))
     keep(settings, *scenes, bad, a_scene(2, "60CWS"), a_scene(0, "60CWS", SceneState.SUPERSEDED), a_scene(1, "59CMV"))
-    current = settings.labels.version("colour")
+    current = settings.label_version("colour")
     keep(settings, *[a_label(scene, current) for scene in scenes], a_label(scenes[0], "0-old"))
     keep(settings, a_model(), a_model("newer", day=3), an_alias("champion"), an_alias("challenger", "unet/newer"))
     keep(settings, a_score("unet/0123abcd", "truth", 0.91), a_score("unet/0123abcd", "auto-labels", 0.95))
@@ -100,7 +100,7 @@ def test_scenes_are_counted_by_state_and_tile(season: Settings) -> None:
 def test_labels_and_models_come_with_their_scores(season: Settings) -> None:
     status = collect(season)
     by_version = {each["version"]: each for each in status["labels"]}
-    current = by_version[season.labels.version("colour")]
+    current = by_version[season.label_version("colour")]
     assert (current["scenes"], current["current"], current["seconds"]) == (4, True, 6.0)
     assert [score["macro_f1"] for score in current["scores"]] == [0.89]
     assert by_version["0-old"]["current"] is False and by_version["0-old"]["scores"] == []
@@ -181,7 +181,7 @@ def test_at_80_columns_no_key_and_no_id_is_cut(season: Settings) -> None:
         status["maps"]["01CCV"]["newest"]["key"],
         a_scene(6).id,
         "unet/0123abcd",
-        season.labels.version("colour"),
+        season.label_version("colour"),
         status["runs"]["map"]["started_at"],
     ):
         assert whole in words, whole

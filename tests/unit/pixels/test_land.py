@@ -16,7 +16,8 @@ from pyproj import Transformer
 from helpers.factories import write_mask
 from seaice_ops.classes import legend
 from seaice_ops.errors import ConfigError
-from seaice_ops.labels.stage import label_raster
+from seaice_ops.labels.scene import label_raster
+from seaice_ops.labels.stage import labelling
 from seaice_ops.pixels.coastline import near_edges
 from seaice_ops.pixels.land import from_polygons, land
 from seaice_ops.settings import Settings
@@ -155,7 +156,7 @@ def test_a_mask_that_cannot_be_used_says_which_setting(settings: Settings, conte
     name = "land.geojson" if content == "{}" else "land.tif"
     if content is not None:
         (settings.home / name).write_text(content)
-    with pytest.raises(ConfigError, match=r"labels\.mask"):
+    with pytest.raises(ConfigError, match=r"scenes\.land_mask"):
         land_of(settings, name)
 
 
@@ -175,14 +176,14 @@ def test_land_takes_the_place_of_labels_and_of_nothing_else(settings, add_scene,
     values[4] = 800
     values[:, :20, :20] = -32768
     scene, store = add_scene(values), open_store(settings.store)
-    plain, _ = label_raster(settings, store, scene, method)
+    plain, _ = label_raster(store, scene, labelling(settings, method))
     mask = np.zeros((150, 200), np.uint8)
     mask[:60, :50] = 1
     write_mask(settings.home / "masks" / "01CCV.tif", mask, GRID)
     masked_settings = settings.model_copy(
-        update={"labels": settings.labels.model_copy(update={"mask": "masks/{tile}.tif"})}
+        update={"scenes": settings.scenes.model_copy(update={"land_mask": "masks/{tile}.tif"})}
     )
-    data, shares = label_raster(masked_settings, store, scene, method)
+    data, shares = label_raster(store, scene, labelling(masked_settings, method))
     without, codes = every_band(plain), every_band(data)
     covered = (mask > 0) & (without[0] != legend.NODATA)
     assert (codes[0][covered] == legend.LAND).all()
@@ -191,4 +192,4 @@ def test_land_takes_the_place_of_labels_and_of_nothing_else(settings, add_scene,
         assert (codes[1][covered] == 255).all()
         assert not codes[2][covered].any()
     assert shares["land_or_shelf"] == pytest.approx(covered.mean())
-    assert masked_settings.labels.version(method) != settings.labels.version(method)
+    assert masked_settings.label_version(method) != settings.label_version(method)

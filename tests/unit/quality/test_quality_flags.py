@@ -9,9 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seaice_ops.classes import quality_flags as reasons
 from seaice_ops.quality import flags
-from seaice_ops.quality.reading import SATURATED_BIT
 
 USUAL = [{"open_water": 0.2 + i / 100, "thin_ice": 0.3 - i / 100, "thick_ice": 0.4, "no_data": 0.1} for i in range(6)]
 
@@ -87,7 +85,3 @@ def test_thresholds_at_the_ends_of_the_scale() -> None:
 def test_disagreement_names_both() -> None:
     (flag,) = flags.of_agreement("colour", "reflectance", 0.5)
     assert flags.text([flag])[0].startswith("colour / reflectance: disagreement: the two give the same class on 50%")
-
-
-def test_the_saturated_bit_is_the_labellers() -> None:
-    assert SATURATED_BIT == reasons.SATURATED

@@ -137,16 +137,16 @@ def raster(path: Path, values: np.ndarray, grid: Grid = GRID, crs: str | None = 
 def test_a_raster_comes_before_polygons_and_conditions_stand_beside(settings: Settings) -> None:
     folder = settings.reference_path
     assert folder is not None
-    assert not has_reference(settings, "S") and read_reference(settings, "S", GRID) is None
+    assert not has_reference(folder, "S") and read_reference(folder, "S", GRID) is None
     write(folder / "S.geojson", (2, ring((0, 0), (30, 0), (30, 20), (0, 20))))
-    found = read_reference(settings, "S", GRID)
-    assert has_reference(settings, "S") and found is not None and (found == 2).all()
+    found = read_reference(folder, "S", GRID)
+    assert has_reference(folder, "S") and found is not None and (found == 2).all()
     raster(folder / "S.tif", np.full((20, 30), 3, np.uint8))
-    found = read_reference(settings, "S", GRID)
+    found = read_reference(folder, "S", GRID)
     assert found is not None and (found == 3).all()
-    assert read_conditions(settings, "S", GRID) is None
+    assert read_conditions(folder, "S", GRID) is None
     raster(folder / "S.conditions.tif", np.full((20, 30), 8, np.uint8), crs=None)
-    found = read_conditions(settings, "S", GRID)
+    found = read_conditions(folder, "S", GRID)
     assert found is not None and (found == 8).all()
 
 
@@ -161,7 +161,7 @@ def test_rasters_of_another_kind_size_or_place_are_refused(settings: Settings) -
     for said, (values, grid) in wrong.items():
         raster(folder / "S.tif", values, grid)
         with pytest.raises(CorruptProduct, match=said):
-            read_reference(settings, "S", GRID)
+            read_reference(folder, "S", GRID)
     (folder / "S.tif").write_text("no raster")
     with pytest.raises(CorruptProduct, match="cannot be read"):
-        read_reference(settings, "S", GRID)
+        read_reference(folder, "S", GRID)

@@ -66,8 +66,8 @@ def rows(settings: Settings) -> dict[tuple[str, str], list[Evaluation]]:
 def test_truth_agreement_and_flags_are_found_and_kept_once(settings: Settings, scenes: list[Scene]) -> None:
     labels.run(settings, labels.LabelRequest("iqrah2024"))
     quality, summary = assess(settings, QualityRequest())
-    name = f"labels:colour-{settings.labels.version('colour')}"
-    other = f"labels:iqrah2024-{settings.labels.version('iqrah2024')}"
+    name = f"labels:colour-{settings.label_version('colour')}"
+    other = f"labels:iqrah2024-{settings.label_version('iqrah2024')}"
     assert quality.truth.keys() == {name, other} and quality.truth[name]["scenes"] == 2
     scores = quality.truth[name]["conditions"]["all"]
     assert scores["pixels"] == 2 * 64 * 64
@@ -93,7 +93,7 @@ def test_a_changed_reference_is_another_row(settings: Settings, scenes: list[Sce
     run(settings, QualityRequest())
     add_truth(settings, scenes[0], truth_of())
     assert run(settings, QualityRequest()).done["evaluations"] == 1
-    name = f"labels:colour-{settings.labels.version('colour')}"
+    name = f"labels:colour-{settings.label_version('colour')}"
     assert sorted(row.metrics["accuracy"] for row in rows(settings)[name, "truth"])[-1] == 1.0
 
 

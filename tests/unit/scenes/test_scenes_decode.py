@@ -19,7 +19,8 @@ from seaice_ops.archive.search import SearchRequest
 from seaice_ops.errors import ConfigError, CorruptProduct, TransientError
 from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Scene, SceneState
-from seaice_ops.pixels.imagery import NODATA, read_bands
+from seaice_ops.pixels.imagery import read_bands
+from seaice_ops.pixels.radiometry import UNOBSERVED
 from seaice_ops.scenes import decode
 from seaice_ops.scenes.decode import DecodeRequest
 from seaice_ops.scenes.source import open_image, read_rows
@@ -56,7 +57,7 @@ def expected(bands: dict[str, np.ndarray], offset: int) -> np.ndarray:
         values = bands[band].astype(np.int64)
         if band == "B11":
             values = np.kron(values, np.ones((2, 2), np.int64))
-        out[index] = np.where(values == 0, NODATA, np.clip(values + offset, NODATA + 1, 32767))
+        out[index] = np.where(values == 0, UNOBSERVED, np.clip(values + offset, UNOBSERVED + 1, 32767))
     return out
 
 
@@ -72,9 +73,9 @@ def test_every_pixel(settings, archive, baseline, offset):
     values, valid, grid = read_bands(open_store(settings.store), scene)
     truth = expected(bands, offset or 0)
     np.testing.assert_array_equal(values, truth)
-    np.testing.assert_array_equal(valid, (truth != NODATA).all(axis=0))
+    np.testing.assert_array_equal(valid, (truth != UNOBSERVED).all(axis=0))
     assert values[3, 40, 8] == 400 + (offset or 0)
-    assert (values[1, 40, 7], valid[40, 7]) == (NODATA, False)
+    assert (values[1, 40, 7], valid[40, 7]) == (UNOBSERVED, False)
     assert scene.valid_share == valid.mean()
     assert (grid.crs, grid.transform) == ("EPSG:32701", (10.0, 0.0, 399960.0, 0.0, -10.0, 1600020.0))
 
@@ -100,7 +101,7 @@ def test_cog_says_what_it_is(settings, archive):
     with rasterio.open(settings.home / "objects" / scenes(settings)[name].key) as dataset:
         assert dataset.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
         assert dataset.tags(ns="IMAGE_STRUCTURE")["COMPRESSION"] == "ZSTD"
-        assert (dataset.dtypes, dataset.nodata, dataset.descriptions) == (("int16",) * 5, NODATA, BANDS)
+        assert (dataset.dtypes, dataset.nodata, dataset.descriptions) == (("int16",) * 5, UNOBSERVED, BANDS)
         tags = dataset.tags()
     assert tags["SCENE_ID"] == name
     assert tags["SENSED"] == "2026-02-01T20:15:29+00:00"

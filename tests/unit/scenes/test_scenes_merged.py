@@ -18,8 +18,10 @@ from seaice_ops.archive import fetch, search
 from seaice_ops.archive.fetch import FetchRequest
 from seaice_ops.archive.search import SearchRequest
 from seaice_ops.ledger.session import open_ledger
+from seaice_ops.ledger.stores import initialise
 from seaice_ops.ledger.tables import Scene
-from seaice_ops.pixels.imagery import NODATA, read_bands
+from seaice_ops.pixels.imagery import read_bands
+from seaice_ops.pixels.radiometry import UNOBSERVED
 from seaice_ops.scenes import decode
 from seaice_ops.scenes.decode import DecodeRequest
 from seaice_ops.scenes.merged import fill
@@ -84,7 +86,7 @@ def states(settings) -> dict[str, str]:
 
 def reflectance(stations) -> np.ndarray:
     """(5, rows, columns) as a slow loop over pixels says: the first of `stations` that saw the pixel in all bands."""
-    out = np.full((5, SIZE, SIZE), NODATA)
+    out = np.full((5, SIZE, SIZE), UNOBSERVED)
     for row, column in itertools.product(range(SIZE), repeat=2):
         for station in stations:
             (first, last), offset, _ = STATIONS[station]
@@ -129,11 +131,10 @@ def test_any_order_of_arrival_ends_in_the_same_bytes(settings, archive, order):
 
 def _together(settings, archive) -> str:
     """The hash of the merged scene made of all parts at once, in a home of its own."""
-    from seaice_ops.ledger.session import open_ledger
 
     other = settings.model_copy(update={"home": settings.home / "other", "ledger": "", "store": ""})
     other = type(settings).model_validate({**other.model_dump(), "archive": {"path": archive}})
-    open_ledger(other).migrate()
+    initialise(other)
     ingest(other)
     [scene] = [scene for scene in scenes(other).values() if scene.state.value == "ready"]
     return str(scene.sha256)
@@ -188,7 +189,7 @@ def test_withdrawn_part_is_no_longer_in_the_scene(settings, archive):
     assert scenes(settings)[whole].reason == f"its part {second} was withdrawn: Corrupted"
 
 
-pixels = arrays(np.int16, (2, 3, 4), elements=st.sampled_from([NODATA, -5, 1000]))
+pixels = arrays(np.int16, (2, 3, 4), elements=st.sampled_from([UNOBSERVED, -5, 1000]))
 
 
 @given(pixels, pixels)
@@ -196,5 +197,5 @@ def test_fill_takes_whole_pixels_only(newest, other):
     out = fill(newest, other)
     for row, column in itertools.product(range(3), range(4)):
         mine, theirs = newest[:, row, column], other[:, row, column]
-        fit = NODATA in mine and NODATA not in theirs
+        fit = UNOBSERVED in mine and UNOBSERVED not in theirs
         assert (out[:, row, column] == (theirs if fit else mine)).all()

@@ -16,7 +16,8 @@ from seaice_ops.archive.fetch import FetchRequest
 from seaice_ops.archive.search import SearchRequest
 from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Scene, SceneState
-from seaice_ops.pixels.imagery import black_border, read_true_colour
+from seaice_ops.pixels.imagery import read_true_colour
+from seaice_ops.pixels.picture import black_border
 from seaice_ops.scenes import decode
 from seaice_ops.scenes.decode import DecodeRequest
 from seaice_ops.storage.store import open_store

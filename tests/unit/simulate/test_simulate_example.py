@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from seaice_ops.classes import conditions, legend
-from seaice_ops.pixels import imagery
+from seaice_ops.pixels import radiometry
+from seaice_ops.sensors.sentinel2 import BANDS
 from seaice_ops.simulate import marks
 from seaice_ops.simulate.example import Example, acquisition
 from seaice_ops.simulate.world import World, any_world
@@ -27,11 +28,13 @@ def test_same_seed_same_bytes(examples: list[Example]) -> None:
 
 def test_shapes_types_and_no_data(examples: list[Example]) -> None:
     for example in examples:
-        assert example.reflectance.shape == (len(imagery.BANDS), 256, 256)
+        assert example.reflectance.shape == (len(BANDS), 256, 256)
         assert example.reflectance.dtype == np.int16
         assert example.truth.dtype == example.conditions.dtype == np.uint8
-        assert (example.valid == (example.reflectance != imagery.NODATA).all(axis=0)).all()
-        assert ((example.truth == legend.NODATA) == (example.reflectance[:4] == imagery.NODATA).any(axis=0)).all()
+        assert (example.valid == (example.reflectance != radiometry.UNOBSERVED).all(axis=0)).all()
+        assert (
+            (example.truth == legend.NODATA) == (example.reflectance[:4] == radiometry.UNOBSERVED).any(axis=0)
+        ).all()
         assert set(np.unique(example.truth)) <= {*legend.CLASSES, legend.CLOUD, legend.LAND, legend.NODATA}
         assert example.conditions.max() < 2 * max(conditions.NAMES)
         assert not example.conditions[~np.isin(example.truth, legend.CLASSES)].any()
@@ -39,7 +42,7 @@ def test_shapes_types_and_no_data(examples: list[Example]) -> None:
 
 def test_light_stays_within_what_a_surface_can_send_back(examples: list[Example]) -> None:
     for example in examples:
-        seen = example.reflectance[:, example.valid] / imagery.SCALE
+        seen = example.reflectance[:, example.valid] / radiometry.SCALE
         assert np.percentile(seen, 0.01) > -0.01
         assert np.percentile(seen, 99.99) < 1.35  # sunlit cloud over sunlit snow
 

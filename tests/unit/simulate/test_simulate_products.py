@@ -16,7 +16,7 @@ import rasterio
 from seaice_ops.classes import legend
 from seaice_ops.errors import ConfigError
 from seaice_ops.geo.tiles import tile_of
-from seaice_ops.pixels.imagery import NODATA
+from seaice_ops.pixels.radiometry import UNOBSERVED
 from seaice_ops.settings import Settings
 from seaice_ops.simulate import metadata, product
 from seaice_ops.simulate.example import decoded
@@ -66,6 +66,7 @@ def test_the_folder_holds_products_entries_and_truth_only(archive: Path) -> None
     }  # fmt: skip
     assert {path.name for path in (archive / "truth").iterdir()} == {
         *(f"{name}.tif" for name in ids), *(f"{name}.conditions.tif" for name in ids),
+        *(f"{name}.surface.tif" for name in ids),
         "01CCV.land.tif", "60CWS.land.tif",
     }  # fmt: skip
 
@@ -151,7 +152,9 @@ def test_an_example_is_what_the_files_decode_to(archive: Path) -> None:
         with rasterio.open(archive / f"{planned.id}.SAFE" / metadata.image_path(planned, band)) as dataset:
             numbers = dataset.read(1).astype(int)
         repeat = metadata.PIXEL_M[band] // 10
-        read = np.where(numbers == 0, NODATA, numbers - metadata.offset(planned)).repeat(repeat, 0).repeat(repeat, 1)
+        read = (
+            np.where(numbers == 0, UNOBSERVED, numbers - metadata.offset(planned)).repeat(repeat, 0).repeat(repeat, 1)
+        )
         np.testing.assert_array_equal(read, values)
 
 

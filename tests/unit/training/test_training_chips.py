@@ -15,8 +15,8 @@ from helpers.training_cases import DAY, add_labelled, add_labels, small, snapsho
 from seaice_ops.errors import ConfigError, CorruptProduct, ExpectedSkip
 from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import LabelSet, Scene, SceneState
-from seaice_ops.pixels import imagery
-from seaice_ops.sensors.sentinel2 import TRUE_COLOUR
+from seaice_ops.pixels import imagery, radiometry
+from seaice_ops.sensors.sentinel2 import BANDS, TRUE_COLOUR
 from seaice_ops.settings import Settings
 from seaice_ops.storage.rasters import read_raster
 from seaice_ops.storage.store import open_store
@@ -63,7 +63,7 @@ def test_all_eight_orientations_occur_equally_often() -> None:
     assert len(counts) == 8 and min(counts) > 150
 
 
-@pytest.mark.parametrize("bands", [TRUE_COLOUR, imagery.BANDS])
+@pytest.mark.parametrize("bands", [TRUE_COLOUR, BANDS])
 def test_chips_are_the_scenes_pixels(
     settings: Settings, add_scene: Callable[..., Scene], bands: tuple[str, ...]
 ) -> None:
@@ -80,7 +80,7 @@ def test_chips_are_the_scenes_pixels(
             labels = session.query(LabelSet).filter_by(scene_id=scene_id).one()
         window = slice(row, row + 64), slice(column, column + 64)
         values, valid, _ = imagery.read_bands(store, scene, bands)
-        scale = 255.0 / (settings.labels.ceiling * imagery.SCALE)
+        scale = 255.0 / (settings.scenes.ceiling * radiometry.SCALE)
         seen = np.rint(values * scale).clip(0, 255) * valid
         codes = read_raster(store, labels.key)[0][0][window]
         assert np.array_equal(cut.pixels[i, ..., :-1], np.moveaxis(seen, 0, -1)[window])
@@ -96,7 +96,7 @@ def test_codes_that_are_no_class_and_unobserved_pixels_are_ignored(
     labels = np.full((40, 100), 2, np.uint8)
     labels[:10, :20] = np.repeat([205, 210, 254, 255], 5)
     reflectance = np.full((5, 40, 100), 1500, np.int16)
-    reflectance[2, 30:, :50] = imagery.NODATA
+    reflectance[2, 30:, :50] = radiometry.UNOBSERVED
     for day in range(2):
         add_labels(settings, add_scene(reflectance, sensed_at=DAY.replace(day=1 + day)), labels)
     add_labelled(settings, add_scene, 5)
