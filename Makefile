@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # OpenMP threads of two ranks, Spark and Airflow's tasks would fight for the same cores.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help setup demo up down test lint unit integration e2e realism label-accuracy real-ice label-surroundings bench-labels lock clean
+.PHONY: help setup demo up down test lint unit integration e2e realism label-accuracy real-ice label-surroundings map-accuracy bench-labels lock clean
 help:
 	@sed -n '1,2s/^# //p' Makefile
 
@@ -54,6 +54,10 @@ real-ice: setup
 # Learn anew, from the labeller's own model, what lies around a pixel says (seaice_ops/labels/surroundings.json).
 label-surroundings: setup
 	@$(PY) -m seaice_ops.labels.reflectance.surroundings_teach
+
+# How right maps are on the truth of their newest acquisition, beside its labels, on simulated seasons.
+map-accuracy: setup
+	@$(PY) benchmarks/map_accuracy.py $(ARGS)
 
 # Labelling speed beside the published pipeline, memory of a whole tile, the paper's workload, Spark.
 bench-labels: setup

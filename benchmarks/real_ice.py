@@ -3,7 +3,7 @@
     make real-ice [ARGS="--sheets build/real-ice --json"]
 
 The chips and the rectangles drawn on them by eye are outside test data (SEAICE_TEST_DATA, default ../shared/data; its
-real_ice/README.md says what each is). The published methods get the true colour of an L1C product (white at 0.3558), as
+its README says what each is). The published methods get the true colour of an L1C product (white at 0.3558), as
 does `reflectance, true colour`. `--sheets` writes one picture a chip: the true colour, and the labels of each method.
 
 A chip of surface reflectance is put below the air of our own model first: it tests the surfaces and not the air. Where

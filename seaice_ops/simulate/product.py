@@ -74,8 +74,8 @@ def publish(out: Path, request: SimulateRequest, product: Planned) -> int:
     land = shelf(request.seed, product.tile, request.size).astype(np.uint8)
     _replace(out / "truth" / f"{product.tile}.land.tif", work, cog_bytes(land[None], grid, nodata=None))
     _replace(out / "truth" / f"{product.id}.conditions.tif", work, cog_bytes(image.conditions[None], grid, nodata=None))
-    truth = cog_bytes(image.truth[None], grid, nodata=legend.NODATA)
-    _replace(out / "truth" / f"{product.id}.tif", work, truth)
+    for name, codes in ((f"{product.id}.surface.tif", image.surface), (f"{product.id}.tif", image.truth)):
+        _replace(out / "truth" / name, work, cog_bytes(codes[None], grid, nodata=legend.NODATA))
     shutil.rmtree(out / safe.name, ignore_errors=True)
     safe.replace(out / safe.name)
     entry = {

@@ -43,12 +43,18 @@ _APART_PX, _STRIPES = 0.12, 0.0015
 
 @dataclass(frozen=True)
 class Image:
-    """(5, rows, columns) top-of-atmosphere reflectance, what was observed, the reference class codes and conditions."""
+    """One acquisition and its truth."""
 
     reflectance: Field
+    """(5, rows, columns) at the top of the atmosphere."""
     valid: NDArray[np.bool_]
+    """(rows, columns) where the swath was observed."""
     truth: NDArray[np.uint8]
+    """(rows, columns) legend codes; CLOUD where a cloud hides the surface, NODATA where nothing was observed."""
     conditions: NDArray[np.uint8]
+    """(rows, columns) bits of `classes.conditions`."""
+    surface: NDArray[np.uint8]
+    """(rows, columns) legend codes of what lies below any cloud; NODATA where nothing was observed."""
 
 
 def observe(seed: int, ground: Surface, above: Sky, geometry: Geometry) -> Image:
@@ -69,7 +75,8 @@ def observe(seed: int, ground: Surface, above: Sky, geometry: Geometry) -> Image
     truth[above.unseen] = legend.NODATA
     lost = 1 - _light(_RED, above, front, haze, geometry)
     marks = conditions_of(truth.astype(np.uint8), above.depth, lost, geometry.sun_zenith, ground.mixed)
-    return Image(image, ~above.unseen, truth.astype(np.uint8), marks)
+    surface = np.where(above.unseen, legend.NODATA, ground.codes).astype(np.uint8)
+    return Image(image, ~above.unseen, truth.astype(np.uint8), marks, surface)
 
 
 _RED = 2

@@ -52,9 +52,9 @@ def home(settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
 
 
 def test_nothing_to_do_is_json_where_json_was_asked_for(home: Settings) -> None:
-    said = CliRunner().invoke(app, ["map", "--json"])
-    assert said.exit_code == 0 and "no champion yet" in json.loads(said.stdout)["nothing_to_do"]
-    assert CliRunner().invoke(app, ["map"]).stdout.startswith("nothing to do: no champion yet")
+    said = CliRunner().invoke(app, ["train", "--json"])
+    assert said.exit_code == 0 and "training waits for" in json.loads(said.stdout)["nothing_to_do"]
+    assert CliRunner().invoke(app, ["train"]).stdout.startswith("nothing to do: 0 scenes have")
 
 
 def test_init_says_on_one_line_what_is_wrong(home: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

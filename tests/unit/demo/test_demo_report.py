@@ -12,8 +12,8 @@ from seaice_ops.ledger.tables import Scene
 from seaice_ops.settings import Settings
 
 
-def test_without_a_champion_there_is_no_map(settings: Settings) -> None:
-    assert "no champion yet" in why_no_map(settings, "01CCV")
+def test_without_a_ready_scene_there_is_no_map(settings: Settings) -> None:
+    assert why_no_map(settings, "01CCV") == "no scene of it is ready"
 
 
 def test_scenes_that_lack_what_the_champion_sees_are_named(settings: Settings, add_scene: Callable[..., Scene]) -> None:

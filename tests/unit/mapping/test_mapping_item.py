@@ -24,7 +24,8 @@ from rio_cogeo import cog_validate
 from seaice_ops.classes.legend import COLOURS
 from seaice_ops.mapping.product.footprint import outline
 from seaice_ops.mapping.product.item import MapInputs, item
-from seaice_ops.mapping.product.layers import quicklook, statistics, write_layers
+from seaice_ops.mapping.product.layers import LAYER_NODATA, quicklook, statistics, write_layers
+from seaice_ops.mapping.window.strips import LAYERS
 from seaice_ops.storage.rasters import Grid
 
 END = datetime(2026, 2, 1, 20, 15, 29, 24000, tzinfo=UTC)
@@ -97,9 +98,7 @@ def inputs(**changes: Any) -> MapInputs:
     return MapInputs(**(values | changes))
 
 
-FILES = {f"{name}.tif": ("ab" * 32, 10) for name in ("class", "n_valid", "age", "conf")} | {
-    "quicklook.png": ("cd" * 32, 5)
-}
+FILES = {f"{name}.tif": ("ab" * 32, 10) for name in LAYERS} | {"quicklook.png": ("cd" * 32, 5)}
 FIGURES = {"shares": {"open_water": 0.25}, "valid_share": 0.5}
 
 
@@ -190,9 +189,9 @@ def test_a_quicklook_shows_the_most_frequent_class_of_each_block_in_pure_colours
 
 
 def test_statistics_worked_example() -> None:
-    counts = np.zeros((4, 256), np.int64)
+    counts = np.zeros((5, 256), np.int64)
     counts[0, [1, 2, 3, 254, 255]] = [2, 1, 3, 4, 2]
-    counts[2, [0, 4, 9, 254, 255]] = [2, 1, 2, 1, 6]
+    counts[3, [0, 4, 9, 254, 255]] = [2, 1, 2, 1, 6]
     figures = statistics(counts, Grid("EPSG:32701", (100.0, 0, 5e5, 0, -100.0, 2e6), 4, 3))
     assert figures == {
         "area_km2": {"open_water": 0.02, "thin_ice": 0.01, "thick_ice": 0.03},
@@ -205,19 +204,19 @@ def test_statistics_worked_example() -> None:
 
 
 def test_statistics_of_a_map_without_pixels() -> None:
-    counts = np.zeros((4, 256), np.int64)
-    counts[[0, 2, 3], 255] = counts[1, 0] = INLAND.width * INLAND.height
+    counts = np.zeros((5, 256), np.int64)
+    counts[[0, 1, 3, 4], 255] = counts[2, 0] = INLAND.width * INLAND.height
     figures = statistics(counts, INLAND)
     assert figures["shares"] == {"open_water": None, "thin_ice": None, "thick_ice": None}
     assert figures["valid_share"] == 0 and figures["median_age_days"] is None and figures["observed_km2"] == 0
-    ashore = np.zeros((4, 256), np.int64)
-    ashore[0, 254] = ashore[1, 0] = ashore[2, 255] = ashore[3, 255] = INLAND.width * INLAND.height
+    ashore = np.zeros((5, 256), np.int64)
+    ashore[0, 254] = ashore[1, 254] = ashore[2, 0] = ashore[3, 255] = ashore[4, 255] = INLAND.width * INLAND.height
     assert statistics(ashore, INLAND)["valid_share"] is None
 
 
 def test_layers_are_valid_cogs_with_the_legend_and_the_same_bytes_each_time(tmp_path: Path) -> None:
     grid = Grid("EPSG:32701", (10.0, 0.0, 399_960.0, 0.0, -10.0, 1_600_020.0), 700, 1100)
-    layers = np.random.default_rng(1).integers(1, 4, (4, 1100, 700)).astype(np.uint8)
+    layers = np.random.default_rng(1).integers(1, 4, (5, 1100, 700)).astype(np.uint8)
     answers = []
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
@@ -226,8 +225,8 @@ def test_layers_are_valid_cogs_with_the_legend_and_the_same_bytes_each_time(tmp_
         np.testing.assert_array_equal(codes, layers[0])
         np.testing.assert_array_equal(counts[:, 1:4], [[(band == v).sum() for v in (1, 2, 3)] for band in layers])
         answers.append({path.name: path.read_bytes() for path in (tmp_path / name).iterdir()})
-    assert answers[0] == answers[1] and sorted(answers[0]) == ["age.tif", "class.tif", "conf.tif", "n_valid.tif"]
-    for index, (layer, nodata) in enumerate((("class", 255), ("n_valid", None), ("age", 255), ("conf", 255))):
+    assert answers[0] == answers[1] and sorted(answers[0]) == sorted(f"{layer}.tif" for layer in LAYERS)
+    for index, (layer, nodata) in enumerate(LAYER_NODATA.items()):
         path = tmp_path / "one" / f"{layer}.tif"
         assert cog_validate(str(path))[:2] == (True, [])
         with rasterio.open(path) as dataset:

@@ -66,6 +66,7 @@ def test_the_folder_holds_products_entries_and_truth_only(archive: Path) -> None
     }  # fmt: skip
     assert {path.name for path in (archive / "truth").iterdir()} == {
         *(f"{name}.tif" for name in ids), *(f"{name}.conditions.tif" for name in ids),
+        *(f"{name}.surface.tif" for name in ids),
         "01CCV.land.tif", "60CWS.land.tif",
     }  # fmt: skip
 
