@@ -15,16 +15,17 @@ from sqlalchemy import or_, update
 from sqlalchemy.orm import Session
 
 from seaice_ops.classes.legend import CLASSES, SLUGS
-from seaice_ops.errors import CorruptProduct, ObjectMissing
+from seaice_ops.errors import ObjectMissing
 from seaice_ops.ledger.operations import insert_new, now
 from seaice_ops.ledger.runs import StageRun, recorded
 from seaice_ops.ledger.tables import Probabilities, Scene
 from seaice_ops.mapping.due.source import Evidence
 from seaice_ops.mapping.due.tile_state import Rules, TileState, chosen_tiles, tile_state
 from seaice_ops.pixels.imagery import read_scaled
+from seaice_ops.pixels.mending import scene_fetched_again
 from seaice_ops.settings import Settings
 from seaice_ops.storage import keys
-from seaice_ops.storage.rasters import RASTER_ERRORS, cog_bytes
+from seaice_ops.storage.rasters import cog_bytes
 from seaice_ops.storage.store import ObjectStore
 from seaice_ops.storage.verified import is_as_written
 from seaice_ops.summary import Summary
@@ -47,8 +48,9 @@ def run(settings: Settings, request: EncodeRequest, *, caller: str = "") -> Summ
     """Encode by the champion what due maps need; `Summary.items` are the scenes encoded by this run.
 
     Probabilities that are there are checked: those that are missing or damaged in the store, or of other pixels than
-    the scene's present ones, are made again. A scene that cannot be read is recorded as failed and the others go on; a
-    window that holds it waits. Where the labels make the maps there is nothing to encode (`due.source`).
+    the scene's present ones, are made again. A scene whose raster is missing or damaged is fetched again and the
+    others go on; a window that holds it waits. Where the labels make the maps there is nothing to encode
+    (`due.source`).
     """
     rules = Rules.of(settings)
     with recorded(settings, "encode", caller) as stage:
@@ -74,8 +76,9 @@ def _encode_tile(stage: StageRun, state: TileState) -> None:
     for number, scene in enumerate(missing, 1):
         log.info("%s: encoding %s (%d of %d)", state.tile, scene.id, number, len(missing))
         try:
-            row, data = _probabilities(stage.store, model, scene)
-        except (CorruptProduct, ObjectMissing, *RASTER_ERRORS) as error:
+            with scene_fetched_again(stage.ledger, scene, stage.caller):
+                row, data = _probabilities(stage.store, model, scene)
+        except ObjectMissing as error:
             log.error("%s cannot be encoded: %s", scene.id, error)
             summary.failed[scene.id] = f"{scene.key}: {error}"
             continue

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import rasterio
@@ -35,7 +34,11 @@ def open_verified(store: ObjectStore, key: str, sha256: str) -> Iterator[Any]:
                     f"damaged since it was written (SHA-256 {found[:12]}... in place of {sha256[:12]}...): "
                     f"{store.url}/{key}"
                 )
-            with _opened(path, f"{store.url}/{key}") as dataset:
+            with (
+                readable(f"{store.url}/{key}"),
+                rasterio.Env(GDAL_NUM_THREADS=threads(), GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"),
+                rasterio.open(path) as dataset,
+            ):
                 yield dataset
     except ObjectMissing:
         store.check()
@@ -43,13 +46,10 @@ def open_verified(store: ObjectStore, key: str, sha256: str) -> Iterator[Any]:
 
 
 @contextmanager
-def _opened(path: Path, name: str) -> Iterator[Any]:
+def readable(name: str) -> Iterator[None]:
+    """Raise `TransientError` where a verified raster, called `name`, cannot be read: the machine is at fault."""
     try:
-        with (
-            rasterio.Env(GDAL_NUM_THREADS=threads(), GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"),
-            rasterio.open(path) as dataset,
-        ):
-            yield dataset
+        yield
     except (*RASTER_ERRORS, MemoryError) as error:
         raise TransientError(
             f"{name} is whole but could not be read: {error}; is there enough memory, and are too many files open?"

@@ -40,7 +40,7 @@ class Product:
 def make(folder: Path, inputs: MapInputs, strips: Strips) -> Product:
     """Write a map's files into `folder`, over those of the map before.
 
-    Raises what reading `strips` raises: `ObjectMissing`, `CorruptProduct`.
+    Raises what reading `strips` raises: `ObjectMissing`, `ObjectDamaged`.
     """
     log.info("making map %s of %d acquisitions", inputs.map_id, len(inputs.scene_ids))
     codes, counts = write_layers(folder, inputs.grid, strips)

@@ -8,28 +8,25 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from seaice_ops.classes.legend import LAND
-from seaice_ops.errors import CorruptProduct
 from seaice_ops.mapping.due.plan import Due
-from seaice_ops.mapping.due.source import Evidence
 from seaice_ops.mapping.due.tile_state import TileState
 from seaice_ops.mapping.evidence import from_labels
 from seaice_ops.mapping.window.current import ashore, current
 from seaice_ops.mapping.window.steady import fast_ice, steady
 from seaice_ops.mapping.window.vote import COUNT, PLANES, change, shift
 from seaice_ops.storage.layout import BLOCK
-from seaice_ops.storage.rasters import RASTER_ERRORS
 from seaice_ops.storage.store import ObjectStore
-from seaice_ops.storage.verified import open_verified
+from seaice_ops.storage.verified import open_verified, readable
 
 #: The layers of a map, in the order of its strips.
 LAYERS = ("class", "class_stable", "n_valid", "age", "conf")
@@ -53,8 +50,7 @@ def map_strips(
 
     The sums in `kept` are shifted from window `old` to the map's; where no other window follows there is nothing to
     keep: `kept` is None, and `old` empty. `land` (rows, columns), where it is known, is no sea and has no ice. Raises
-    `ObjectMissing` and `CorruptProduct` (an object is not what was written), which name the object; the sums kept are
-    then of no more use.
+    `ObjectMissing` and `ObjectDamaged`, which name the object; the sums kept are then of no more use.
     """
     grid, times = tile.grid, [scene.sensed_at for scene in tile.scenes]
     shore = np.zeros((grid.height, grid.width), np.bool_) if land is None else land
@@ -97,25 +93,12 @@ def _sums(
 def _reader(stack: ExitStack, store: ObjectStore, tile: TileState, indexes: set[int]) -> Read:
     """A function that reads the evidence of the scenes of `indexes`, opened once."""
     told = {index: tile.evidence[tile.scenes[index].id] for index in indexes}
-    sources = {index: _open(stack, store, each) for index, each in told.items()}
+    sources = {index: stack.enter_context(open_verified(store, each.key, each.sha256)) for index, each in told.items()}
     as_labels = tile.source.model is None
 
     def read(window: Window, index: int) -> NDArray[np.uint8]:
-        with _readable(told[index].key):
+        with readable(f"{store.url}/{told[index].key}"):
             values: NDArray[np.uint8] = sources[index].read(window=window)
         return from_labels(values[0], values[1] if len(values) > 1 else None) if as_labels else values
 
     return read
-
-
-def _open(stack: ExitStack, store: ObjectStore, told: Evidence) -> Any:
-    with _readable(told.key):
-        return stack.enter_context(open_verified(store, told.key, told.sha256))
-
-
-@contextmanager
-def _readable(name: str) -> Iterator[None]:
-    try:
-        yield
-    except RASTER_ERRORS as error:
-        raise CorruptProduct(f"{name} cannot be read: {error}") from error

@@ -50,7 +50,7 @@ def build(ledger: Ledger, store: ObjectStore, manifest: Manifest, folder: Path) 
     """Cut the chips of the manifest's training scenes into `folder`, or open them if that was done before.
 
     Raises `ConfigError` where no scene has a labelled pixel, `ExpectedSkip` where a scene has changed since the
-    snapshot, and `ObjectMissing` or `CorruptProduct` where labels are not in the store as they were written.
+    snapshot, and `ObjectMissing` or `ObjectDamaged` where pixels or labels are not in the store as they were written.
     """
     if not (folder / "chips.json").exists():
         folder.mkdir(parents=True, exist_ok=True)

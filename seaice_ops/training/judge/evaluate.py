@@ -63,7 +63,8 @@ def evaluate(
 
     Against the auto-labels, and against the truth where a scene has a reference; with the latter come the scores of
     the labels themselves (subject `labels.subject`). Raises `ExpectedSkip` where a scene has changed since the
-    snapshot, `ObjectMissing`, and `CorruptProduct` where rasters differ or labels are not as they were written.
+    snapshot, `ObjectMissing` or `ObjectDamaged` where pixels or labels are not in the store as they were written, and
+    `CorruptProduct` where a reference cannot be used.
     """
     dataset = dataset_of(scenes, manifest)
     due = {AUTO_LABELS} | ({TRUTH} if any(map(truth.known, scenes)) else set())

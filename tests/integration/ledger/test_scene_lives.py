@@ -13,7 +13,8 @@ from helpers.racing import race
 from seaice_ops.archive.product import Withdrawn
 from seaice_ops.archive.record import record
 from seaice_ops.labels.stage import Outcome, _commit
-from seaice_ops.ledger.scenes import move_scene
+from seaice_ops.ledger.runs import StageRun
+from seaice_ops.ledger.scenes import fail_scene
 from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Scene, SceneState
 from seaice_ops.settings import Settings
@@ -84,7 +85,7 @@ def test_a_label_that_fails_beside_a_withdrawal_leaves_the_scene_withdrawn(ledge
     def slowly(*args: object, **values: object) -> bool:
         looked.set()
         withdrawn.wait(2)  # SQLite lets the withdrawal wait for this transaction: then it comes second
-        return move_scene(*args, **values)  # type: ignore[arg-type]
+        return fail_scene(*args, **values)  # type: ignore[arg-type]
 
     def withdraw() -> None:
         looked.wait(60)
@@ -93,10 +94,13 @@ def test_a_label_that_fails_beside_a_withdrawal_leaves_the_scene_withdrawn(ledge
             record(session, ledger.inbox(""), [], withdrawn=gone, caller="search")
         withdrawn.set()
 
-    monkeypatch.setattr("seaice_ops.labels.stage.move_scene", slowly)
+    monkeypatch.setattr("seaice_ops.labels.stage.fail_scene", slowly)
+    stage = StageRun(open_ledger(ledger), ledger.store, ledger.work, "label", Summary("label"))
+    with stage.ledger.begin() as session:
+        seen = session.get_one(Scene, "P0")
     with ThreadPoolExecutor() as pool:
         other = pool.submit(withdraw)
-        _commit(ledger, Outcome("P0", None, "object is damaged"), Summary("label"), "label")
+        _commit(stage, seen, Outcome("P0", None, "it has no CRS"))
         other.result(60)
     with open_ledger(ledger).begin() as session:
         scene = session.get_one(Scene, "P0")

@@ -305,12 +305,13 @@ def test_lost_inbox_is_fetched_again(settings, archive):
 def test_objects_that_cannot_be_written(settings, archive):
     name = make_product(archive)
     ids = fetched(settings)
-    shutil.rmtree(settings.home / "objects", ignore_errors=True)
+    (settings.home / "objects").rename(settings.home / "aside")
     (settings.home / "objects").write_text("a file where the folder should be")
     with pytest.raises(ConfigError, match="objects"):
         decode.run(settings, DecodeRequest(ids))
     assert scenes(settings)[name].state is SceneState.FETCHED
     (settings.home / "objects").unlink()
+    (settings.home / "aside").rename(settings.home / "objects")
     assert dict(decode.run(settings, DecodeRequest(ids)).done) == {"scenes": 1}
 
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers.training_cases import DAY, add_labelled, add_labels, small, snapshot
-from seaice_ops.errors import ConfigError, CorruptProduct, ExpectedSkip
+from seaice_ops.errors import ConfigError, ExpectedSkip, ObjectDamaged
 from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import LabelSet, Scene, SceneState
 from seaice_ops.pixels import imagery, radiometry
@@ -173,6 +173,6 @@ def test_labels_that_are_not_as_they_were_written_are_not_learnt_from(
     data = bytearray(path.read_bytes())
     data[int(len(data) * at)] ^= 0x10
     path.write_bytes(bytes(data))
-    with pytest.raises(CorruptProduct, match=manifest.train[0]):
+    with pytest.raises(ObjectDamaged, match=manifest.train[0]):
         chips.build(open_ledger(settings), open_store(settings.store), manifest, settings.work / "chips")
     assert not (settings.work / "chips" / "chips.json").exists()

@@ -50,7 +50,8 @@ def case(settings: Settings, add_scene: Callable[..., Scene]) -> tuple[Settings,
 
 
 def evaluated(settings: Settings, model_id: str, scenes: tuple[str, ...]) -> int:
-    truth = evaluation.Truth(partial(has_reference, settings), partial(read_reference, settings))
+    folder = settings.reference_path
+    truth = evaluation.Truth(partial(has_reference, folder), partial(read_reference, folder))
     ledger, store = open_ledger(settings), open_store(settings.store)
     return evaluation.evaluate(ledger, store, truth, model_id, scenes, snapshot(settings))
 
