@@ -17,11 +17,12 @@ CORE = 1024
 
 
 def probabilities(loaded: LoadedModel, image: NDArray[np.uint8], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """(3, rows, columns) u8 probabilities, round(255 p), in `legend.CLASSES` order; (0, 0, 0) only where not `valid`.
+    """(3, rows, columns) u8 class probabilities, round(255 p), in `legend.CLASSES` order.
 
-    `image` (rows, columns, bands) u8, `valid` (rows, columns) bool. The scene is classified in squares, each with the
-    network's full receptive field around it and aligned to its stride, so the result does not depend on the squares. At
-    its border the scene is reflected: the network's own zero padding looks like no kind of ice.
+    `image` (rows, columns, bands) u8, `valid` (rows, columns) bool; exactly the pixels that are not `valid` are
+    (0, 0, 0). The scene is classified in squares, each with the network's full receptive field around it and aligned to
+    its stride, so the result does not depend on the squares. At its border the scene is reflected: the network's own
+    zero padding looks like no kind of ice.
     """
     out = np.zeros((3, *valid.shape), np.uint8)
     for core, seen in _windows(*valid.shape):

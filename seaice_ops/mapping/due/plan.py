@@ -23,10 +23,10 @@ from typing import Any
 from seaice_ops.ledger.tables import Map, Scene
 from seaice_ops.mapping.window.vote import span
 
-#: The version of how a map is made from probabilities; raised whenever the pixels or the layers change.
+#: Version of the mapping method; raised whenever the pixels or layers made from the same probabilities change.
 METHOD = "clocks-1"
 
-#: No number of a transform is as large: coordinates in metres stay below twice the Earth's circumference.
+#: Bound on the numbers of a transform: coordinates in metres stay below twice the Earth's circumference.
 FAR = 1e8
 
 
@@ -44,14 +44,14 @@ class Due:
 
 
 def method_of(mask: str) -> str:
-    """The version of how maps are made with the land mask `mask`: another mask is another method."""
+    """Version of the mapping method with the land mask `mask`: another mask is another method."""
     return f"{METHOD}-{hashlib.sha256(mask.encode()).hexdigest()[:8]}" if mask else METHOD
 
 
 def one_grid(scenes: Sequence[Scene]) -> tuple[list[Scene], dict[str, str]]:
-    """The scenes on the tile's grid, in time order (ties by id), and why each of the others is refused.
+    """The scenes on the tile's grid, in time order (ties by id), and the reason against each of the others by id.
 
-    The tile's grid is the one that most of its scenes have, the newest scene's where two are as common.
+    The tile's grid is the one of most of its scenes; where two are equally common, that of the newest scene.
     """
     unusable = {s.id: f"{_words(_grid(s))} is no grid; decode the scene again" for s in scenes if not _is_grid(s)}
     ordered = sorted((s for s in scenes if s.id not in unusable), key=lambda scene: (scene.sensed_at, scene.id))

@@ -1,7 +1,7 @@
 """The shifting window over a tile's acquisitions: arrays only.
 
-The window's sums are kept while it moves: an acquisition that enters is added, one that leaves is subtracted, so a
-shift costs the same whatever the window's length. Every window's answer equals the one summed from nothing.
+The window's sums are updated as it moves: an entering acquisition is added, a leaving one subtracted. A shift therefore
+costs the same for any length of window, and the result equals that of a new sum over the whole window.
 
 The state of a block of pixels is one (8, rows, columns) uint16 array, whose planes are
 

@@ -1,4 +1,4 @@
-"""Whether a challenger becomes champion: a pure decision over scores on the same held-out pixels."""
+"""The gate: decides from scores on the same held-out pixels if a challenger becomes champion. Pure."""
 
 from __future__ import annotations
 
