@@ -32,7 +32,7 @@ VERSIONS = [(acquisition, baseline) for acquisition in (0, 1) for baseline in ("
 ACTS = ("search", "look", "fetch", "spoil", "decode", "break", "label", "withdraw")
 
 Act = tuple[str, int, int]
-"""What is done, to which of `VERSIONS`, and at which hour the archive published or withdrew it."""
+"""An act, the one of `VERSIONS` that it concerns, and the hour at which the archive published or withdrew it."""
 
 
 def product(version: int, hour: int) -> Product:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-#: What a model can be judged against, the better judge first.
+#: References that a model can be judged against, the better one first.
 JUDGES = ("truth", "auto-labels")
 
 Scores = Mapping[str, Mapping[str, Any]]

@@ -15,7 +15,7 @@ from seaice_ops.training.judge.gate import Verdict
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a model did on the golden set; every model that is compared saw the same pixels."""
+    """Results of a model on the golden set; all models that are compared are scored on the same pixels."""
 
     acquisitions: Mapping[str, Table]
     """Outcomes by acquisition."""
