@@ -1,1 +1,1 @@
-"""Where things lie: regions, areas, tiles of the MGRS grid."""
+"""Geography: regions, areas, grids, and tiles of the MGRS grid."""

@@ -1,7 +1,7 @@
-"""Areas as people give them (a GeoJSON file, its content, or a box), as rings of longitudes and latitudes.
+"""Rings of longitudes and latitudes from an area as a user gives it: a box, corners, or GeoJSON (file or content).
 
-An edge between two corners is straight in longitude and latitude, as GeoJSON says, and goes the short way round: from
-170 to -170 it crosses the antimeridian. A ring around a pole therefore needs no cut.
+An edge between two corners is straight in longitude and latitude, as in GeoJSON, and takes the shorter way: from 170 to
+-170 it crosses the antimeridian. A ring around a pole therefore needs no cut.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ def rings(area: Area) -> list[np.ndarray]:
 
 
 def polygons(data: dict[str, Any]) -> list[list[np.ndarray]]:
-    """The polygons of a GeoJSON object: of each its outer ring and its holes, as `rings` gives them.
+    """The polygons of a GeoJSON object, each a list of its outer ring and its holes; rings as `rings` returns them.
 
-    Raises `ConfigError` where it holds something else.
+    Raises `ConfigError` for other geometries.
     """
     return [[_walk(ring, unwrap=True) for ring in polygon] for polygon in _polygons(data)]
 
@@ -87,7 +87,10 @@ def _box(west: float, south: float, east: float, north: float) -> np.ndarray:
 
 
 def _walk(corners: Any, *, unwrap: bool) -> np.ndarray:
-    """The closed ring through `corners`, a step at a time; unwrapped, no edge is longer than half way round."""
+    """The closed ring (n, 2) through `corners`, in steps of at most STEP.
+
+    With `unwrap` every edge takes the shorter way, and longitudes may go beyond +-180.
+    """
     try:
         points = np.array([[float(lon), float(lat)] for lon, lat, *_ in corners])
     except (TypeError, ValueError):

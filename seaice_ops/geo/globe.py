@@ -1,6 +1,6 @@
-"""Rings of longitudes and latitudes as areas of the globe, cut where GeoJSON asks for it.
+"""Rings of longitudes and latitudes as areas of the globe, cut at the antimeridian as GeoJSON requires.
 
-A ring runs the short way from point to point. So it may cross the antimeridian, and may run around a pole.
+A ring takes the shorter way from point to point, so it may cross the antimeridian or run around a pole.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from shapely.geometry.base import BaseGeometry
 
 
 def unwrapped(ring: np.ndarray) -> np.ndarray:
-    """A ring (n, 2) closed and without jumps: longitudes go beyond +-180, and end 360 apart around a pole."""
+    """The ring (n, 2) closed and without jumps: longitudes may exceed +-180. Around a pole its ends are 360 apart."""
     if np.array_equal(ring[0], ring[-1]):
         ring = ring[:-1]
     ring = _poles_doubled(ring)
@@ -45,7 +45,7 @@ def cut(ring: np.ndarray) -> BaseGeometry:
 
 
 def _turn(whole: BaseGeometry, turn: int) -> BaseGeometry:
-    """What lies in one turn of 360 degrees, brought to -180..180."""
+    """The part of `whole` in one turn of 360 degrees, shifted to -180..180."""
     within = shapely.intersection(whole, shapely.box(360 * turn - 180, -90, 360 * turn + 180, 90))
     return shapely.transform(within, lambda points: points - [360 * turn, 0])
 

@@ -1,4 +1,4 @@
-"""Where a raster's pixels lie, and how large they are on the ground."""
+"""The grid of a raster: the place of its pixels, and their size on the ground."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _GEOID = pyproj.Geod(ellps="WGS84")
 
 @dataclass(frozen=True)
 class Grid:
-    """Where pixels are: CRS (as WKT or EPSG:n), affine transform (six numbers, GDAL's a..f), size in pixels."""
+    """Place of pixels: CRS (WKT or EPSG:n), affine transform (a, b, c, d, e, f of rasterio), size in pixels."""
 
     crs: str
     transform: tuple[float, float, float, float, float, float]
@@ -29,7 +29,7 @@ class Grid:
 
     @property
     def pixel_size(self) -> float:
-        """Edge of a pixel in the CRS's unit; on the ground it may be another: `pixel_metres`."""
+        """Edge of a pixel in the CRS's unit; its size on the ground may differ (`pixel_metres`)."""
         return float(abs(self.transform[0]))
 
     @classmethod
@@ -40,9 +40,9 @@ class Grid:
         return cls(crs, tuple(dataset.transform)[:6], dataset.width, dataset.height)
 
     def places(self, columns: NDArray[Any], rows: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Longitudes and latitudes, degrees, of places in pixels from the upper left corner (0.5, 0.5: first pixel).
+        """Longitudes and latitudes, degrees, of places in pixels from the upper left corner.
 
-        Raises `CorruptProduct` where one lies nowhere on the globe.
+        (0.5, 0.5) is the centre of the first pixel. Raises `CorruptProduct` for a place outside the projection's range.
         """
         a, b, c, d, e, f = self.transform
         lon, lat = to_globe(self.crs).transform(a * columns + b * rows + c, d * columns + e * rows + f)
@@ -61,7 +61,7 @@ class Grid:
 
 
 def pixel_metres(grid: Grid) -> float | None:
-    """Height of the middle pixel on the ground, metres, whatever the projection; None without a CRS."""
+    """Height of the middle pixel on the ground, metres, in any projection; None without a CRS."""
     if not grid.crs:
         return None
     _, down, _ = _steps(grid, np.array([grid.width / 2]), np.array([grid.height / 2]))
@@ -69,7 +69,7 @@ def pixel_metres(grid: Grid) -> float | None:
 
 
 def pixel_km2(grid: Grid) -> float:
-    """Mean area of a pixel on the ground, km2, from 16 x 16 places of the grid: a projection's scale varies."""
+    """Mean area of a pixel on the ground, km2, from 16 x 16 places, because a projection's scale varies."""
     columns, rows = (
         mesh.ravel() for mesh in np.meshgrid(*((np.arange(16) + 0.5) / 16 * size for size in (grid.width, grid.height)))
     )

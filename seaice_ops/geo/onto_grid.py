@@ -1,4 +1,4 @@
-"""Polygons of longitude and latitude brought to a grid's plane, their edges kept straight in longitude and latitude."""
+"""Polygons projected to a grid's CRS, with their edges kept straight in longitude and latitude."""
 
 from __future__ import annotations
 
@@ -12,16 +12,18 @@ from seaice_ops.geo.globe import cut, polygons_of
 from seaice_ops.geo.grid import Grid
 from seaice_ops.geo.projections import from_globe
 
-#: Longest step along an edge, degrees: what is straight between two such points is off by less than a metre.
+#: Longest step along an edge, degrees; a straight line between two such points is off by less than a metre.
 STEP = 0.02
 
-#: Degrees beyond the grid in which polygons are projected: far away a projection folds them.
+#: Margin around the grid, degrees, within which polygons are projected; far from it a projection would fold them.
 MARGIN = 0.5
 
 
 def onto_grid(rings: Sequence[np.ndarray], grid: Grid) -> list[shapely.Polygon]:
-    """The parts near `grid` of one polygon (its outer ring, then its holes, as `area.polygons` gives them), in the
-    grid's CRS. None are left of a polygon that lies elsewhere."""
+    """The parts of one polygon near `grid`, in the grid's CRS; empty for a polygon that lies elsewhere.
+
+    `rings` are its outer ring and its holes, (n, 2) longitudes and latitudes, as `area.polygons` returns them.
+    """
     outer, *holes = map(cut, rings)
     whole = shapely.difference(outer, shapely.union_all(holes))
     near = shapely.segmentize(shapely.intersection(whole, _surroundings(grid)), STEP)

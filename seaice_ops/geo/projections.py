@@ -1,4 +1,4 @@
-"""The projection library, and what to say where it finds another installation's data."""
+"""Transformers between CRSs, and a clear error where the libraries find another installation's data."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import rasterio.errors
 
 from seaice_ops.errors import ConfigError
 
-#: Variables by which another installation (conda, QGIS, PostGIS) leads the libraries to its own data.
+#: Variables by which another installation (conda, QGIS, PostGIS) points the libraries to its own data.
 VARIABLES = ("PROJ_DATA", "PROJ_LIB", "GDAL_DATA")
 
 
@@ -29,12 +29,12 @@ def _advice() -> str:
     blamed = [f"{name}={os.environ[name]}" for name in VARIABLES if os.environ.get(name)]
     if not blamed:
         return "the data of pyproj or rasterio are damaged; install both again"
-    return f"{' and '.join(blamed)} leads to the data of another installation; unset it for seaice"
+    return f"{' and '.join(blamed)} points to the data of another installation; unset it for seaice"
 
 
 @lru_cache(maxsize=512)
 def to_globe(crs: int | str) -> pyproj.Transformer:
-    """From `crs` (an EPSG code or WKT) to longitude and latitude, degrees.
+    """The transformer from `crs` (an EPSG code or WKT) to longitude and latitude in degrees.
 
     Raises `ConfigError` where projections cannot be looked up.
     """
@@ -44,6 +44,6 @@ def to_globe(crs: int | str) -> pyproj.Transformer:
 
 @lru_cache(maxsize=512)
 def from_globe(crs: int | str) -> pyproj.Transformer:
-    """From longitude and latitude to `crs`; raises `ConfigError` as `to_globe` does."""
+    """The transformer from longitude and latitude in degrees to `crs`; raises `ConfigError` as `to_globe` does."""
     require_projections()
     return pyproj.Transformer.from_crs(4326, crs, always_xy=True)

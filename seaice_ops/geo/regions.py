@@ -12,9 +12,9 @@ from seaice_ops.sensors.sentinel2 import TILE_NAME, tile_names
 
 
 class Region(BaseModel):
-    """A named list of tiles, for example ``ross_sea: {tiles: [01CCV, 60CWS]}``, or an area whose tiles are worked out.
+    """A named list of tiles, for example ``ross_sea: {tiles: [01CCV, 60CWS]}``, or an area whose tiles are computed.
 
-    An area costs up to a second whenever the settings are read: `seaice region` prints its tiles, to be listed instead.
+    An area takes up to a second each time the settings are read. `seaice region` prints its tiles, to list instead.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -1,9 +1,9 @@
-"""The tiles of Sentinel-2: which there are, and where each lies.
+"""The tiles of Sentinel-2 and their places.
 
 A tile is named by its UTM zone, its latitude band of 8 degrees, and two letters for the column and row of a 100 km
-square of the military grid (MGRS). Its picture is larger than the square: 109.8 km to the east and south of a corner on
-multiples of 60 m, as MTD_TL.xml of real products says. Which squares have a tile follows no published rule: a list of
-their names is kept with the sensor's facts.
+square of the military grid (MGRS). Its image is larger than the square: 109.8 km to the east and south of a corner on
+multiples of 60 m, as MTD_TL.xml of real products says. There is no published rule for the squares that have a tile, so
+their names are listed in `sensors`.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Tile:
 
     @property
     def off_middle(self) -> float:
-        """Degrees of longitude between the tile's middle and its zone's: beyond 3 it lies mostly in the next zone."""
+        """Degrees of longitude from the zone's central meridian to the tile's centre; beyond 3: in the next zone."""
         middle = 6 * (self.epsg % 100) - 183
         return abs((self.centre()[1] - middle + 180) % 360 - 180)
 
@@ -79,7 +79,7 @@ def tile_of(name: str) -> Tile:
 def _row(zone: int, band: str, letter: str) -> int:
     """Squares between the equator and the row's southern edge, negative in the south.
 
-    Letters come again after 20 rows (2,000 km), a band is 8 degrees (890 km) high: the row nearest to the band counts.
+    Letters repeat after 20 rows (2,000 km) and a band is 8 degrees (890 km) high, so the row nearest to the band is it.
     """
     first = (ROWS.index(letter) - (0 if zone % 2 else 5)) % len(ROWS)
     middle = (8 * BANDS.index(band) - 76) * 1.11  # degrees to squares

@@ -1,8 +1,8 @@
-"""The Sentinel-2 tiles of an area, and why each other tile that touches it is left out.
+"""The Sentinel-2 tiles of an area, and the reason for each other tile that is left out.
 
-A square of the grid exists in each zone that it touches. So the same ground lies in tiles of several zones near the
-borders of zones, and everywhere near the poles. Every acquisition is delivered on all tiles it touches: a tile whose
-part of the area lies in other tiles brings nothing new and is left out.
+Tiles of neighbouring zones overlap near the borders of zones, and everywhere near the poles. An acquisition is
+delivered on all tiles that it touches. A tile whose part of the area lies in other tiles therefore adds nothing and is
+left out.
 """
 
 from __future__ import annotations
@@ -26,8 +26,7 @@ REACH = np.radians(60)
 
 @dataclass(frozen=True)
 class Selection:
-    """The tiles that see all of an area, those that were left out with the reason, and the share of the area that no
-    tile sees."""
+    """The tiles that cover an area, the tiles left out with the reason, and the share (0..1) of the area in no tile."""
 
     tiles: tuple[Tile, ...]
     left_out: tuple[tuple[Tile, str], ...]
@@ -68,7 +67,10 @@ def select(rings: Iterable[np.ndarray]) -> Selection:
 
 
 def _without_repeats(pictures: dict[Tile, tuple[Any, Any]]) -> tuple[list[Tile], list[tuple[Tile, str]]]:
-    """Leave out, farthest from its zone's middle first, each tile whose part of the area the remaining ones show."""
+    """(tiles kept, tiles left out with the reason): a tile is left out if others cover its part of the area.
+
+    Tiles farthest from their zone's central meridian are tried first.
+    """
     tiles = list(pictures)
     tree = shapely.STRtree([pictures[tile][0] for tile in tiles])
     gone, left_out = set(), []
@@ -83,7 +85,7 @@ def _without_repeats(pictures: dict[Tile, tuple[Any, Any]]) -> tuple[list[Tile],
 
 
 def plane_of(points: np.ndarray) -> pyproj.Transformer:
-    """Longitudes and latitudes to metres in an equal-area plane around the points' centre."""
+    """The transformer from longitude and latitude to an equal-area plane, metres, around the centre of the points."""
     centre = _centre(points)
     lon, lat = np.degrees([np.arctan2(centre[1], centre[0]), np.arcsin(centre[2])])
     return from_globe(f"+proj=laea +lat_0={lat:.6f} +lon_0={lon:.6f} +datum=WGS84 +units=m")
@@ -106,7 +108,7 @@ def _unit(lon: np.ndarray, lat: np.ndarray) -> np.ndarray:
 
 
 def _near(centre: np.ndarray, reach: float) -> Iterator[Tile]:
-    """Tiles whose middle is within `reach` (radians) and a tile's diagonal of `centre`."""
+    """Tiles whose centre is within `reach` (radians) plus a tile's diagonal of `centre`."""
     far = np.cos(min(np.pi, reach + 1.5 * TILE_METRES / 6.37e6))
     for zone in range(1, 61):
         for south in (True, False):

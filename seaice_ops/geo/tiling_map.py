@@ -1,4 +1,4 @@
-"""A small map of an area and its tiles, for people."""
+"""A small picture of an area and its tiles."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ AREA, KEPT, LEFT_OUT = (205, 228, 245), (20, 70, 120), (190, 190, 190)
 
 
 def draw(rings: Iterable[np.ndarray], found: Selection, target: Path) -> None:
-    """Write a PNG: the area filled, the tiles in blue with their names, those left out in grey; north is up at the
-    area's centre."""
+    """Write a PNG to `target`: the area filled, tiles in blue with their names, tiles left out in grey.
+
+    North is up at the area's centre.
+    """
     outlines = list(rings)
     plane = plane_of(np.concatenate(outlines))
     flat = [project(plane, ring) for ring in outlines]

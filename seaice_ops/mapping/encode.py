@@ -1,6 +1,6 @@
-"""The stage that classifies each acquisition once per model: scene to class probabilities.
+"""The encode stage: class probabilities of each acquisition, computed once per model.
 
-Only what a due map needs is encoded: the windows of `mapping.due` by the champion.
+Only scenes in the windows of due maps (`mapping.due`) are encoded, by the champion.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class EncodeRequest(BaseModel):
 
 
 def run(settings: Settings, request: EncodeRequest, *, caller: str = "") -> Summary:
-    """Encode by the champion what due maps need; `Summary.items` are the scenes encoded by this run.
+    """Encode the scenes that due maps need, by the champion; `Summary.items` are the scenes encoded by this run.
 
     Probabilities that are there are checked: those that are missing or damaged in the store, or of other pixels than
     the scene's present ones, are made again. A scene whose raster is missing or damaged is fetched again and the
@@ -107,7 +107,7 @@ def _is_encoded(store: ObjectStore, row: Evidence | None) -> bool:
 
 
 def _probabilities(store: ObjectStore, model: LoadedModel, scene: Scene) -> tuple[Probabilities, bytes]:
-    """The scene's row, and the COG that it names."""
+    """The row of the scene's probabilities, and the bytes of the COG that it refers to."""
     from seaice_ops.models import predict
 
     start, seen, model_id = time.perf_counter(), model.card.manifest.preprocessing, model.card.id
@@ -127,8 +127,10 @@ def _probabilities(store: ObjectStore, model: LoadedModel, scene: Scene) -> tupl
 
 
 def _take_place(session: Session, row: Probabilities, damaged: Evidence | None) -> bool:
-    """Insert `row`, or put it in the place of one of other pixels or of the `damaged` one; False where another run
-    was first. Where the same bytes as before are written again the row stays as it is."""
+    """Insert `row`, or replace a row of other pixels or the `damaged` one; False where another run was first.
+
+    Where the same bytes are written again the row stays as it is.
+    """
     if damaged and damaged.sha256 == row.sha256:
         return True
     if insert_new(session, row):

@@ -1,4 +1,7 @@
-"""Class probabilities of an acquisition from its auto-labels: the class with its confidence, the rest shared out."""
+"""Class probabilities of an acquisition from its auto-labels.
+
+The labelled class gets its confidence as probability; the two others share the rest equally.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +10,18 @@ from numpy.typing import NDArray
 
 from seaice_ops.classes.legend import CLASSES
 
-#: Confidence in percent of labels by a method that tells none: what they are worth where they name a class.
+#: Confidence in percent assumed for labels by a method that gives none.
 UNTOLD = 80
 
-#: A class that was named is at least as likely as the two others together.
+#: Least probability in percent of the labelled class: as likely as the two others together.
 _LEAST = 50
 
 
 def from_labels(classes: NDArray[np.uint8], confidence: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
-    """(3, rows, columns) u8 probabilities x 255 in the order of `CLASSES`; (0, 0, 0) where the labels name no class.
+    """(3, rows, columns) u8 probabilities x 255 in the order of `CLASSES`; (0, 0, 0) where the labels have no class.
 
-    `classes` (rows, columns) u8 legend codes; `confidence` (rows, columns) u8 percent, above 100 where it is not known.
+    `classes` (rows, columns) u8 legend codes; `confidence` (rows, columns) u8 percent, above 100 where unknown; None if
+    the method gives none.
     """
     sure = np.full_like(classes, UNTOLD) if confidence is None else confidence
     table = _table()
@@ -25,7 +29,7 @@ def from_labels(classes: NDArray[np.uint8], confidence: NDArray[np.uint8] | None
 
 
 def _table() -> NDArray[np.uint8]:
-    """(3, 256, 102) probability of each class by label code and confidence; 101 stands for not known."""
+    """(3, 256, 102) u8 probability x 255 of each class, by label code and confidence; 101 stands for unknown."""
     percent = np.arange(102)
     percent[101] = UNTOLD
     named = np.rint(np.maximum(percent, _LEAST) * 2.55).astype(np.uint8)

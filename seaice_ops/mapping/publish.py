@@ -1,6 +1,6 @@
-"""The stage that makes and publishes each due map: pixels and quick-look first, the STAC item last, then the row.
+"""The publish stage: makes each due map and writes its layers and quick-look, then its STAC item, then its row.
 
-The item is the map's commit record and is written once. A superseded map is left as it is; the new item points back.
+The item is the map's commit record and is written once. A superseded map is not changed; the new item links to it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 #: GDAL's cache of raster blocks, MiB. Its default grows with the machine; strips are read and written once.
 CACHE_MB = 128
 
-#: The faults of one map, which do not stop the others.
+#: Errors of one map, which do not stop the others.
 MAP_ERRORS = (CorruptProduct, ObjectMissing, PublishConflict)
 
 Land = Callable[[Grid, str], Mask]
@@ -48,10 +48,10 @@ class PublishRequest(BaseModel):
 
 
 def run(settings: Settings, request: PublishRequest, *, caller: str = "") -> Summary:
-    """Issue every due map; `Summary.items` are the ids of the maps published by this run.
+    """Publish every due map; `Summary.items` are the ids of the maps published by this run.
 
-    A map that waits for an acquisition to be labelled or encoded is skipped with that reason; one whose pixels cannot
-    be read or that conflicts with a published one is recorded as failed; the others go on.
+    A map that waits for an acquisition to be labelled or encoded is skipped with that reason. A map whose pixels cannot
+    be read, or that conflicts with a published one, is recorded as failed. The others go on.
     """
     rules = Rules.of(settings)
     with recorded(settings, "publish", caller) as stage, rasterio.Env(GDAL_CACHEMAX=CACHE_MB):
@@ -93,7 +93,10 @@ def _publish_tile(stage: StageRun, state: TileState, rules: Rules, on_land: Land
 
 
 def _record_strays(stage: StageRun, state: TileState, ready: list[tuple[Due, MapInputs]]) -> bool:
-    """Give a row to each map that has an item and none, unless this run makes that very map; True if any got one."""
+    """Insert the row of each map of the tile that has an item but no row; True if there were any.
+
+    Maps in `ready` are left out, because this run makes them.
+    """
     found, foreign = False, []
     for folder in unrecorded(stage.ledger, stage.store, state.tile, {inputs.map_id for _, inputs in ready}):
         try:
@@ -105,7 +108,9 @@ def _record_strays(stage: StageRun, state: TileState, ready: list[tuple[Due, Map
         except MAP_ERRORS as error:
             stage.summary.failed[folder.rpartition("/")[2]] = str(error)
             continue
-        log.warning("%s had an item and no row: %s", row.id, "recorded" if new else "removed, for it lost a race")
+        log.warning(
+            "%s had an item but no row: %s", row.id, "recorded" if new else "removed, another run has its place"
+        )
         stage.summary.done["withdrawals" if not row.scene_ids else "maps"] += new
         stage.summary.items += [row.id] * new
         found |= new
@@ -116,12 +121,12 @@ def _record_strays(stage: StageRun, state: TileState, ready: list[tuple[Due, Map
 
 
 def _ready(state: TileState, rules: Rules) -> list[tuple[Due, MapInputs]]:
-    """The due maps of whose acquisitions the source has told everything."""
+    """The due maps whose acquisitions are all labelled or encoded."""
     return [(due, _inputs(state, due, rules)) for due in state.due if due.window and not state.missing(due)]
 
 
 def _withdraw(stage: StageRun, due: Due) -> None:
-    """Issue the revision that withdraws a map of which no acquisition is left."""
+    """Publish the revision that withdraws a map without any remaining acquisition."""
     summary = stage.summary
     try:
         with stage.ledger.begin() as session:

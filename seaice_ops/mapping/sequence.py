@@ -1,13 +1,13 @@
 """Dated changes in a pixel's sequence of classes (docs/maps.md, "Dated changes").
 
-The maps of a shifting window are a sequence of classes at each pixel. A change is a step in it: the class A that the
-sequence begins with, then another one that stays. The step is fitted to the whole sequence at once, so that single
-wrong maps move it little, and is dated by the acquisition in the middle of the window at the step. Water, thin and
-thick ice are ordered, so a running median is a fair smoother.
+The maps of a shifting window are a sequence of classes at each pixel. A change is a step in it: from the class A that
+the sequence begins with to another one that stays. The step is fitted to the whole sequence at once, so that single
+wrong maps move it little. Its date is that of the acquisition in the middle of the window at the step. Water, thin and
+thick ice are ordered, so the sequence can be smoothed by a running median.
 
-After R. Sedona's PhD thesis (Paper VI), with three corrections: the step is fitted to +1 / -1 instead of 0 / 1 (which
-ties and answers the first map), the median repeats the ends instead of padding them with zeros, and a change whose
-tail is still short is provisional instead of lost.
+After R. Sedona's PhD thesis (Paper VI), with three corrections. The step is fitted to +1 / -1; with 0 / 1 there are
+ties, and the first map wins. The median repeats the ends instead of padding them with zeros. A change with few maps
+after it is provisional instead of lost.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Changes:
     """Class after the change: the most frequent one, other than `before`, of the half window of maps after it;
     0 where nothing changed."""
     confidence: NDArray[np.uint8]
-    """Share of the maps that the step explains, percent; 0 where nothing changed."""
+    """Share of the maps that agree with the step, percent; 0 where nothing changed."""
 
 
 def analyse(
@@ -69,12 +69,15 @@ def analyse(
 ) -> Changes:
     """The first change in each pixel's sequence of maps.
 
-    `labels` (M, rows, columns) or (M, N) u8: class codes of the maps of a window of `window` acquisitions; any other
-    code means not observed. `dates`: the aware sensing times of the M + window - 1 acquisitions, strictly increasing;
-    map j is of acquisitions j to j + window - 1. `acquisitions` (M + window - 1, ...) u8, the class at each
-    acquisition, refines the date to the acquisition itself. `start`: the map at which each pixel's sequence begins
-    (default 0), to look for the next change: pass the last one's `map_index`. Raises `ValueError` for inputs that do
-    not fit each other.
+    - `labels` (M, rows, columns) or (M, N) u8: class codes of the maps; any other code means not observed.
+    - `dates`: timezone-aware sensing times of the M + window - 1 acquisitions, strictly increasing.
+    - `window`: acquisitions of a map; map j is of acquisitions j to j + window - 1.
+    - `acquisitions` (M + window - 1, ...) u8: the class at each acquisition. With it the date is refined from the
+      window's middle to the acquisition at which the class changes.
+    - `start` (rows, columns) or (N,): the map at which each pixel's sequence begins (default 0). To find the next
+      change, pass the `map_index` of the last.
+
+    Raises `ValueError` for inputs that do not fit each other.
     """
     days = _days(dates)
     count, shape = len(labels), labels.shape[1:]
@@ -161,7 +164,7 @@ def _step(g: NDArray[np.uint8], a: int) -> int:
 
 @njit(cache=True)
 def _state(g: NDArray[np.uint8], a: int, k: int, needed: int) -> int:
-    """Whether the step at map `k` away from class `a` is CONFIRMED, PROVISIONAL or NO_CHANGE."""
+    """CONFIRMED, PROVISIONAL or NO_CHANGE for the step at map `k` away from class `a`."""
     if k < MEDIAN // 2 + 1 or g[-1] == a:
         return NO_CHANGE
     run, returns, unbroken = 0, 0, True
@@ -196,7 +199,7 @@ def _after(g: NDArray[np.uint8], a: int, k: int, needed: int) -> int:
 
 @njit(cache=True)
 def _agreement(g: NDArray[np.uint8], a: int, k: int) -> int:
-    """Percent of the maps of `a` before the step at `k` and of another class after it, rounded."""
+    """Percent of the maps, rounded, that agree with the step: `a` before map `k`, another class from it on."""
     right = 0
     for i in range(len(g)):
         right += (g[i] != a) == (i >= k)
@@ -234,9 +237,9 @@ def _refine(
     reach: int,
     index: NDArray[np.int16],
 ) -> None:
-    """Move each `index`, in place, to the acquisition within `reach` that best parts `before` from `after`.
+    """Move each `index`, in place, to the acquisition within `reach` that best separates `before` from `after`.
 
-    Other classes say nothing of the moment: counted for `after` they would draw the date forward.
+    Other classes are not counted: counted as `after` they would make the date too early.
     """
     for pixel in prange(len(codes)):
         centre = index[pixel]

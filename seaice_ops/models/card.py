@@ -31,7 +31,8 @@ class Architecture(_Part):
 class Preprocessing(_Part):
     """A network's input from reflectance: 8 bits a band, (value / 255 - mean) / std, `fill` where not observed.
 
-    `mean` and `std` are constants by band, not statistics: about the middle and the spread of what ice and water show.
+    `mean` and `std` are fixed numbers for each band, near the middle and the spread of ice and water, not statistics of
+    the training set.
     """
 
     bands: tuple[str, ...] = Field(TRUE_COLOUR, min_length=1, max_length=16)
@@ -55,7 +56,7 @@ class Labels(_Part):
 
     @property
     def subject(self) -> str:
-        """The name under which these labels are themselves evaluated."""
+        """The subject of these labels' own evaluations: ``labels:method-version``."""
         return f"labels:{self.method}-{self.version}"
 
 
@@ -72,7 +73,7 @@ class Recipe(_Part):
 
 
 class Manifest(_Part):
-    """Everything that makes a model. The same manifest is the same model, whenever and wherever it is trained."""
+    """Everything that decides a model: the same manifest is the same model, whenever and wherever it is trained."""
 
     algorithm: int = Field(ge=1, description="raised whenever the code would train something else from the same data")
     architecture: Architecture
@@ -87,7 +88,7 @@ class Manifest(_Part):
 
     @property
     def version(self) -> str:
-        """Twelve hexadecimal digits that stand for all of it."""
+        """Twelve hexadecimal digits: the digest of the manifest."""
         return digest(self.to_json())
 
     def to_json(self) -> dict[str, Any]:
@@ -106,7 +107,7 @@ class Manifest(_Part):
 
 
 class Epoch(_Part):
-    """Mean loss and accuracy over the pixels of one pass over the training chips, while it changed the weights."""
+    """Mean training loss and accuracy over the pixels of one epoch, measured while the weights changed."""
 
     loss: _Share
     accuracy: _Share

@@ -1,4 +1,4 @@
-"""Folders that carry a model from one home to another: weights, card, evaluations."""
+"""Export and import of models: folders with weights, card and evaluations that carry a model to another home."""
 
 from __future__ import annotations
 
@@ -103,13 +103,13 @@ def _scores(ledger: Ledger, model_id: str) -> list[dict[str, Any]]:
 
 
 def _refuse_unseen_bands(ledger: Ledger, card: Card) -> None:
-    """Raise `ConfigError` where there are ready scenes and none has all the bands that the model sees."""
+    """Raise `ConfigError` if there are ready scenes and none has all the bands that the model needs."""
     needed = card.manifest.preprocessing.bands
     with ledger.begin() as session:
         known = {tuple(scene.bands or ()) for scene in ready_scenes(session)}
     if known and not any(set(needed) <= set(bands) for bands in known):
         have = " or ".join(sorted(", ".join(bands) for bands in known))
         raise ConfigError(
-            f"{card.id} sees the bands {', '.join(needed)}, and no ready scene has them all (the scenes have {have}), "
-            "so it could make no map; import a model that sees what the scenes have"
+            f"{card.id} needs the bands {', '.join(needed)}, and no ready scene has them all (the scenes have {have}), "
+            "so it cannot make a map; import a model that needs only the scenes' bands"
         )

@@ -12,16 +12,17 @@ from seaice_ops.models.families.unet import REACH, STRIDE
 from seaice_ops.models.preprocess import prepare
 from seaice_ops.models.weights import LoadedModel
 
-#: Edge of the square that one pass of the network answers, pixels (a multiple of STRIDE).
+#: Edge in pixels of the square that one pass of the network classifies; a multiple of STRIDE.
 CORE = 1024
 
 
 def probabilities(loaded: LoadedModel, image: NDArray[np.uint8], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """(3, rows, columns) u8, round(255 p) in `legend.CLASSES` order, of `image` (rows, columns, bands) u8.
+    """(3, rows, columns) u8 class probabilities, round(255 p), in `legend.CLASSES` order.
 
-    (0, 0, 0) exactly where not `valid` (rows, columns). A scene is answered in squares, each seen with the network's
-    whole reach around it and cut on the network's stride, so the answer does not depend on how the scene was cut.
-    Beyond its border the scene goes on as its reflection: a network pads with nothing, which looks like no ice.
+    `image` (rows, columns, bands) u8, `valid` (rows, columns) bool; exactly the pixels that are not `valid` are
+    (0, 0, 0). The scene is classified in squares, each with the network's full receptive field around it and aligned to
+    its stride, so the result does not depend on the squares. At its border the scene is reflected: the network's own
+    zero padding looks like no kind of ice.
     """
     out = np.zeros((3, *valid.shape), np.uint8)
     for core, seen in _windows(*valid.shape):
@@ -34,13 +35,16 @@ def probabilities(loaded: LoadedModel, image: NDArray[np.uint8], valid: NDArray[
 
 
 def classes(loaded: LoadedModel, share: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(rows, columns) class codes of `probabilities`' answer: the likeliest, the first of equals; 255 not observed."""
+    """(rows, columns) u8 codes of the likeliest class, the first of equals; 255 where not observed.
+
+    `share` (3, rows, columns) u8 as `probabilities` returns it.
+    """
     codes = np.array([*loaded.card.classes, 255], np.uint8)
     return codes[np.where(share.any(axis=0), share.argmax(axis=0), len(codes) - 1)]
 
 
 def _windows(rows: int, columns: int) -> Iterator[tuple[tuple[slice, slice], tuple[slice, slice]]]:
-    """(square to answer, the same with what surrounds it), over the whole scene."""
+    """Yields (square to classify, the same with its surroundings) over the whole scene."""
     for row in range(0, rows, CORE):
         for column in range(0, columns, CORE):
             ends = ((row, rows), (column, columns))
@@ -51,7 +55,7 @@ def _windows(rows: int, columns: int) -> Iterator[tuple[tuple[slice, slice], tup
 
 
 def _beyond(seen: slice, size: int) -> tuple[int, int]:
-    """Pixels to reflect before and after what is `seen` of `size`, where it ends: whole strides in all."""
+    """Pixels to reflect before and after the part `seen` of an edge of `size`, where it touches the scene's border."""
     return STRIDE * (seen.start == 0), (STRIDE + -size % STRIDE) * (seen.stop == size)
 
 

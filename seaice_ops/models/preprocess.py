@@ -1,4 +1,4 @@
-"""The one way from 8-bit bands to a network's input, in training and in prediction alike."""
+"""A network's input from 8-bit bands, the same in training and in prediction."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def prepare(image: NDArray[np.uint8], valid: NDArray[np.bool_], constants: Prepr
     """(..., bands, rows, columns) float32 of `image` (..., rows, columns, bands) u8 and `valid` (..., rows, columns).
 
     (value / 255 - mean) / std, and `constants.fill` in all bands of a pixel that was not observed. The result keeps
-    the memory order of `image` (channels last), which is the order that CPU convolutions like best.
+    the memory order of `image` (channels last), in which CPU convolutions are fastest.
     """
     scale = (np.arange(256, dtype=np.float64)[:, None] / 255 - constants.mean) / constants.std
     table = scale.astype(np.float32)

@@ -1,7 +1,7 @@
 """The model registry: weights and cards in the store, their rows and aliases in the ledger.
 
-The alias `champion` makes the maps, `challenger` is trained and not (yet) promoted, `previous` was champion before.
-Aliases move in transactions that run one at a time, so that two people or runs at once never lose a move.
+Aliases: `champion` is the model that makes the maps, `challenger` the newest one that is not promoted, `previous` the
+champion before. Aliases move in serialised transactions, so that no move of two people or runs at once is lost.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ WEIGHTS, CARD = "weights.safetensors", "card.json"
 
 
 def register(ledger: Ledger, store: ObjectStore, card: Card, weights: bytes, alias: str | None = CHALLENGER) -> bool:
-    """Store a model and make it known, under `alias`; False (and nothing written) if it was known before.
+    """Store a model and insert its row, with `alias` pointing to it; False (and nothing written) if it is known.
 
-    Raises `CorruptProduct` where card and weights do not belong together.
+    `weights` are safetensors. Raises `CorruptProduct` where card and weights do not belong together.
     """
     open_weights(card, weights)
     manifest = card.manifest
@@ -54,16 +54,17 @@ def register(ledger: Ledger, store: ObjectStore, card: Card, weights: bytes, ali
 
 
 def load(ledger: Ledger, store: ObjectStore, model_id: str) -> LoadedModel:
-    """The model of that id or alias, on the CPU, ready to predict.
+    """The model with the id or alias `model_id`, on the CPU, ready to predict.
 
-    Raises `ConfigError` where it is unknown, `ObjectMissing`, and `CorruptProduct` where its weights were changed.
+    Raises `ConfigError` for an unknown model, `ObjectMissing` where its weights are not in the store, and
+    `CorruptProduct` where they are not those of its card.
     """
     card = find(ledger, model_id)
     return open_weights(card, store.get(keys.model(card.id, WEIGHTS)))
 
 
 def find(ledger: Ledger, model_id: str) -> Card:
-    """The card of the model of that id or alias; raises `ConfigError` where it is unknown."""
+    """The card of the model with the id or alias `model_id`; raises `ConfigError` for an unknown model."""
     with ledger.begin() as session:
         row = _row(session, model_id)
     return Card.model_validate(row.card)
@@ -107,7 +108,7 @@ def rollback(ledger: Ledger) -> str:
 
 
 def explain(ledger: Ledger, alias: str, model_id: str, reason: str) -> None:
-    """Note at `alias` why its model is where it is, if it still means `model_id`."""
+    """Record `reason` at `alias`, if it still points to `model_id`; reasons are cut to 1024 characters."""
     reason = reason[:1024]
     with ledger.begin() as session:
         session.execute(
@@ -141,7 +142,7 @@ def _id(session: Session, alias: str) -> str | None:
 
 
 def _point(session: Session, alias: str, model_id: str, reason: str) -> None:
-    """Let `alias` mean `model_id`: a new alias, or else one statement that moves it, whoever made it first."""
+    """Point `alias` to `model_id`: insert it, or move it in one statement if it exists."""
     values = {"model_id": model_id, "reason": reason[:1024], "updated_at": now()}
     if not insert_new(session, ModelAlias(alias=alias, **values)):
         session.execute(update(ModelAlias).where(ModelAlias.alias == alias).values(**values))

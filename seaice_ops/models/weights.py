@@ -1,4 +1,4 @@
-"""A model's weights: safetensors only. Nothing here is ever unpickled."""
+"""A model's weights, in safetensors only: pickles are never read, because they can run code."""
 
 from __future__ import annotations
 
@@ -43,7 +43,10 @@ def describe(manifest: Manifest, weights: bytes, history: tuple[Epoch, ...]) -> 
 
 
 def open_weights(card: Card, weights: bytes) -> LoadedModel:
-    """The card's model with `weights` (safetensors), on the CPU; raises `CorruptProduct` unless they fit."""
+    """The card's model with `weights` (safetensors), on the CPU, in evaluation mode.
+
+    Raises `CorruptProduct` where the weights are not those of the card, do not fit its network, or are not finite.
+    """
     if hashlib.sha256(weights).hexdigest() != card.weights.sha256:
         raise CorruptProduct(f"the weights of {card.id} are not those of its card: their SHA-256 differs")
     try:

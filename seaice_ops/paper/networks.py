@@ -1,4 +1,4 @@
-"""One U-Net of the protocol: trained by the project's own loop in this process, and asked for its classes."""
+"""One U-Net of the protocol: trained in this process by the project's own loop, and applied to the test patches."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from seaice_ops.training.fit.loop import train
 from seaice_ops.training.ranks.comm import Alone
 from seaice_ops.training.ranks.job import Job
 
-#: Patches that are classified at a time.
-_TOGETHER = 8
+#: Patches classified at once.
+_PATCHES_AT_ONCE = 8
 
 Codes = NDArray[np.uint8]
 
 
 class _Watched(Alone):
-    """Trains alone and tells of each epoch: the loop averages its figures at the end of one."""
+    """A single rank that reports each epoch: the loop calls `average` once, at the epoch's end."""
 
     def __init__(self, told: Callable[[], None]) -> None:
         super().__init__()
@@ -52,10 +52,12 @@ def answers(
     work: Path,
     epoch_done: Callable[[], None] = lambda: None,
 ) -> Codes:
-    """Train on `images` (n, 256, 256, 4) u8 with `labels` (n, 256, 256) and classify `asked`, images like these.
+    """(m, 256, 256) u8 class indexes of `asked`, by a U-Net trained on `images` and `labels`.
 
-    (m, 256, 256) u8 class indexes. Adam with a rate of 1e-3, flips and quarter turns, every class weighs the same per
-    pixel, as published; no-data is left out of the loss. Files lie below `work` while it trains.
+    `images` (n, 256, 256, 4) and `asked` (m, 256, 256, 4) u8: three colours, then 255 where observed; `labels` (n, 256,
+    256) u8 class index, 255 for none. As published: Adam with a learning rate of 1e-3, flips and quarter turns, equal
+    class weights. Pixels without a class do not count in the loss. Temporary files lie below `work`; `epoch_done` is
+    called after each epoch.
     """
     with tempfile.TemporaryDirectory(dir=work, prefix="unet-") as name:
         job = Job(
@@ -73,7 +75,7 @@ def answers(
 
 
 def _write(folder: Path, images: Codes, labels: Codes) -> None:
-    """As `training.chips` keeps chips."""
+    """Write the patches as chips, in the format of `training.data.chips`."""
     np.save(folder / "pixels.npy", images)
     np.save(folder / "targets.npy", labels)
     counts = np.bincount(labels.ravel(), minlength=256)[: len(CLASSES)].tolist()
@@ -87,8 +89,8 @@ def _classified(job: Job, asked: Codes) -> Codes:
     device = Alone().device
     module.to(device).eval()
     found = []
-    for start in range(0, len(asked), _TOGETHER):
-        some = asked[start : start + _TOGETHER]
+    for start in range(0, len(asked), _PATCHES_AT_ONCE):
+        some = asked[start : start + _PATCHES_AT_ONCE]
         valid = some[..., 3] > 0
         x = torch.from_numpy(prepare(some[..., :3], valid, job.preprocessing))[:, None].to(device)
         logits = module(x, torch.zeros(x.shape[:2]), torch.from_numpy(valid)[:, None])[:, 0]

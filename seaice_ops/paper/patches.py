@@ -16,11 +16,11 @@ from seaice_ops.settings import LabelSettings
 
 PATCH = 256
 
-#: The published filter's picture of each class; black where nothing was observed.
+#: Grey level of each class in the published filter's image; black where not observed.
 _GREY = np.zeros(256, np.uint8)
 _GREY[[WATER, THIN, THICK]] = 0, 155, 255
 
-#: Index of each class in `legend.CLASSES`, 255 for what is no class.
+#: Index of each code in `legend.CLASSES`, 255 for codes that are no class.
 _INDEX = np.full(256, 255, np.uint8)
 _INDEX[list(CLASSES)] = range(len(CLASSES))
 
@@ -32,15 +32,18 @@ Codes = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Patches:
-    """`images` by kind (n, 256, 256, 4) u8: red, green, blue, 255 where observed; `labels` by kind (n, 256, 256) u8
-    class index or 255; `scene` (n,) number of the acquisition; `cover` (n,) share of thin cloud and shadow among the
-    observed pixels, NaN where unknown; `similar` by auto-label the mean SSIM to the hand labels, over whole scenes."""
+    """The `n` patches of all scenes."""
 
     images: dict[str, Codes]
+    """By ORIGINAL, FILTERED: (n, 256, 256, 4) u8 red, green, blue, and 255 where observed."""
     labels: dict[str, Codes]
+    """By AUTO, MAN: (n, 256, 256) u8 class index, 255 for no class."""
     scene: NDArray[np.int64]
+    """(n,) number of the acquisition."""
     cover: NDArray[np.float64]
+    """(n,) share of thin cloud and shadow among the observed pixels; NaN where unknown."""
     similar: dict[str, float | None]
+    """By ORIGINAL, FILTERED: mean SSIM over whole scenes of the auto-labels to the hand labels; None without any."""
 
     def __len__(self) -> int:
         return len(self.scene)
@@ -49,9 +52,9 @@ class Patches:
 def cut(
     scenes: Iterable[LabelledScene], settings: LabelSettings, progress: Callable[[str], None] = lambda name: None
 ) -> Patches:
-    """All patches that hold an observed pixel; what is left over at a scene's right and lower edge is not used.
+    """All patches with at least one observed pixel; the rest at a scene's right and lower edge is not used.
 
-    Background, threshold and stretches of the filter are fitted on the whole scene, as everywhere here.
+    The filter's background, threshold and stretches are fitted on the whole scene.
     """
     parts: dict[str, list[Codes]] = {name: [] for name in (ORIGINAL, FILTERED, AUTO, MAN)}
     number: list[int] = []
@@ -86,7 +89,7 @@ def cut(
 
 
 def by_patch(patches: Patches, seed: int) -> NDArray[np.bool_]:
-    """The published split: a fifth of the patches, drawn at random, is for testing (True). Scenes are in both parts."""
+    """(n,) bool, the published split: a random fifth of the patches is for testing (True); scenes are in both parts."""
     order = np.random.default_rng(seed).permutation(len(patches))
     test = np.zeros(len(patches), np.bool_)
     test[order[: max(1, round(len(patches) / 5))]] = True
@@ -94,7 +97,7 @@ def by_patch(patches: Patches, seed: int) -> NDArray[np.bool_]:
 
 
 def by_acquisition(patches: Patches, seed: int) -> NDArray[np.bool_]:
-    """The honest split: a fifth of the acquisitions is for testing, with all their patches."""
+    """(n,) bool, the honest split: a fifth of the acquisitions, with all their patches, is for testing (True)."""
     scenes = np.unique(patches.scene)
     drawn = np.random.default_rng(seed).permutation(scenes)[: max(1, round(len(scenes) / 5))]
     return np.isin(patches.scene, drawn)

@@ -1,9 +1,11 @@
 """The published protocol and the honest one, on the same scenes.
 
-As published: patches are split at random, so that training and test share scenes, and a model is scored against labels
-made the way its training labels were: U-Net-Auto against the filter's auto-labels. Honest: acquisitions are split, and
-every model is scored against the hand labels. U-Net-Auto learns the auto-labels that the filter makes (the published
-final ones) and U-Net-Man the hand labels, each from original and from filtered images.
+U-Net-Auto learns the filter's auto-labels (the published final ones), U-Net-Man the hand labels, each from original and
+from filtered images.
+
+- As published: patches are split at random, so that training and test share scenes. A model is scored against labels
+  of the kind that it learnt: U-Net-Auto against the auto-labels.
+- Honest: acquisitions are split, and every model is scored against the hand labels.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from seaice_ops.paper.networks import answers
 from seaice_ops.paper.patches import AUTO, FILTERED, MAN, ORIGINAL, Patches, by_acquisition, by_patch
 from seaice_ops.summary import counted
 
-#: Share of thin cloud and shadow of a patch that parts the published table's groups.
+#: Share of thin cloud and shadow that separates the published table's groups of patches.
 CLOUDY = 0.10
 
 ALL, MUCH, LITTLE = "all", ">= 10 % cloud", "< 10 % cloud"
@@ -54,7 +56,7 @@ Codes = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Recipe:
-    """Size of the networks (16 is the paper's), passes over the training patches, patches a step, and the seed."""
+    """Training of a network: channels of its first level (16 in the paper), epochs, patches a step, seed."""
 
     width: int
     epochs: int
@@ -68,24 +70,32 @@ FULL = Recipe(width=16, epochs=50, batch=32, seed=1)
 
 @dataclass(frozen=True)
 class Score:
-    """One line: who learnt which labels (AUTO, MAN, TABLE) from which images, under which protocol, on which group of
-    test patches; accuracy and the means over classes of precision, recall and F1, 0..1."""
+    """Scores of one model on one group of test patches, shares 0..1; None where there was nothing to score."""
 
     labels: str
+    """Labels that it learnt: AUTO, MAN, or TABLE for the auto-labels themselves."""
     images: str
+    """Images that it learnt from: ORIGINAL or FILTERED."""
     protocol: str
+    """PUBLISHED or HONEST."""
     group: str
+    """Group of the test patches: ALL, MUCH or LITTLE cloud."""
     patches: int
+    """Number of test patches."""
     accuracy: float | None
+    """Share of right pixels."""
     precision: float | None
+    """Mean over the classes."""
     recall: float | None
+    """Mean over the classes."""
     f1: float | None
+    """Mean over the classes."""
 
 
 def run(patches: Patches, recipe: Recipe, work: Path, epoch_done: Callable[[], None] = lambda: None) -> list[Score]:
-    """All scores; eight trainings of `recipe.epochs` epochs, each told of by `epoch_done`.
+    """All scores, from eight trainings of `recipe.epochs` epochs; `epoch_done` is called after each epoch.
 
-    Raises `ConfigError` where the patches are too few to be split.
+    Temporary files lie below `work`. Raises `ConfigError` where the patches are too few to be split.
     """
     if len(patches) < 5 or len(np.unique(patches.scene)) < 2:
         raise ConfigError(
@@ -96,7 +106,7 @@ def run(patches: Patches, recipe: Recipe, work: Path, epoch_done: Callable[[], N
         test = split(patches, recipe.seed)
         for images in (ORIGINAL, FILTERED):
             for labels in (AUTO, MAN):
-                said = answers(
+                predicted = answers(
                     patches.images[images][~test],
                     patches.labels[labels][~test],
                     patches.images[images][test],
@@ -107,24 +117,24 @@ def run(patches: Patches, recipe: Recipe, work: Path, epoch_done: Callable[[], N
                     work=work,
                     epoch_done=epoch_done,
                 )
-                ruler = patches.labels[labels if protocol == PUBLISHED else MAN][test]
-                found += _scores(said, ruler, patches.cover[test], (labels, images, protocol))
-        ruler = patches.labels[AUTO if protocol == PUBLISHED else MAN][test]
-        found += _scores(patches.labels[AUTO][test], ruler, patches.cover[test], (TABLE, FILTERED, protocol))
+                reference = patches.labels[labels if protocol == PUBLISHED else MAN][test]
+                found += _scores(predicted, reference, patches.cover[test], (labels, images, protocol))
+        reference = patches.labels[AUTO if protocol == PUBLISHED else MAN][test]
+        found += _scores(patches.labels[AUTO][test], reference, patches.cover[test], (TABLE, FILTERED, protocol))
     return found
 
 
-def _scores(said: Codes, ruler: Codes, cover: NDArray[np.float64], name: tuple[str, str, str]) -> list[Score]:
+def _scores(predicted: Codes, reference: Codes, cover: NDArray[np.float64], name: tuple[str, str, str]) -> list[Score]:
     groups = {ALL: np.ones(len(cover), np.bool_), MUCH: cover >= CLOUDY, LITTLE: cover < CLOUDY}
-    return [_score(said[chosen], ruler[chosen], name, group) for group, chosen in groups.items()]
+    return [_score(predicted[chosen], reference[chosen], name, group) for group, chosen in groups.items()]
 
 
-def _score(said: Codes, ruler: Codes, name: tuple[str, str, str], group: str) -> Score:
+def _score(predicted: Codes, reference: Codes, name: tuple[str, str, str], group: str) -> Score:
     codes = np.full(256, NODATA, np.uint8)
     codes[: len(CLASSES)] = CLASSES
-    scores = metrics.scores(metrics.confusion(codes[ruler], codes[said]))
+    scores = metrics.scores(metrics.confusion(codes[reference], codes[predicted]))
     precision, recall = (_mean(scores["classes"], figure) for figure in ("precision", "recall"))
-    return Score(*name, group, len(said), scores["accuracy"], precision, recall, scores["macro_f1"])
+    return Score(*name, group, len(predicted), scores["accuracy"], precision, recall, scores["macro_f1"])
 
 
 def _mean(classes: dict[str, Any], figure: str) -> float | None:

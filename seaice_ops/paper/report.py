@@ -57,5 +57,5 @@ def _similarity(patches: Patches) -> Text:
 
 
 def percent(share: float | None) -> str:
-    """A share of 0..1 in percent with two digits; a dash for none."""
+    """The share 0..1 in percent with two decimals; a dash for None."""
     return "-" if share is None else f"{100 * share:.2f}"

@@ -1,4 +1,4 @@
-"""Scenes with hand labels: simulated acquisitions with their truth, or a folder that somebody labelled."""
+"""Scenes with hand labels: simulated acquisitions with their truth, or a folder of labelled images."""
 
 from __future__ import annotations
 
@@ -25,20 +25,27 @@ _SUFFIXES = (".png", ".tif", ".tiff")
 
 @dataclass(frozen=True)
 class LabelledScene:
-    """One acquisition: `rgb` (rows, columns, 3) u8; `valid`; `hand` u8 legend codes; `veiled` where thin cloud or
-    shadow lies, or None where that is unknown; `pixel_m` metres."""
+    """One acquisition with hand labels."""
 
     name: str
+    """Name shown to people."""
     rgb: NDArray[np.uint8]
+    """(rows, columns, 3) true colour."""
     valid: NDArray[np.bool_]
+    """(rows, columns) observed pixels."""
     hand: NDArray[np.uint8]
+    """(rows, columns) legend codes by hand."""
     veiled: NDArray[np.bool_] | None
+    """(rows, columns) pixels under thin cloud or in shadow; None where unknown."""
     pixel_m: float
+    """Edge of a pixel, metres."""
 
 
 def simulated(first_seed: int, count: int, size: int, ceiling: float) -> Iterator[LabelledScene]:
-    """`count` acquisitions of `size` x `size` pixels of 10 m, of seeds that follow `first_seed`; hand labels are the
-    truth, which no hand reaches."""
+    """`count` simulated acquisitions of `size` x `size` pixels of 10 m, with seeds from `first_seed` on.
+
+    Their hand labels are the truth, which real hand labels do not reach. `ceiling` is the reflectance shown as 255.
+    """
     from seaice_ops.simulate.example import acquisition
 
     order = [BANDS.index(band) for band in TRUE_COLOUR]
@@ -51,7 +58,7 @@ def simulated(first_seed: int, count: int, size: int, ceiling: float) -> Iterato
 
 
 def names_in(folder: Path) -> list[Path]:
-    """The images of a folder that have hand labels beside them; raises `ConfigError` where there are fewer than two."""
+    """The images in `folder` that have hand labels beside them, sorted; raises `ConfigError` for fewer than two."""
     images = [
         path
         for path in sorted(folder.iterdir() if folder.is_dir() else ())
@@ -67,7 +74,7 @@ def names_in(folder: Path) -> list[Path]:
 
 
 def from_folder(folder: Path) -> Iterator[LabelledScene]:
-    """The scenes that `names_in` lists. Raises `CorruptProduct` where sizes differ or a file is no 8-bit picture."""
+    """The scenes that `names_in` lists; raises `CorruptProduct` where sizes differ or a file is not an 8-bit image."""
     for path in names_in(folder):
         picture = read_picture(path)
         rgb, valid = picture.rgb, picture.valid

@@ -1,7 +1,7 @@
-"""The coastline of the whole world, land and ice shelves: a tile's is drawn once and kept in the store.
+"""The world's coastline with its ice shelves: the raster of each tile is drawn once and kept in the store.
 
-The polygons of OpenStreetMap and GSHHG (package roaring-landmask) take seconds to load, and more than a gigabyte. So a
-process of its own loads them, whose memory ends with it, and all workers read the raster that it draws.
+The polygons of OpenStreetMap and GSHHG (package roaring-landmask) take seconds and more than a gigabyte to load. A
+separate process loads them, so that the memory is freed when it ends, and all workers read the raster that it draws.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from seaice_ops.storage.store import ObjectStore
 
 log = logging.getLogger(__name__)
 
-#: Pixels between the points at which the coastline is asked first; every pixel is asked only near a difference.
+#: Distance in pixels of the points that are tested first; every pixel is tested only near a difference.
 _STEP = 16
 
 Mask = NDArray[np.bool_]
@@ -37,8 +37,8 @@ Mask = NDArray[np.bool_]
 def coastline(store: ObjectStore, grid: Grid, tile: str) -> Mask:
     """(rows, columns) bool: pixels of the tile's `grid` whose centre is land or ice shelf.
 
-    It is what the store keeps for the grid and this edition of the polygons, drawn where that is missing or unreadable.
-    Raises `TransientError` where the process that draws it ends early.
+    It is read from the store, and drawn where the raster for this grid and edition of the polygons is missing or
+    unreadable. Raises `TransientError` where the process that draws it ends early.
     """
     made_by = json.dumps([asdict(grid), edition()], sort_keys=True)
     key = keys.coastline(tile, hashlib.sha256(made_by.encode()).hexdigest()[:8])
@@ -50,13 +50,13 @@ def coastline(store: ObjectStore, grid: Grid, tile: str) -> Mask:
 
 
 def edition() -> str:
-    """Which polygons these are."""
+    """Edition of the polygons: the version of their package."""
     return version("roaring-landmask")
 
 
 def _drawn(grid: Grid, tile: str) -> Mask:
     log.info("drawing the coastline of %s: once, for all workers", tile)
-    # On Spark the package lies where only this process's path says.
+    # On Spark the package is found only through this process's sys.path.
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     command = [sys.executable, "-P", "-m", "seaice_ops.pixels.coastline"]
     done = subprocess.run(command, input=json.dumps(asdict(grid)).encode(), stdout=subprocess.PIPE, env=environment)
@@ -78,10 +78,10 @@ def main() -> None:
 
 
 def near_edges(inside: Callable[[NDArray[np.intp], NDArray[np.intp]], Mask], rows: int, columns: int) -> Mask:
-    """(rows, columns) bool of `inside(rows, columns)` for every pixel, asking few of them.
+    """(rows, columns) bool: `inside(rows, columns)` of every pixel, with few pixels tested.
 
-    Every 16th pixel is asked first. Squares whose corners, and whose neighbours' corners, agree are filled; in the
-    others each pixel is asked. What is smaller than 16 pixels and more than 16 from any edge may be missed.
+    Every 16th pixel is tested first. Squares whose corners and neighbours' corners agree are filled; in the others each
+    pixel is tested. Islands smaller than 16 pixels and more than 16 pixels from any other coast may be missed.
     """
     at = [np.unique(np.append(np.arange(0, size, _STEP), size - 1)) for size in (rows, columns)]
     corners = inside(*(index.ravel() for index in np.meshgrid(*at, indexing="ij"))).reshape(len(at[0]), len(at[1]))
@@ -100,7 +100,7 @@ def near_edges(inside: Callable[[NDArray[np.intp], NDArray[np.intp]], Mask], row
 
 
 def _varies(corners: Mask) -> Mask:
-    """Squares between 2 x 2 corners that do not agree; one square at least in each direction."""
+    """Squares whose 2 x 2 corners differ; at least one square in each direction."""
     padded = np.pad(corners, [(0, 1 if size == 1 else 0) for size in corners.shape], mode="edge")
     sums = sum(
         padded[i : padded.shape[0] - 1 + i, j : padded.shape[1] - 1 + j].astype(int) for i in (0, 1) for j in (0, 1)

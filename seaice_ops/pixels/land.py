@@ -1,4 +1,4 @@
-"""Where labels and maps are land or ice shelf (254): the world's coastline, or a raster or vector file instead."""
+"""The land mask of labels and maps (land or ice shelf, 254): the world's coastline, or a raster or vector file."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from seaice_ops.geo.onto_grid import onto_grid
 from seaice_ops.pixels.coastline import Mask, coastline
 from seaice_ops.storage.store import ObjectStore
 
-#: The mask that means the polygons of `coastline`.
+#: Value of `labels.mask` for the polygons of `coastline`.
 COASTLINE = "coastline"
 
 
 def land(mask: str, home: Path, store: ObjectStore, grid: Grid, tile: str) -> Mask:
     """(rows, columns) bool: pixels of `grid` whose centre is land or ice shelf.
 
-    `mask` is `COASTLINE`, or the name of a file below `home` in which {tile} stands for the tile's name. Raises
-    `ConfigError` for a file that cannot be used and a grid without a CRS, `TransientError` where the coastline cannot
-    be drawn.
+    `mask` is `COASTLINE`, or the name of a file below `home`, in which {tile} is replaced by the tile's name. Raises
+    `ConfigError` for a file that cannot be used or a grid without a CRS, and `TransientError` where the coastline
+    cannot be drawn.
     """
     if not grid.crs:
         raise ConfigError("the pixels have no CRS, so nothing tells which are land; set scenes.land_mask to nothing")
@@ -50,7 +50,7 @@ def mask_file(mask: str, home: Path, tile: str) -> Path:
 
 
 def from_raster(path: Path, grid: Grid) -> Mask:
-    """Pixels of `grid` where the nearest pixel of a raster's first band is neither 0 nor its no-data value."""
+    """(rows, columns) bool: the nearest pixel of the raster's first band is neither 0 nor no-data."""
     found = np.zeros((grid.height, grid.width), np.uint8)
     with rasterio.open(path) as source:
         if source.crs is None:
@@ -69,10 +69,10 @@ def from_raster(path: Path, grid: Grid) -> Mask:
 
 
 def from_polygons(data: dict[str, Any], grid: Grid) -> Mask:
-    """Pixels of `grid` whose centre lies in a polygon of a GeoJSON object (longitude and latitude).
+    """(rows, columns) bool: pixels of `grid` whose centre lies in a polygon of a GeoJSON object.
 
-    Edges are straight in longitude and latitude and go the short way round, as those of areas do. Raises `ConfigError`
-    where the object holds something else than polygons.
+    Edges are straight in longitude and latitude and take the shorter way, as in `geo.area`. Raises `ConfigError` for
+    other geometries than polygons.
     """
     shapes = [part for polygon in area.polygons(data) for part in onto_grid(polygon, grid)]
     size = grid.height, grid.width

@@ -11,8 +11,8 @@ from seaice_ops.pixels.radiometry import SCALE, UNOBSERVED
 def reflectance_table(offset: float, quantification: float) -> NDArray[np.int16]:
     """(65536,) int16: reflectance x 10000 of every digital number of a Sentinel-2 band, its offset applied.
 
-    round(10000 (DN + offset) / quantification), negatives kept, clipped to what int16 holds beside the no-data value
-    (also the saturated 65535); DN 0 was not observed.
+    round(10000 (DN + offset) / quantification). Negative values are kept; larger ones, also of the saturated DN 65535,
+    are clipped to the range of int16 without NODATA (-32768). DN 0 (not observed) becomes NODATA.
     """
     numbers = np.arange(65_536, dtype=np.float64)
     values = np.rint((numbers + offset) * (SCALE / quantification))
@@ -28,5 +28,5 @@ def colour_table(ceiling: float) -> NDArray[np.int16]:
 
 
 def replicate(band: NDArray[np.int16], factor: int) -> NDArray[np.int16]:
-    """(rows, columns) -> (rows * factor, columns * factor): each pixel repeated, no value invented."""
+    """(rows * factor, columns * factor) int16: each pixel of `band` (rows, columns) repeated, without interpolation."""
     return band.repeat(factor, axis=0).repeat(factor, axis=1)

@@ -28,7 +28,7 @@ from seaice_ops.storage.rasters import cog_writer
 from seaice_ops.storage.store import ObjectStore
 from seaice_ops.summary import Summary, each_alone
 
-#: Sun zenith in degrees from which on a scene shows nothing.
+#: Sun zenith angle in degrees from which on a scene is night.
 NIGHT = 90.0
 _CACHE_MB = 256
 
@@ -43,10 +43,12 @@ class DecodeRequest:
 def run(settings: Settings, request: DecodeRequest, *, caller: str = "") -> Summary:
     """Write each fetched scene as a COG and make it ready; older ready versions of its acquisition are superseded.
 
-    A scene that cannot be decoded fails with its reason and the others go on; one without a single valid pixel, or
-    taken at night, is skipped with its reason (and failed in the ledger). A scene whose fetched files are gone is
-    `discovered` again, to be fetched anew; one for which this machine lacks memory or room stays as it is. For either,
-    `TransientError` is raised when the others have had their turn. The same input gives the same bytes.
+    - A scene that cannot be decoded fails with its reason; the others go on.
+    - A scene without a valid pixel, or taken at night, is skipped with its reason, and failed in the ledger.
+    - A scene whose fetched files are gone is `discovered` again, so that it is fetched anew. A scene for which this
+      machine lacks memory or disk space stays as it is. For either, `TransientError` is raised after the last scene.
+
+    The same input gives the same bytes.
     """
     with recorded(settings, "decode", caller) as stage, rasterio.Env(GDAL_CACHEMAX=_CACHE_MB):
         inbox, ceiling = settings.inbox(""), settings.scenes.ceiling
@@ -109,7 +111,7 @@ def _write(store: ObjectStore, scene: Scene, inbox: Path, ceiling: float) -> dic
     check_place(source.grid, inbox)
     if source.sun_zenith is not None and source.sun_zenith >= NIGHT:
         raise ExpectedSkip(f"night: the sun stood {source.sun_zenith:.1f} degrees from the zenith")
-    # In a folder of its own: a task that counts as dead may still be decoding the same scene.
+    # In a new folder: a task that Airflow has given up may still be decoding the same scene.
     with writing(inbox), tempfile.TemporaryDirectory(dir=inbox, prefix="decode-") as folder:
         cog = Path(folder) / "scene.tif"
         share = _write_cog(cog, scene, source)
@@ -152,9 +154,10 @@ def _write_cog(path: Path, scene: Scene, source: Source) -> float:
 
 
 def make_ready(session: Session, scene: Scene, values: dict[str, Any], *, caller: str) -> dict[str, int]:
-    """Make the scene ready, with `values` for its other columns; counts of what was done, empty where it has moved.
+    """Make the scene ready, with `values` for its other columns; returns the counts of what was done.
 
-    Its acquisition's older ready version is superseded; where that is the better one, the scene itself is.
+    An older ready version of its acquisition is superseded; if that version is the better one, the scene itself is. The
+    counts are empty where the scene's state has changed since it was read.
     """
     versions = session.scalars(
         select(Scene).where(Scene.identity == scene.identity).order_by(Scene.id).with_for_update()
@@ -177,7 +180,7 @@ def _rank(scene: Scene) -> tuple[Any, ...]:
 
 
 def _sweep(ledger: Ledger, inbox: Path) -> None:
-    """Remove the inboxes of scenes that are decoded, failed or superseded, also those that a killed run left."""
+    """Remove the inboxes of scenes that are no longer to be decoded, also those that a killed run left."""
     folders = {folder.name: folder for folder in inbox.glob("*")}
     waiting = (SceneState.DISCOVERED, SceneState.FETCHED)
     with ledger.begin() as session:

@@ -1,4 +1,4 @@
-"""Which function opens a scene's files, by the kind of its product."""
+"""The function that opens a scene's files, by the kind of its product."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from seaice_ops.scenes.plain import open_plain
 from seaice_ops.scenes.sentinel2.product import open_product
 from seaice_ops.scenes.source import Source
 
-#: (scene, folder of its files, reflectance shown as 255) -> what is to be decoded; raises `CorruptProduct`.
+#: (scene, folder of its files, reflectance shown as 255) -> the source to decode; raises `CorruptProduct`.
 Decoder = Callable[[Scene, Path, float], Source]
 
-#: A module that the setting `sensors` names adds its sensor's.
+#: Decoders by kind; a module named in the setting `sensors` adds those of its sensor.
 DECODERS: dict[str, Decoder] = {
     "product": lambda scene, inbox, _: open_product(scene, inbox),
     "merged": lambda scene, inbox, _: open_merged(scene, inbox),
@@ -24,8 +24,11 @@ DECODERS: dict[str, Decoder] = {
 
 
 def open_scene(scene: Scene, inbox: Path, ceiling: float) -> Source:
-    """The scene in `inbox`; raises `CorruptProduct`, and `ConfigError` where its kind has no decoder."""
+    """The source of `scene`, whose files are in `inbox`; `ceiling` is the reflectance that 8-bit images show as 255.
+
+    Raises `CorruptProduct` for unusable files and `ConfigError` where its kind has no decoder.
+    """
     kind = (scene.details or {})["kind"]
     if kind not in DECODERS:
-        raise ConfigError(f"{scene.id} is of the kind {kind!r}, which nothing decodes; does `sensors` lack its module?")
+        raise ConfigError(f"no decoder for {kind!r}, the kind of {scene.id}: add its sensor's module to `sensors`")
     return DECODERS[kind](scene, inbox, ceiling)

@@ -1,4 +1,4 @@
-"""Decoding one acquisition received by two ground stations: the newest part's pixels, the others' where it has none."""
+"""Decode an acquisition received by two ground stations: gaps of the newest part are filled from the others."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ Strips = Iterator[tuple[int, NDArray[np.int16]]]
 
 
 def open_merged(scene: Scene, inbox: Path) -> Source:
-    """The parts of `scene` in `inbox`, each in a folder of its own, as one source with the newest part's sun angles.
+    """One source of the parts of `scene`, each in its own folder in `inbox`; the sun angles are the newest part's.
 
-    Each part has its own offsets. Raises `CorruptPart` naming the part that cannot be used, also where it does not lie
-    on the newest part's grid.
+    Each part has its own offsets. Raises `CorruptPart`, naming the part, for one that cannot be read or lies on another
+    grid than the newest.
     """
     ids: list[str] = (scene.details or {})["parts"]
     sources = [_open(scene, part, inbox / part) for part in ids]

@@ -1,4 +1,4 @@
-"""Decode a plain true-colour scene: 8-bit PNG or GeoTIFF to the reflectance that its colours stand for."""
+"""Decode a plain true-colour scene: 8-bit PNG or GeoTIFF to reflectance."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from seaice_ops.storage.rasters import Grid
 
 
 def open_plain(scene: Scene, inbox: Path, ceiling: float) -> Source:
-    """The plain scene in `inbox`, 255 standing for `ceiling` unless its sidecar says otherwise.
+    """The source of the plain scene in `inbox`; `ceiling` is the reflectance shown as 255 unless its sidecar gives one.
 
-    Raises `CorruptProduct` where its sidecar or image is not what it should be.
+    Raises `CorruptProduct` for an invalid sidecar or image.
     """
     sidecar = read_sidecar(inbox / f"{scene.id}.json")
     path, ceiling = inbox / sidecar.image, sidecar.ceiling or ceiling
@@ -50,17 +50,17 @@ def _strips(path: Path, grid: Grid, sidecar: Sidecar, ceiling: float) -> Iterato
         rgb = np.empty((grid.height, grid.width, 3), np.uint8)
         for band in range(3):
             rgb[..., band] = read_rows(path, dataset, band + 1, 0, grid.height)
-        unsaid = black_border(rgb) if _says_nothing(dataset, sidecar) else None
+        border = black_border(rgb) if _lacks_nodata(dataset, sidecar) else None
         for row in range(0, grid.height, STRIP):
             rows = slice(row, row + STRIP)
             strip = rgb[rows].transpose(2, 0, 1)
             observed = _mask(path, dataset, row, strip.shape[1]) & ~_is_nodata(strip, sidecar.nodata)
-            if unsaid is not None:
-                observed &= ~unsaid[rows]
+            if border is not None:
+                observed &= ~border[rows]
             yield row, np.where(observed, table[strip], np.int16(UNOBSERVED))
 
 
-def _says_nothing(dataset: Any, sidecar: Sidecar) -> bool:
+def _lacks_nodata(dataset: Any, sidecar: Sidecar) -> bool:
     """True where neither sidecar nor file marks pixels without an observation."""
     return sidecar.nodata is None and MaskFlags.all_valid in dataset.mask_flag_enums[0]
 
@@ -74,7 +74,7 @@ def _mask(path: Path, dataset: Any, row: int, rows: int) -> NDArray[np.bool_]:
 
 
 def _is_nodata(rgb: NDArray[np.uint8], nodata: float | None) -> NDArray[np.bool_]:
-    """(rows, columns): all three channels equal `nodata` (a dark zero in one channel is water)."""
+    """(rows, columns) bool: all three channels equal `nodata`; a 0 in one channel alone may be dark water."""
     equal: NDArray[np.bool_] = (rgb == nodata).all(axis=0) if nodata is not None else np.zeros(rgb.shape[1:], bool)
     return equal
 

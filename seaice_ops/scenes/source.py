@@ -1,4 +1,4 @@
-"""A scene about to be decoded, whatever its files are: its grid, its pixels in strips, and checks of both."""
+"""A scene to decode, whatever its file format: its grid, its pixels in strips, and checks of both."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from rasterio.windows import Window
 from seaice_ops.errors import ConfigError, CorruptProduct
 from seaice_ops.storage.rasters import RASTER_ERRORS, Grid
 
-#: Rows of a strip: a multiple of a JPEG 2000 tile's and of a COG block's rows.
+#: Rows of a strip: a multiple of the rows of a JPEG 2000 tile and of a COG block.
 STRIP = 1024
 
 #: Shortest and longest edge of a scene's pixel in metres.
@@ -33,7 +33,7 @@ LONGEST_EDGE = 30_000
 #: Longest text of a coordinate reference system that the ledger holds.
 LONGEST_CRS = 2048
 
-#: The image formats that are read, by their first bytes. Others that the library knows (VRT) lead to any address.
+#: Accepted image formats by their first bytes. Other formats of GDAL are refused: a VRT can refer to any address.
 _FORMATS = {
     b"\x00\x00\x00\x0cjP": "JP2OpenJPEG",
     b"\xff\x4f\xff\x51": "JP2OpenJPEG",
@@ -54,11 +54,17 @@ class Source:
     """
 
     grid: Grid
+    """Place of its pixels."""
     bands: tuple[str, ...]
+    """Names of its bands, in their order."""
     sun_zenith: float | None
+    """Sun zenith angle, degrees; None where unknown."""
     tags: Mapping[str, str]
+    """Tags for the COG."""
     details: Mapping[str, Any]
+    """Facts for the scene's row in the ledger."""
     strips: Callable[[], Iterator[tuple[int, NDArray[np.int16]]]]
+    """Yields (first row, (bands, rows, columns) int16 reflectance x 10000 or `imagery.NODATA`) from top to bottom."""
 
 
 def open_image(path: Path, grid: Grid | None = None) -> Any:
@@ -109,7 +115,7 @@ def read_rows(path: Path, dataset: Any, band: int, first: int, rows: int) -> NDA
 
 @contextmanager
 def decoding(path: Path) -> Iterator[None]:
-    """Turn the raster library's errors inside into `CorruptProduct` that names the file."""
+    """Turn the raster library's errors in the block into a `CorruptProduct` that names the file."""
     try:
         yield
     except RASTER_ERRORS as error:

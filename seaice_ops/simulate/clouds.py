@@ -1,4 +1,4 @@
-"""The sky of one acquisition: layers of water and ice cloud, what they send up, what they let down, where shadows fall.
+"""The sky of one acquisition: layers of water and ice cloud, their reflectance and transmittance, and their shadows.
 
 - Layers: fog and sea smoke near the surface, low stratus and broken cumulus of droplets, ice cloud at middle height,
   fibrous cirrus. Heights and optical depths are those usual over sea ice (Shupe and Intrieri 2004, J. Climate 17;
@@ -10,8 +10,8 @@
   what they scatter (k of ice: Warren and Brandt 2008; of water: Kou, Labrie and Chylek 1993, Appl. Opt. 32): deep
   cloud of droplets then reflects about 0.6, of crystals about 0.35, as Pilewskie and Twomey 1987 (Atmos. Res. 21)
   and King et al. 2004 (IEEE Trans. Geosci. Remote Sens. 42) saw, against snow's 0.02 to 0.3.
-- The same optical depth stands in the sun's slanting beam: what is lost of the direct light falls as a shadow, its edge
-  as soft as the sun's disc is wide, and what is scattered forwards falls spread around it.
+- Shadows: the same optical depth stands in the sun's slanting beam. The loss of direct light is the shadow, with a
+  penumbra as wide as the sun's disc makes it; forward-scattered light is spread around it.
 """
 
 from __future__ import annotations
@@ -27,29 +27,37 @@ from seaice_ops.simulate.geometry import Geometry
 from seaice_ops.simulate.noise import Field, derive, smooth
 from seaice_ops.simulate.scattering import two_stream
 
-#: Optical depth beyond which nobody could say what lies below: such pixels are cloud in the reference. The bound
+#: Cloud optical depth above which the surface cannot be known: such pixels are cloud in the reference. It is the bound
 #: between thin and medium cloud of ISCCP (Rossow and Schiffer 1999, Bull. Am. Meteorol. Soc. 80).
 OPAQUE = 3.6
 
 _PIXEL_M = 10.0
-_DISC = 0.0093  # the sun's disc, radians
+_SUN_DIAMETER = 0.0093  # radians
 _SWIR_UM = 1.610
-_BETWEEN_PX = 60.0  # how far light gets that goes to and fro between ground and cloud
-_BROKEN = 1.1  # light beside broken cloud relative to a clear sky's (Schade et al. 2007, Meteorol. Z. 16)
+_BETWEEN_PX = 60.0  # reach, pixels, of light reflected between ground and cloud
+_MAX_LIGHT = 1.1  # light beside broken cloud relative to a clear sky's (Schade et al. 2007, Meteorol. Z. 16)
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of cloud. Heights in metres, `depth` the scale of optical depth, `spacing` in pixels, radius in um."""
+    """A kind of cloud; pairs are (least, largest) of what is drawn for a sky, unless said otherwise."""
 
     ice: bool
+    """True for ice crystals, False for droplets."""
     heights: tuple[float, float]
+    """Height above the surface, metres."""
     depth: tuple[float, float]
+    """Scale of the optical depth."""
     spacing: tuple[float, float]
+    """Size of the largest features, pixels."""
     stretch: tuple[float, float]
+    """Stretch of the features along x and y, or in half of the skies along y and x."""
     persistence: float
+    """Amplitude of each octave of the noise relative to the one before."""
     amount: tuple[float, float]
+    """Offset of the noise, of unit spread, from which cloud begins: larger means more cloud."""
     radius_um: tuple[float, float]
+    """Effective radius of the particles, micrometres."""
 
 
 KINDS = {
@@ -60,7 +68,7 @@ KINDS = {
     "cirrus": Kind(True, (5000, 8000), (0.2, 1.2), (150, 400), (2.0, 4.5), 0.60, (-0.8, 0.5), (15, 40)),
 }
 
-#: How often a sky holds which layers.
+#: Frequency of each combination of layers.
 SKIES: tuple[tuple[float, tuple[str, ...]], ...] = (
     (0.22, ()), (0.14, ("cirrus",)), (0.13, ("stratus",)), (0.13, ("cumulus",)), (0.13, ("ice",)), (0.07, ("fog",)),
     (0.06, ("stratus", "cirrus")), (0.05, ("cumulus", "cirrus")), (0.04, ("fog", "ice")), (0.03, ("cumulus", "ice")),
@@ -69,8 +77,10 @@ SKIES: tuple[tuple[float, tuple[str, ...]], ...] = (
 
 @dataclass(frozen=True)
 class Layer:
-    """(rows, columns) optical depth of a layer straight up; the single-scattering albedo of its particles per band
-    (visible and near infrared together, and 1.61 um), and their asymmetry."""
+    """A layer of cloud: (rows, columns) vertical optical depth, and properties of its particles.
+
+    `albedo` is the single-scattering albedo below 1 um and at 1.61 um, `asymmetry` the asymmetry parameter.
+    """
 
     depth: Field
     albedo: tuple[float, float]
@@ -79,8 +89,11 @@ class Layer:
 
 @dataclass(frozen=True)
 class Sky:
-    """Layers from the lowest; `light`, the share of the sun's light that cloud lets down to each pixel, below 1 um and
-    at 1.61 um; and what was not observed."""
+    """The sky above a tile.
+
+    `layers` from the lowest up; `light` (rows, columns) transmittance of all cloud for sunlight, below 1 um and at
+    1.61 um; `unseen` (rows, columns) pixels that were not observed.
+    """
 
     layers: tuple[Layer, ...]
     light: tuple[Field, Field]
@@ -88,26 +101,26 @@ class Sky:
 
     @property
     def depth(self) -> Field:
-        """Optical depth of all cloud straight up."""
+        """(rows, columns) vertical optical depth of all cloud."""
         return np.asarray(sum((layer.depth for layer in self.layers), np.zeros(self.unseen.shape)), np.float32)
 
 
 def clear(shape: tuple[int, int]) -> Sky:
-    """A sky without a cloud."""
+    """A cloudless sky, everything observed."""
     ones = np.ones(shape, np.float32)
     return Sky((), (ones, ones), np.zeros(shape, bool))
 
 
 def overcast(shape: tuple[int, int], depth: float, *, ice: bool, geometry: Geometry) -> Sky:
-    """One even layer of optical depth `depth` everywhere, of droplets of 9 um or crystals of 30 um."""
+    """A sky of one even layer of optical depth `depth`, of droplets of 9 um or ice crystals of 30 um."""
     layer = _layer(np.full(shape, depth, np.float32), ice, 30.0 if ice else 9.0)
-    return Sky((layer,), _let_down(layer, layer.depth, 100.0, geometry), np.zeros(shape, bool))
+    return Sky((layer,), _transmittance(layer, layer.depth, 100.0, geometry), np.zeros(shape, bool))
 
 
 def sky(seed: int, shape: tuple[int, int], geometry: Geometry, scale: float = 1.0) -> Sky:
-    """The sky of one acquisition, its layers drawn from `SKIES`; one in three is cut by the swath's edge.
+    """The sky of one acquisition, its layers drawn from `SKIES`; the swath's edge cuts one in three.
 
-    `scale` shrinks what is far across, for a tile that shows in fewer pixels what others show in 1024.
+    `scale` is the size of cloud features relative to a tile that shows 10 km in 1024 pixels.
     """
     rng = np.random.default_rng(derive(seed, "sky"))
     chances = np.array([share for share, _ in SKIES])
@@ -123,7 +136,7 @@ def sky(seed: int, shape: tuple[int, int], geometry: Geometry, scale: float = 1.
 def _cloud(
     seed: int, kind: Kind, shape: tuple[int, int], geometry: Geometry, scale: float
 ) -> tuple[Layer, tuple[Field, Field]]:
-    """A layer, and the light that comes through it to the ground."""
+    """A layer, and its transmittance for sunlight at each pixel, below 1 um and at 1.61 um."""
     rng = np.random.default_rng(seed)
     height, thick, amount = (float(rng.uniform(*bounds)) for bounds in (kind.heights, kind.depth, kind.amount))
     spacing = float(rng.uniform(*kind.spacing)) * scale
@@ -138,31 +151,37 @@ def _cloud(
 
     layer = _layer(depth(0.0, 0.0), kind.ice, float(rng.uniform(*kind.radius_um)))
     shaded = depth(geometry.away[0] * reach, geometry.away[1] * reach)
-    return layer, _let_down(layer, shaded, height * scale, geometry)
+    return layer, _transmittance(layer, shaded, height * scale, geometry)
 
 
 def _layer(depth: Field, ice: bool, radius_um: float) -> Layer:
-    absorbs = 2.9e-4 if ice else 8.6e-5
-    lost = 0.85 * 4 * pi * absorbs * radius_um / _SWIR_UM
-    return Layer(depth, (1 - 1e-6, 1 - lost), 0.77 if ice else 0.85)
+    absorption = 2.9e-4 if ice else 8.6e-5
+    coalbedo = 0.85 * 4 * pi * absorption * radius_um / _SWIR_UM
+    return Layer(depth, (1 - 1e-6, 1 - coalbedo), 0.77 if ice else 0.85)
 
 
-def _let_down(layer: Layer, depth: Field, height: float, geometry: Geometry) -> tuple[Field, Field]:
-    """Share of light, below 1 um and at 1.61 um, that passes the depths which stand in the sun's way to each pixel."""
-    penumbra = max(_DISC / 4 * height / geometry.mu_sun / _PIXEL_M, 0.4)
+def _transmittance(layer: Layer, depth: Field, height: float, geometry: Geometry) -> tuple[Field, Field]:
+    """(rows, columns) transmittance for sunlight, below 1 um and at 1.61 um.
+
+    `depth` is the layer's vertical optical depth where the sun's beam to each pixel crosses it, `height` in metres.
+    """
+    penumbra = max(_SUN_DIAMETER / 4 * height / geometry.mu_sun / _PIXEL_M, 0.4)
     beam = 1 / (1 + geometry.slant**2) ** 0.5
     found = []
     for albedo in layer.albedo:
         optics = two_stream(albedo, layer.asymmetry, beam)
         direct = blurred(optics.at(optics.direct, depth), penumbra)
         spread = blurred(optics.at(optics.passed - optics.direct, depth), height / _PIXEL_M)
-        found.append(np.minimum(direct + spread, np.float32(_BROKEN)))
+        found.append(np.minimum(direct + spread, np.float32(_MAX_LIGHT)))
     return found[0], found[1]
 
 
 def through(layer: Layer, swir: bool, below: Field, around: Field, geometry: Geometry) -> Field:
-    """Reflectance above a layer. `below` is that of the lit ground, `around` its wide mean: light that the layer turns
-    on its way up comes from anywhere, and what it sends down again lights all alike."""
+    """(rows, columns) reflectance above `layer`.
+
+    `below` is the reflectance of the lit ground, `around` its mean over the reach of the adjacency effect. Light that
+    the layer scatters on its way up comes from `around`, and light that it reflects down again is spread evenly.
+    """
     albedo = layer.albedo[int(swir)]
     sun = two_stream(albedo, layer.asymmetry, geometry.mu_sun)
     view = two_stream(albedo, layer.asymmetry, geometry.mu_view)
@@ -174,7 +193,7 @@ def through(layer: Layer, swir: bool, below: Field, around: Field, geometry: Geo
 
 
 def blurred(field: Field, sigma: float) -> Field:
-    """Gaussian blur of `sigma` pixels; wide ones are made on a coarser grid."""
+    """(rows, columns) Gaussian blur of standard deviation `sigma` pixels; wide ones are made on a coarser grid."""
     step = 1
     while sigma / step > 4:
         step *= 2
@@ -187,7 +206,7 @@ def blurred(field: Field, sigma: float) -> Field:
 
 
 def _wedge(rng: np.random.Generator, shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """Pixels beyond the swath's edge: a corner, in one acquisition of three."""
+    """(rows, columns) pixels beyond the swath's edge: a corner in one acquisition of three, else none."""
     cut, corner = rng.uniform(), int(rng.integers(4))
     offset, lean = rng.uniform(0.15, 0.75), rng.uniform(0.5, 1.6)
     across = np.linspace(0, 1, shape[1], dtype=np.float32)[None, :]

@@ -1,4 +1,4 @@
-"""The coast: shelf and fast ice that stand still, a break-up for good, and the lead that opens for a while."""
+"""The coast: ice shelf and fast ice, the final break-up of the outer fast ice, and a lead that opens for some days."""
 
 from __future__ import annotations
 
@@ -17,7 +17,11 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Coast:
-    """Where the shelf lies, the share of fast ice, where it broke away, and the distance seaward, in tile heights."""
+    """The coast at one time, (rows, columns) each.
+
+    `shelf`: the ice shelf; `fast`: share of fast ice; `broken`: where fast ice broke away; `offshore`: distance
+    seaward of the fast ice's front, in tile heights.
+    """
 
     shelf: Mask
     fast: Field
@@ -26,7 +30,7 @@ class Coast:
 
 
 def coast(view: View, season: Season, when: datetime) -> Coast:
-    """The coast at `when`; without one, a distance that comes and goes with the drifting ice."""
+    """The coast at `when`. Worlds without a coast get a distance offshore that varies with the drifting ice."""
     if not view.world.coast:
         nothing = np.zeros(view.shape, bool)
         middle, change = view.world.shore
@@ -47,12 +51,12 @@ def coast(view: View, season: Season, when: datetime) -> Coast:
 
 
 def shelf(view: View) -> Mask:
-    """(rows, columns) where the ice shelf lies: the same at all times, and not where the tile's real coast is."""
+    """(rows, columns) bool: the ice shelf. It never changes, and does not follow the tile's real coast."""
     return np.asarray(_rows(view) > _shelf_front(view)) if view.world.coast else np.zeros(view.shape, bool)
 
 
 def lead(view: View, season: Season, when: datetime) -> tuple[Field, Field]:
-    """The lead that opens for a few acquisitions: its share of each pixel, and the thickness of new ice in it."""
+    """The lead that opens for some days: (rows, columns) share of each pixel, and metres of new ice in it."""
     opens, closes = season.lead
     nothing = np.zeros(view.shape, np.float32)
     if not (view.world.coast and opens <= when < closes):
@@ -68,14 +72,14 @@ def lead(view: View, season: Season, when: datetime) -> tuple[Field, Field]:
 
 
 def refreeze(view: View, season: Season, when: datetime) -> Field:
-    """Thickness, metres, where the fast ice broke away: open water that slowly gathers patches of new ice."""
+    """(rows, columns) thickness, metres, of the new ice that grows in patches after the fast ice broke away."""
     age = max((when - season.breakup).total_seconds() / 86400, 0.0)
     patches = view.fixed("refreeze", 90, 4, stretch=(1.5, 0.7))
     return np.where(patches > 1.3 - 0.13 * age, 0.008 + 0.006 * age, 0).astype(np.float32)
 
 
 def bare_patches(view: View) -> Field:
-    """Tide cracks and wind-blown patches in the fast ice, as a loss of snow."""
+    """(rows, columns) loss of snow cover in tide cracks and wind-blown patches of the fast ice."""
     crack = np.abs(view.fixed("tide cracks", 260, 3)) < 0.012
     return (0.5 * crack + 0.6 * ramp(view.fixed("fast bare", 150, 6), 1.0, 2.4)).astype(np.float32)
 

@@ -1,4 +1,4 @@
-"""One acquisition in memory, as a labeller meets it, with what lay there and how it was seen. No files."""
+"""One acquisition in memory, without files: the pixels that a labelling method gets, and their reference."""
 
 from __future__ import annotations
 
@@ -29,11 +29,17 @@ class Example:
     (`seaice_ops.classes.conditions`); `pixel_m` metres."""
 
     reflectance: NDArray[np.int16]
+    """(5, rows, columns) reflectance x 10000 in `imagery.BANDS` order, `imagery.NODATA` where not observed."""
     valid: NDArray[np.bool_]
+    """(rows, columns) pixels that were observed in every band."""
     sun_zenith: float
+    """Sun zenith angle, degrees."""
     truth: NDArray[np.uint8]
+    """(rows, columns) legend codes."""
     conditions: NDArray[np.uint8]
+    """(rows, columns) bits of `seaice_ops.classes.conditions`."""
     pixel_m: float
+    """Edge of a pixel, metres."""
 
 
 def acquisition(
@@ -54,7 +60,7 @@ def acquisition(
 
 
 def decoded(image: Image, sun_zenith: float) -> Example:
-    """What is read back from the product's files: quantised, B11 at 20 m with each pixel repeated."""
+    """The example that reading the product's files gives: quantised, each 20 m pixel of B11 repeated."""
     bands = []
     for values in stored(image, OFFSET).values():
         repeat = image.truth.shape[0] // values.shape[0]

@@ -1,9 +1,9 @@
-"""How bright the ocean's surface is: what each pixel holds, weighted by its share, under a sun from the side.
+"""Surface reflectance of each pixel: the spectra of what it holds, weighted by share, under a low sun.
 
-Each pixel's shares of water, thin ice and thick ice come from the ocean, at less than a pixel's size; spectra from
-`spectra`. Snow and ice are not flat: sastrugi of 0.1 to 0.3 m (Warren, Brandt and O'Rawe Hinton 1998, J. Geophys. Res.
-103) and ridges of a metre or two (Tin and Jeffries 2003, Cold Reg. Sci. Technol. 36) are lit by the cosine of the sun
-on their slopes, down to their own shadow; a shelf's front of some 35 m throws one that is many pixels long.
+The shares of water, thin ice and thick ice come from `ocean`, the spectra from `spectra`. Snow and ice are not flat.
+Sastrugi of 0.1 to 0.3 m (Warren, Brandt and O'Rawe Hinton 1998, J. Geophys. Res. 103) and ridges of a metre or two (Tin
+and Jeffries 2003, Cold Reg. Sci. Technol. 36) are lit by the cosine of the sun on their slopes, down to their own
+shadow. The shadow of a shelf's front, some 35 m high, is many pixels long.
 """
 
 from __future__ import annotations
@@ -24,14 +24,17 @@ from seaice_ops.simulate.ocean import Surface
 _PIXEL_M = 10.0
 _FRONT_M = 35.0
 
-#: Frost flowers and a dusting that does not hide the ice: how bright where they cover all (Zatko and Warren 2015).
+#: Reflectance per band of young ice that is fully covered by frost flowers or a dusting (Zatko and Warren 2015).
 _FROST = (0.72, 0.72, 0.70, 0.58, 0.09)
 
 
 def reflectance(ground: Surface, wind: float, geometry: Geometry, diffuse: Sequence[float]) -> Field:
-    """(5, rows, columns) reflectance of the surface in full sunlight; `wind` in m/s roughens the water, `diffuse` is
-    each band's share of light that comes from the sky. Of that light snow sends its albedo upwards, of a low sun's beam
-    less (`Geometry.bright`), so that it is bluer at a low sun; smooth ice mirrors part of the beam away."""
+    """(5, rows, columns) float32 reflectance of the surface in full sunlight.
+
+    `wind` in m/s roughens the water; `diffuse` is the share of skylight in each band. Snow reflects skylight with its
+    full albedo and a low sun's beam with less (`Geometry.bright`), so that it is bluer at a low sun. Smooth ice mirrors
+    part of the beam away.
+    """
     thin = spectra.smoothed(spectra.thin_ice(ground.thickness), ground.smooth)
     deep = spectra.snow(ground.grain, geometry)
     mirrored = spectra.glint(geometry, wind)
@@ -58,7 +61,7 @@ def reflectance(ground: Surface, wind: float, geometry: Geometry, diffuse: Seque
 
 
 def relief(height: Field, geometry: Geometry) -> Field:
-    """Light on the slopes of `height` (metres), 1 on the level; not below what a shadow's sky gives."""
+    """(rows, columns) light on the slopes of `height` (metres) relative to level ground, from 0.25 (shadow) to 1.35."""
     east = cv2.Sobel(height, cv2.CV_32F, 1, 0, ksize=3, scale=1 / (8 * _PIXEL_M))
     south = cv2.Sobel(height, cv2.CV_32F, 0, 1, ksize=3, scale=1 / (8 * _PIXEL_M))
     away = geometry.away
@@ -67,7 +70,7 @@ def relief(height: Field, geometry: Geometry) -> Field:
 
 
 def front_shadow(ground: Surface, geometry: Geometry) -> Field:
-    """Share of direct sunlight that the shelf's front keeps from the ice and water beside it."""
+    """(rows, columns) share of direct sunlight that the shelf's front takes from the ice and water beside it."""
     length = min(_FRONT_M * geometry.slant / _PIXEL_M, 60.0)
     if not ground.land.any() or length < 0.5:
         return np.zeros(ground.land.shape, np.float32)

@@ -1,4 +1,4 @@
-"""The two metadata files of a product, with the names and structure of real ones (only what describes these files)."""
+"""The two metadata files of a product, with the names and structure of real ones; elements without use are left out."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _CENTRE = "2BPS"
 PIXEL_M = METRES
 IMAGES = (*BANDS, "TCI")
 
-#: Metadata numbers the instrument's 13 bands from 0; offsets are listed for all of them.
+#: Number of the instrument's bands; the metadata list an offset for each, numbered from 0.
 _ALL_BANDS = len(BAND_IDS)
 
 
 def offset(product: Planned) -> int:
-    """What was added to a product's digital numbers (none before baseline 04.00)."""
+    """The offset added to a product's digital numbers: 0 before baseline 04.00."""
     return 0 if product.baseline == OLD_BASELINE else OFFSET
 
 
@@ -40,7 +40,7 @@ def image_path(product: Planned, image: str) -> str:
 
 
 def product_xml(product: Planned) -> bytes:
-    """MTD_MSIL1C.xml."""
+    """Content of the product's MTD_MSIL1C.xml."""
     root = _root("Level-1C_User_Product", "User_Product_Level-1C.xsd")
     general = SubElement(root, "n1:General_Info")
     info = SubElement(general, "Product_Info")
@@ -71,7 +71,7 @@ def product_xml(product: Planned) -> bytes:
 
 
 def granule_xml(product: Planned, tile: Tile, size: int, sun: tuple[float, float]) -> bytes:
-    """MTD_TL.xml; `sun` is (zenith, azimuth) in degrees at the middle of the tile's `size` x `size` pixels."""
+    """Content of MTD_TL.xml; `sun` is (zenith, azimuth) in degrees at the centre of `size` x `size` pixels."""
     root = _root("Level-1C_Tile_ID", "S2_PDI_Level-1C_Tile_Metadata.xsd")
     general = SubElement(root, "n1:General_Info")
     SubElement(general, "TILE_ID", metadataLevel="Brief").text = _granule_id(product)

@@ -1,7 +1,7 @@
-"""Patterns on an endless plane that any window can be cut from: smooth noise and cells.
+"""Smooth noise and cells on an endless plane, of which any window can be computed.
 
-Everything is a pure function of a seed and of position, so that ice that has drifted by a displacement is the same
-pattern cut from another place. Lengths and positions are in pixels, x to the right and y down.
+All patterns are pure functions of a seed and of the position. Ice that has drifted is the same pattern in a shifted
+window. Lengths and positions are in pixels, x to the right and y down.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Point = tuple[float, float]
 
 
 def derive(*parts: object) -> int:
-    """A 64-bit seed that depends on every part."""
+    """A 64-bit seed, the hash of all `parts`."""
     return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:8], "little")
 
 
@@ -84,7 +84,7 @@ _SPREAD = 0.2887 * 0.785
 
 @dataclass(frozen=True)
 class Cells:
-    """A tessellation: `edge` pixels to the nearest border; `value` a uniform number of the cell."""
+    """A tessellation, (rows, columns) each: `edge` pixels to the nearest border, `value` in [0, 1) of the cell."""
 
     edge: Field
     value: Field

@@ -1,4 +1,4 @@
-"""The ocean: what lies at each pixel of a tile at a time. A pure function of (seed, tile, season, time, world).
+"""The ocean: the surface at each pixel of a tile at one time, a pure function of (seed, tile, season, time, world).
 
 From the coast outwards: an ice shelf, fast ice along part of it, a polynya kept open by wind off the coast, a belt
 kilometres wide of young ice that thickens outwards, and pack whose floes drift by hundreds of metres an hour. Shelf
@@ -6,11 +6,13 @@ and fast ice stand still; the outer fast ice breaks away once, for good; a lead 
 The tile shows about 10 km x 10 km; a smaller one shows the same in less space. Worlds without a coast show one of
 these zones, at its natural size.
 
-What is true of a pixel: it holds shares of water, thin and thick ice, and the greatest share names it. Thick is floes
-and fast ice (0.3 m and more, WMO's first-year ice) under snow or bare, small pieces of them, and snow on younger ice
-where it is deep enough to hide it, and melt ponds on them: a pond is part of the ice it lies on (WMO Sea-Ice
-Nomenclature: puddle). Thin is ice below 0.3 m, also where frost flowers or a dusting brighten it. Water is what is
-left.
+The true class of a pixel is the one of its greatest share:
+
+- Thick: floes and fast ice (0.3 m and more, WMO's first-year ice), bare or under snow, and small pieces of them;
+  younger ice under snow deep enough to hide it; melt ponds, which belong to the ice they lie on (WMO Sea-Ice
+  Nomenclature: puddle).
+- Thin: ice below 0.3 m, also where frost flowers or a dusting brighten it.
+- Water: the rest.
 """
 
 from __future__ import annotations
@@ -31,44 +33,47 @@ from seaice_ops.simulate.season import Season
 from seaice_ops.simulate.view import PIXEL_M, View
 from seaice_ops.simulate.world import World
 
-FULL = 1024  # the edge, in pixels, that the layout was drawn for
+FULL = 1024  # edge, in pixels, of the tile that the layout is designed for
 
-#: A pixel is mixed where no class has this share of it.
+#: A pixel is mixed where no class has at least this share of it.
 PURE = 0.9
 
 
 @dataclass(frozen=True)
 class Surface:
-    """(rows, columns) of one moment; all but `land` float32.
-
-    `shares`: of water and of thick ice, the rest is thin; `land`: shelf (its share of thick is 1). Of thin ice:
-    `thickness`, metres, `frost`, how far it is brightened, and `smooth`, 0..1, how smooth or wet its surface is. Of
-    thick ice: `grain`, snow's radius in mm, `bare` and `pond`, the shares of it without snow and under melt water.
-    `height`, metres, of its relief; `tone`, the brightness of water and bare ice relative to their kind's mean, and of
-    ponds, how shallow they are.
-    """
+    """The surface at one time: (rows, columns) arrays, float32 except `land`."""
 
     shares: tuple[Field, Field]
+    """Shares of water and of thick ice; the rest is thin ice."""
     land: NDArray[np.bool_]
+    """The ice shelf, whose share of thick ice is 1."""
     thickness: Field
+    """Thickness of the thin ice, metres."""
     frost: Field
+    """Cover of the thin ice by frost flowers or a dusting, 0..1."""
     smooth: Field
+    """Smoothness or wetness of the thin ice's surface, 0..1."""
     grain: Field
+    """Effective grain radius of the snow on thick ice, millimetres."""
     bare: Field
+    """Share of the thick ice without snow."""
     pond: Field
+    """Share of the thick ice under melt ponds."""
     height: Field
+    """Relief of snow and thick ice, metres."""
     tone: Field
+    """Brightness of water and bare ice relative to their kind's mean; higher means shallower melt ponds."""
 
     @property
     def codes(self) -> NDArray[np.uint8]:
-        """u8: 1, 2, 3 by the greatest share, a tie to the thinner; 254 on land."""
+        """(rows, columns) u8: 1, 2, 3 by the greatest share, ties to the thinner class; 254 on land."""
         codes = np.asarray(np.argmax(np.stack(self._shares), axis=0) + legend.WATER, np.uint8)
         codes[self.land] = legend.LAND
         return codes
 
     @property
     def mixed(self) -> NDArray[np.bool_]:
-        """Where no class has nine tenths of the pixel."""
+        """(rows, columns) bool: pixels of which no class has nine tenths."""
         return np.asarray(np.maximum.reduce(self._shares) < PURE, np.bool_)
 
     @property
@@ -78,7 +83,7 @@ class Surface:
 
 
 def uniform(codes: NDArray[np.uint8], *, thickness: float = 0.1, grain: float = 0.2) -> Surface:
-    """A plain surface of whole pixels of `codes`, its thin ice and its snow alike everywhere."""
+    """A surface of pure pixels of class `codes`, with thin ice of one `thickness` (m) and snow of one `grain` (mm)."""
     zero, one = np.zeros(codes.shape, np.float32), np.ones(codes.shape, np.float32)
     land = codes == legend.LAND
     water, thick = (mask.astype(np.float32) for mask in (codes == legend.WATER, land | (codes == legend.THICK)))
@@ -101,7 +106,7 @@ def drift(seed: int, tile: str, days: float) -> tuple[float, float]:
 
 
 def shelf(seed: int, tile: str, size: int, world: World | None = None) -> NDArray[np.bool_]:
-    """(size, size) where the ice shelf lies: the same at all times, and not where the tile's real coast is."""
+    """(size, size) bool: the ice shelf. It never changes, and does not follow the tile's real coast."""
     return shelf_of(_view(seed, tile, size, 0.0, world or World()))
 
 
@@ -136,7 +141,7 @@ def surface(seed: int, tile: str, size: int, season: Season, when: datetime, wor
 
 
 def _shares(world: World, floe: Field, frozen: Field, snowed: Field, pieces: Field) -> tuple[Field, Field]:
-    """Shares of water and thick ice, where a world goes without a class."""
+    """(rows, columns) shares of water and of thick ice, without the class that the world lacks, if any."""
     if world.without == legend.WATER:
         frozen = np.ones_like(frozen)
     if world.without == legend.THIN:
@@ -149,7 +154,7 @@ def _shares(world: World, floe: Field, frozen: Field, snowed: Field, pieces: Fie
 
 
 def _cover(view: View, shore: Coast, snowy: Field, still: NDArray[np.bool_]) -> tuple[Field, Field, Field]:
-    """Grain of the snow, share without snow, share under melt water."""
+    """(rows, columns) grain radius of the snow in mm, share without snow, share under melt ponds."""
     resting = 0.86 + 0.07 * view.fixed("fast snow", 90) - np.where(shore.shelf, 0, bare_patches(view))
     snowy = np.where(still, resting, snowy)
     new, old = np.log(view.world.grain_mm)

@@ -1,7 +1,7 @@
 """The pack: floes of three sizes with leads between them, new ice of every thickness, brash, snow, relief.
 
-Floe sizes and lead widths span those seen from the air (Weiss and Marsan 2004; Marcq and Weiss 2012, The Cryosphere 6,
-for leads from metres to kilometres); edges are kept as distances, so that a pixel on an edge holds both sides.
+Floe sizes and lead widths span those of aerial surveys (Weiss and Marsan 2004; Marcq and Weiss 2012, The Cryosphere 6,
+for leads from metres to kilometres). Edges are computed as distances, so that a pixel on an edge is mixed.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from seaice_ops.simulate.view import View, covered, ramp
 
 @dataclass(frozen=True)
 class Floes:
-    """Share of each pixel under floes, and how snowy they are: 1 and more deep, 0 and less blown bare."""
+    """(rows, columns) share of each pixel under floes, and their snow cover: from 0 (blown bare) to 1 (deep)."""
 
     share: Field
     snowy: Field
 
 
 def floes(view: View, offshore: Field) -> Floes:
-    """Floes of three sizes; they thin out across the young-ice belt."""
+    """Floes of three sizes, fewer across the young-ice belt; `offshore` is the distance from the coast."""
     big = view.floes("big", max(210 * view.scale, 40))
     middle = view.floes("middle", max(62 * view.scale, 22))
     small = view.floes("small", max(20 * view.scale, 11))
@@ -47,14 +47,14 @@ def floes(view: View, offshore: Field) -> Floes:
 
 
 def _cracks(view: View) -> Field:
-    """Share of each pixel that cracks through floes take; many are narrower than a pixel."""
+    """(rows, columns) share of each pixel in cracks through floes; many are narrower than a pixel."""
     crack = view.floes("crack", max(270 * view.scale, 60))
     half = np.maximum(1.5 + 1.5 * view.moving("crack width", 240, 3), 0)
     return np.asarray(np.minimum(covered(half - crack.edge), 2 * half), np.float32)
 
 
 def new_ice(view: View, offshore: Field) -> tuple[Field, Field]:
-    """Between the floes: share of ice, and its thickness in metres. Polynya, young-ice belt, leads in the pack."""
+    """(rows, columns) share of new ice between floes, and its thickness in metres: polynya, young-ice belt, leads."""
     breath = 0.02 * sin(2 * np.pi * view.days / 5.2 + view.seed % 6)
     frazil = view.moving("streaks", 40, 3, stretch=(0.5, 3.0))
     edge = offshore - 0.10 - breath + 0.025 * view.fixed("polynya", 260, 5) + 0.006 * frazil
@@ -69,26 +69,26 @@ def new_ice(view: View, offshore: Field) -> tuple[Field, Field]:
 
 
 def brash(view: View) -> Field:
-    """Share of small broken pieces, most of them smaller than a pixel, between the floes."""
+    """(rows, columns) share of small broken pieces between the floes, most of them smaller than a pixel."""
     where = ramp(view.moving("brash", 130, 3), 0.7, 1.6)
     return np.asarray(where * np.clip(0.30 + 0.25 * view.moving("pieces", 8, 1), 0, 0.9), np.float32)
 
 
 def drifts(view: View, thickness: Field) -> Field:
-    """Share of the new ice under snow deep enough to hide it: patches on what bears it, grey ice and thicker."""
+    """(rows, columns) share of the new ice hidden by snow: patches on ice that bears it (grey ice and thicker)."""
     bound = 1.75 - 0.5 * view.world.drifts - 5.0 * thickness
     patch = np.clip(0.5 + 1.3 * (view.moving("dusting", 130, 6) - bound), 0, 1)
     return np.asarray(patch * ramp(thickness, 0.05, 0.12), np.float32)
 
 
 def frost(view: View, thickness: Field) -> Field:
-    """How much frost flowers and a thin dusting brighten the new ice, 0 to 0.6 of the way; none on grease ice."""
+    """(rows, columns) cover of the new ice by frost flowers and thin dusting, 0 to 0.6; none on grease ice."""
     patch = np.clip(0.35 + 0.35 * view.moving("flowers", 60, 5), 0, 0.6)
     return np.asarray(np.float32(view.world.frost) * patch * ramp(thickness, 0.02, 0.12), np.float32)
 
 
 def relief(view: View) -> Field:
-    """Height of snow and ice above its own level, metres: sastrugi everywhere, ridges in bands."""
+    """(rows, columns) relief of snow and ice, metres: sastrugi everywhere, ridges in bands."""
     sastrugi = view.moving("sastrugi", 14, 2, stretch=(2.0, 0.6))
     lines = np.exp(-((view.moving("ridges", 130, 3) / 0.035) ** 2))
     deformed = ramp(view.moving("deformed", 320, 2), -0.2, 1.4)

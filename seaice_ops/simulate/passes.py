@@ -1,4 +1,4 @@
-"""When the satellites fly over: Sentinel-2A and 2B on their repeating orbit, counted from one real acquisition.
+"""Overpass times of Sentinel-2A and 2B on their repeating orbit, counted from one real acquisition.
 
 Both fly the same 143 orbits in 10 days, half an orbit apart, in a sun-synchronous orbit inclined by 98.62 degrees that
 crosses the equator southwards at 10:30 local solar time.
@@ -20,8 +20,8 @@ _NODE_HOUR = 10.5
 _ANCHOR, _ANCHOR_LATITUDE, _ANCHOR_ORBIT = datetime(2024, 1, 9, 18, 47, 51, tzinfo=UTC), -79.7, 41
 _SATELLITES = {"S2A": (timedelta(0), 44654), "S2B": (_CYCLE / 2, 35817)}
 
-#: Passes within this many hours of the nominal local time are offered: more than the 290 km swath allows at 72 S, so
-#: that every polar tile can have two looks a day and a short season holds enough.
+#: Passes within this many hours of the nominal local solar time are offered. The 290 km swath allows fewer at 72 S;
+#: with this many every polar tile can be acquired twice a day, so that a short season holds enough.
 _WINDOW_HOURS = 1.3
 
 
@@ -41,7 +41,7 @@ def local_hour(latitude: float) -> float:
 
 
 def passes(latitude: float, longitude: float, day: date) -> list[Pass]:
-    """The flights that can see a place on a UTC day, by time, to the second."""
+    """The overpasses from which a place (degrees north, east) is seen on a UTC day, in time order, to the second."""
     nominal = local_hour(latitude)
     start = datetime(day.year, day.month, day.day, tzinfo=UTC)
     found = [p for platform in _SATELLITES for p in _orbits(platform, latitude, start)]
@@ -60,7 +60,7 @@ def _orbits(platform: str, latitude: float, start: datetime) -> Iterator[Pass]:
 
 
 def _along(latitude: float) -> float:
-    """Degrees flown since the descending node when crossing `latitude`."""
+    """Angle along the orbit from the descending node to the crossing of `latitude`, degrees."""
     return -degrees(asin(max(-1.0, min(1.0, sin(radians(latitude)) / sin(_INCLINATION)))))
 
 

@@ -1,4 +1,4 @@
-"""One product on disk: the .SAFE folder, its reference labels, and last of all its catalogue entry."""
+"""One product on disk: the .SAFE folder, its reference labels, and its catalogue entry, which is written last."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ from seaice_ops.simulate.sensor import Image, digital_numbers, observe
 from seaice_ops.simulate.sun import sun_angles
 from seaice_ops.storage.rasters import Grid, cog_bytes
 
-#: Reflectance shown as 255 in a Level-1C true-colour image (docs: domain facts), and the band that the trap cuts.
+#: Reflectance shown as 255 in a Level-1C true-colour image; then the band file that the `truncated` trap cuts, and the
+#: share of it that is left.
 TCI_CEILING = CEILING
 _CUT_BAND, _CUT_SHARE = "B08", 0.6
 
@@ -34,9 +35,9 @@ _WORK = ".simulating"
 
 
 def render(request: SimulateRequest, product: Planned) -> Image:
-    """What the product shows: a pure function of the request's seed, size and season, the tile and the time.
+    """The product's image: a pure function of the request's seed, size and season, the tile and the sensing time.
 
-    Both baselines of an acquisition show the same.
+    Both baselines of an acquisition have the same image.
     """
     tile = tile_of(product.tile)
     zenith, azimuth = sun_angles(*tile.centre(request.size), product.sensed)
@@ -48,13 +49,15 @@ def render(request: SimulateRequest, product: Planned) -> Image:
 
 
 def is_published(out: Path, product: Planned) -> bool:
-    """Whether the product's catalogue entry is there."""
+    """True if the product's catalogue entry is there."""
     return (out / f"{product.id}.json").exists()
 
 
 def publish(out: Path, request: SimulateRequest, product: Planned) -> int:
-    """Write one product below `out` and return its size in bytes. Killed anywhere, it is not published and the next
-    call writes the same bytes again."""
+    """Write one product below `out`; returns its size in bytes.
+
+    A killed call leaves it unpublished, and the next call writes the same bytes again.
+    """
     image = render(request, product)
     tile = tile_of(product.tile)
     work = out / _WORK / product.id
@@ -102,7 +105,7 @@ def _write_images(safe: Path, product: Planned, tile: Tile, image: Image) -> Non
 
 
 def stored(image: Image, offset: int) -> dict[str, NDArray[np.uint16]]:
-    """The digital numbers of each band's file, at the band's own pixel size."""
+    """(rows, columns) u16 digital numbers of each band's file, at the band's own pixel size."""
     numbers = dict(zip(BANDS, digital_numbers(image, offset), strict=True))
     return {band: values if metadata.PIXEL_M[band] == 10 else _halved(values) for band, values in numbers.items()}
 
@@ -115,7 +118,7 @@ def _halved(values: NDArray[np.uint16]) -> NDArray[np.uint16]:
 
 
 def _true_colour(image: Image) -> NDArray[np.uint8]:
-    """(3, rows, columns) red, green, blue; 0 where not observed, and as in real ones also where very dark."""
+    """(3, rows, columns) u8 red, green, blue; 0 where not observed and, as in real products, where very dark."""
     rgb = np.clip(np.rint(image.reflectance[[2, 1, 0]] * (255 / TCI_CEILING)), 0, 255)
     return np.where(image.valid, rgb, 0).astype(np.uint8)
 
@@ -155,7 +158,7 @@ def _listing(safe: Path) -> dict[str, dict[str, int | str]]:
 
 
 def _replace(path: Path, work: Path, data: bytes) -> None:
-    """Write through a file in `work`, so that `path` is there whole or not at all."""
+    """Write `path` by renaming a file in `work`, so that it is never there in part."""
     part = work / path.name
     part.write_bytes(data)
     part.replace(path)

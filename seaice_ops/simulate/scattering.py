@@ -1,7 +1,7 @@
-"""What a cloud layer does with light: two streams of fluxes, tabled over optical depth.
+"""Two-stream reflectance and transmittance of a cloud layer, tabulated over optical depth.
 
 Delta-Eddington (Joseph, Wiscombe and Weinman 1976, J. Atmos. Sci. 33) in the form of Meador and Weaver 1980 (J. Atmos.
-Sci. 37): the forward peak counts as not scattered.
+Sci. 37): light in the forward peak counts as not scattered.
 """
 
 from __future__ import annotations
@@ -18,8 +18,11 @@ _STEPS, _DEEPEST = 2048, 40.0
 
 @dataclass(frozen=True)
 class Optics:
-    """What a layer does with a beam and with diffuse light, tabled over optical depth 0 .. 40: shares of light passed
-    without being turned (forward peak included), passed in all, sent back, and sent back of diffuse light."""
+    """Optical properties of a layer, (2048,) tables over optical depth 0..40, finely spaced where it is thin.
+
+    `direct`: transmittance of the unscattered beam, forward peak included; `passed`: total transmittance for the beam;
+    `back`: reflectance for the beam; `back_diffuse`: reflectance for diffuse light.
+    """
 
     direct: NDArray[np.float32]
     passed: NDArray[np.float32]
@@ -27,13 +30,16 @@ class Optics:
     back_diffuse: NDArray[np.float32]
 
     def at(self, table: NDArray[np.float32], depth: Field) -> Field:
-        """(rows, columns) values of a table at optical depths; finely spaced where thin."""
+        """(rows, columns) float32 values of `table` at the optical depths `depth` (rows, columns)."""
         index = np.sqrt(np.minimum(depth, np.float32(_DEEPEST)) * np.float32(1 / _DEEPEST)) * np.float32(_STEPS - 1)
         return table[(index + np.float32(0.5)).astype(np.intp)]
 
 
 def two_stream(albedo: float, asymmetry: float, mu: float) -> Optics:
-    """Delta-Eddington fluxes of a layer under a beam whose zenith has the cosine `mu`."""
+    """Delta-Eddington properties of a layer for a beam of zenith cosine `mu`.
+
+    `albedo` is the single-scattering albedo of its particles, `asymmetry` their asymmetry parameter.
+    """
     depth = _DEEPEST * np.linspace(0, 1, _STEPS) ** 2
     peak = asymmetry**2
     tau = (1 - albedo * peak) * depth

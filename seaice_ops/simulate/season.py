@@ -1,7 +1,7 @@
-"""What a simulated season holds: when each tile is seen, what is published when, and where the traps lie.
+"""The plan of a simulated season: acquisitions of each tile, publication times, and traps; no pixel is rendered.
 
-A season has a first part (half as many days as there are acquisitions a tile, three quarters of the acquisitions) and
-an advance (the rest, about one a day). Everything here is decided without rendering a pixel.
+A season has a first part and an advance. The first part has half as many days as a tile has acquisitions, and three
+quarters of the acquisitions. The advance has the rest, about one a day.
 """
 
 from __future__ import annotations
@@ -28,19 +28,22 @@ PLAIN, LATE, OLDER, NEWER, TRUNCATED = "plain", "late", "older", "newer", "trunc
 
 @dataclass(frozen=True)
 class SimulateRequest:
-    """What to simulate: None means the archive folder and the tiles of the settings.
-
-    `size` is the edge of a tile in 10 m pixels (even, from its real upper-left corner), `acquisitions` counts a
-    tile's looks from the day `start`; products published after `publish_until` are not written (None: all are).
-    """
+    """A request to simulate a season."""
 
     out: Path | None = None
+    """Folder to write to; None: the archive folder of the settings."""
     tiles: tuple[str, ...] | None = None
+    """MGRS tiles; None: those of the settings."""
     seed: int = 1
+    """The same request with the same seed gives the same bytes."""
     size: int = 1024
+    """Edge of a tile in 10 m pixels from its real upper left corner; an even number."""
     acquisitions: int = 24
+    """Acquisitions of each tile."""
     start: date = date(2026, 2, 1)
+    """First day, UTC."""
     publish_until: datetime | None = None
+    """Products published later are not written; None: all are."""
 
     def resolved(self, settings: Settings) -> SimulateRequest:
         """The request with the settings' folder and tiles filled in."""
@@ -49,13 +52,18 @@ class SimulateRequest:
 
 @dataclass(frozen=True)
 class Season:
-    """The days of a season and the dates of what happens to the ice."""
+    """Length and acquisitions of a season's two parts, and the dates of its ice events."""
 
     start: date
+    """First day, UTC."""
     first_days: int
+    """Days of the first part."""
     advance_days: int
+    """Days of the advance."""
     first_acquisitions: int
+    """Acquisitions of each tile in the first part."""
     advance_acquisitions: int
+    """Acquisitions of each tile in the advance."""
 
     @property
     def days(self) -> int:
@@ -64,21 +72,21 @@ class Season:
 
     @property
     def begins(self) -> datetime:
-        """Midnight at the start."""
+        """Midnight UTC at the start."""
         return datetime(self.start.year, self.start.month, self.start.day, tzinfo=UTC)
 
     @property
     def breakup(self) -> datetime:
-        """When the outer fast ice breaks away, for good."""
+        """The time at which the outer fast ice breaks away for good."""
         return self._at(0.55)
 
     @property
     def lead(self) -> tuple[datetime, datetime]:
-        """When a lead through the pack opens and closes again."""
+        """The times at which a lead through the pack opens and closes."""
         return self._at(0.3), self._at(0.5)
 
     def day(self, number: int) -> date:
-        """The calendar day of day 0, 1, ..."""
+        """The calendar date of day `number`, counted from 0."""
         return self.start + timedelta(days=number)
 
     def _at(self, share: float) -> datetime:
@@ -87,23 +95,34 @@ class Season:
 
 @dataclass(frozen=True)
 class Planned:
-    """One product of the season; `kind` says which trap it is, if any."""
+    """One product of the season; times are UTC."""
 
     id: str
+    """Product name, without .SAFE."""
     identity: str
+    """Name of the acquisition, the same for all of its baselines."""
     tile: str
+    """MGRS tile."""
     platform: str
+    """S2A or S2B."""
     sensed: datetime
+    """Sensing time."""
     generated: datetime
+    """Processing time, part of the product name."""
     published: datetime
+    """Time from which on the catalogue lists it."""
     baseline: str
+    """Processing baseline, for example 05.11."""
     relative_orbit: int
+    """Number of the orbit in the repeat cycle, 1..143."""
     absolute_orbit: int
+    """Number of the orbit since launch."""
     kind: str
+    """PLAIN, or the trap that it is."""
 
 
 def season_of(request: SimulateRequest) -> Season:
-    """The season of a request; raises `ConfigError` where it cannot be."""
+    """The season of a request; raises `ConfigError` for a size or number of acquisitions that cannot be simulated."""
     if request.acquisitions < 1 or request.size < 64 or request.size % 2 or request.size > TILE_PIXELS:
         raise ConfigError(
             f"cannot simulate {request.acquisitions} acquisitions of {request.size} px: "
@@ -120,7 +139,10 @@ def season_of(request: SimulateRequest) -> Season:
 
 
 def plan(request: SimulateRequest) -> list[Planned]:
-    """All products of the season by publication time, whatever `publish_until` says. `request.tiles` must be given."""
+    """All products of the season in order of publication, regardless of `publish_until`.
+
+    Raises `ConfigError` for a request without tiles.
+    """
     if not request.tiles:
         raise ConfigError("a plan needs its tiles; use SimulateRequest.resolved(settings)")
     season = season_of(request)
@@ -154,8 +176,11 @@ def _of_tile(request: SimulateRequest, season: Season, tile: str, *, first: bool
 
 
 def _kinds(season: Season, first: bool, last: bool) -> dict[int, str]:
-    """Which acquisition of a tile is which trap; the first tile has the late and the truncated one, the last the
-    reprocessed one. A season without room for a trap goes without it."""
+    """Traps of a tile by the number of the acquisition.
+
+    The first tile has the late and the truncated one, the last tile the reprocessed one. A season too short for a trap
+    has none.
+    """
     boundary, extra = season.first_acquisitions, season.advance_acquisitions
     kinds = {}
     if first and extra and boundary > 1:
@@ -168,13 +193,13 @@ def _kinds(season: Season, first: bool, last: bool) -> dict[int, str]:
 
 
 def _later(season: Season, look: Pass, lag: timedelta, day: int) -> datetime:
-    """The look's hour of publication on the advance's day 0, 1, ... (the last one where there are fewer)."""
+    """The usual time of day of publication, on day `day` (from 0) of the advance or on its last day if earlier."""
     target = season.day(season.first_days + min(day, season.advance_days - 1))
     return look.sensed + lag + (target - look.sensed.date()) * 1
 
 
 def _looks(request: SimulateRequest, season: Season, tile: str) -> list[Pass]:
-    """A tile's acquisitions: two, one or no pass a day, in time order."""
+    """A tile's acquisitions in time order: none, one or two passes a day."""
     latitude, longitude = tile_of(tile).centre()
     counts = _counts(season.first_acquisitions, season.first_days) + _counts(
         season.advance_acquisitions, season.advance_days
@@ -189,7 +214,7 @@ def _looks(request: SimulateRequest, season: Season, tile: str) -> list[Pass]:
 
 
 def _counts(acquisitions: int, days: int) -> list[int]:
-    """Looks a day, at most two: spread evenly, and with a day without one where three days or more leave room."""
+    """Acquisitions of each day, at most two, spread evenly; one day of three or more has none where there is room."""
     counts = [0] * days
     open_days = [day for day in range(days) if days < 3 or acquisitions > 2 * (days - 1) or day != days // 3]
     for number in range(acquisitions):

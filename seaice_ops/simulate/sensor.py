@@ -1,4 +1,4 @@
-"""From the lit surface to digital numbers: sky, air, optics, bands that lie a little apart, stripes, noise, 16 bits."""
+"""The sensor: digital numbers from the surface, through cloud, air, blur, band misregistration, stripes and noise."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ SCALE = 10_000
 OFFSET = 1000  # added since processing baseline 04.00
 SATURATED = 65_535
 
-#: Reflectance noise: signal-to-noise ratio at a reference reflectance (Drusch et al. 2012, Remote Sens. Environ. 120,
-#: reference radiances under a sun 60 degrees from the zenith), scaled as photon noise.
+#: Signal-to-noise ratio of each band at its reference reflectance (Drusch et al. 2012, Remote Sens. Environ. 120:
+#: reference radiances at a sun zenith of 60 degrees); the noise scales like photon noise.
 _SNR = (154.0, 168.0, 142.0, 174.0, 100.0)
 _SNR_AT = (0.41, 0.44, 0.45, 0.62, 0.10)
 
-#: Radiance at which each band saturates and the sun's irradiance outside the air (W/m2/um; mission requirements in
-#: Drusch et al. 2012). Under a polar sun nothing reaches it.
-_SATURATES = (615.5, 559.0, 484.1, 307.8, 69.8)
-_SUN = (1959.7, 1823.2, 1512.1, 1041.6, 245.6)
+#: Radiance at which each band saturates (W/m2/sr/um) and solar irradiance at the top of the atmosphere (W/m2/um):
+#: mission requirements in Drusch et al. 2012. Under a polar sun no pixel saturates.
+_SATURATION = (615.5, 559.0, 484.1, 307.8, 69.8)
+_IRRADIANCE = (1959.7, 1823.2, 1512.1, 1041.6, 245.6)
 
-#: Blur of optics and detectors, pixels of 10 m (modulation about 0.2 at the 10 m and the 20 m bands' limits); how far
-#: bands lie apart (below 0.3 px, 2 sigma) and how much neighbouring columns differ: the mission's data quality reports
-#: (Gascon et al. 2017, Remote Sens. 9, 584).
+#: Blur of optics and detectors, standard deviation in pixels of 10 m (MTF about 0.2 at the Nyquist frequency of the
+#: 10 m and the 20 m bands). Then misregistration of bands (below 0.3 px, 2 sigma) and relative difference of
+#: neighbouring columns: the mission's data quality reports (Gascon et al. 2017, Remote Sens. 9, 584).
 _BLUR_PX = (0.6, 0.6, 0.6, 0.6, 1.1)
-_APART_PX, _STRIPES = 0.12, 0.0015
+_MISREGISTRATION_PX, _STRIPES = 0.12, 0.0015
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Image:
 
 
 def observe(seed: int, ground: Surface, above: Sky, geometry: Geometry) -> Image:
-    """What the satellite sees of `ground` below the sky `above`."""
+    """The image of `ground` below the sky `above`; wind, haze, ozone and noise are drawn from `seed`."""
     rng = np.random.default_rng(derive(seed, "sensor"))
     wind, haze = float(rng.uniform(2, 14)), float(rng.uniform(0.015, 0.06))
     ozone = float(rng.uniform(*OZONE))
@@ -83,24 +83,24 @@ _RED = 2
 
 
 def _light(band: int, above: Sky, front: Field, haze: float, geometry: Geometry) -> Field:
-    """Share of a clear sky's light that reaches each pixel: what clouds and the shelf's front take is direct light."""
+    """(rows, columns) light at each pixel relative to a clear sky's; cloud and shelf front take direct light only."""
     scattered = np.float32(sky_light(band, haze, geometry))
     direct = above.light[spectra.WAVELENGTH_UM[band] > 1.0] * (1 - front)
     return np.asarray(scattered + (1 - scattered) * direct, np.float32)
 
 
 def _measured(band: int, seen: Field, rng: np.random.Generator, geometry: Geometry) -> Field:
-    """Blurred and moved by a fraction of a pixel, striped, noisy, saturated."""
-    across, down = (_shifted_blur(_BLUR_PX[band], float(shift)) for shift in rng.normal(0, _APART_PX, 2))
+    """(rows, columns) measured reflectance: blurred, shifted by part of a pixel, striped, noisy, saturated."""
+    across, down = (_shifted_blur(_BLUR_PX[band], float(shift)) for shift in rng.normal(0, _MISREGISTRATION_PX, 2))
     seen = np.asarray(cv2.sepFilter2D(seen, cv2.CV_32F, across, down, borderType=cv2.BORDER_REFLECT_101), np.float32)
     seen *= 1 + np.float32(_STRIPES) * rng.standard_normal(seen.shape[1], np.float32)
     spread = np.sqrt(np.maximum(seen, 0.01) * np.float32(_SNR_AT[band])) / np.float32(_SNR[band])
     seen += spread * rng.standard_normal(seen.shape, np.float32)
-    return np.minimum(seen, np.float32(_SATURATES[band] * pi / (_SUN[band] * geometry.mu_sun)))
+    return np.minimum(seen, np.float32(_SATURATION[band] * pi / (_IRRADIANCE[band] * geometry.mu_sun)))
 
 
 def _shifted_blur(sigma: float, shift: float) -> NDArray[np.float64]:
-    """A Gaussian's weights on whole pixels around a centre that lies `shift` beside one."""
+    """(11,) weights of a Gaussian on whole pixels, its centre `shift` pixels off the middle one."""
     weights = np.exp(-0.5 * ((np.arange(-5, 6) - shift) / sigma) ** 2)
     return np.asarray(weights / weights.sum(), np.float64)
 

@@ -1,4 +1,4 @@
-"""How bright each surface is in each band, from published measurements.
+"""Spectral reflectance of each surface from published measurements.
 
 Values are spectral reflectances at Sentinel-2's B02 (492 nm), B03 (560), B04 (665), B08 (833) and B11 (1610),
 rounded and representative of the cited sources, not digitised from them. No value was chosen by looking at what a
@@ -46,14 +46,14 @@ FIRST_YEAR = (0.65, 0.65, 0.60, 0.47, 0.05)
 POND = (0.45, 0.41, 0.26, 0.08, 0.008)
 DEEP_POND = (0.38, 0.30, 0.09, 0.012, 0.006)
 
-#: Of what the spectra above give: what smooth or wet young ice sends straight up in B11, where the albedo at the ground
-#: is mostly the mirrored sky and sun; and how far it is brought to a flat spectrum in B08, 0.93 of B04 (flat grey ice).
+#: Smooth or wet young ice: factor on its reflectance in B11 at nadir, because the albedo at the ground is mostly
+#: mirrored sky and sun; and how far B08 is brought to a flat spectrum, 0.93 of B04 (flat grey ice).
 SMOOTH_B11, FLAT = 0.35, 0.5
 
-#: Published all-wave albedo of the types above and of snow (0.2 mm grains), for the check that they agree.
+#: Published all-wave albedo of the types above and of snow (0.2 mm grains); a test compares the spectra with it.
 ALL_WAVE = {"GREASE": 0.09, "NILAS": 0.14, "GREY": 0.25, "GREY_WHITE": 0.35, "FIRST_YEAR": 0.49, "SNOW": 0.81}
 
-#: Thickness, metres, at which bare new ice looks like the types WATER .. GREY_WHITE (WMO stages: nilas to 0.10, grey
+#: Thickness, metres, at which bare new ice has the spectra WATER .. GREY_WHITE (WMO stages: nilas to 0.10, grey
 #: 0.10-0.15, grey-white 0.15-0.30).
 THICKNESS_M = (0.0, 0.015, 0.06, 0.125, 0.25)
 _THIN = (WATER, GREASE, NILAS, GREY, GREY_WHITE)
@@ -68,7 +68,7 @@ _STEPS = 1024
 
 
 def thin_ice(thickness: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(5, rows, columns) reflectance of water (0 m) and bare new ice up to 0.25 m; thicker looks like 0.25 m."""
+    """(5, rows, columns) reflectance of water (0 m) and bare new ice; above 0.25 m it is that of 0.25 m."""
     points = np.linspace(0, THICKNESS_M[-1], _STEPS)
     index = np.clip(thickness * np.float32((_STEPS - 1) / THICKNESS_M[-1]) + 0.5, 0, _STEPS - 1).astype(np.intp)
     tables = [np.interp(points, THICKNESS_M, band).astype(np.float32) for band in zip(*_THIN, strict=True)]
@@ -76,7 +76,7 @@ def thin_ice(thickness: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def smoothed(bare: NDArray[np.float32], smooth: NDArray[np.float32]) -> NDArray[np.float32]:
-    """`bare` (5, ...) of thin ice as it is where its surface is `smooth` (0..1) or wet."""
+    """(5, ...) reflectance of thin ice whose surface is `smooth` or wet to the degree 0..1, from that of `bare` ice."""
     out = bare.copy()
     out[3] += smooth * np.float32(FLAT) * (np.float32(0.93) * bare[2] - bare[3])
     out[4] *= 1 - smooth * np.float32(1 - SMOOTH_B11)
@@ -84,13 +84,16 @@ def smoothed(bare: NDArray[np.float32], smooth: NDArray[np.float32]) -> NDArray[
 
 
 def mirrored_beam(mu: float) -> float:
-    """Share of a beam at the zenith cosine `mu` that smooth ice mirrors away: Schlick's form of Fresnel's, n 1.31."""
+    """Fresnel reflectance of smooth ice (n = 1.31) for a beam of zenith cosine `mu`, in Schlick's approximation."""
     return float(0.018 + 0.982 * (1 - mu) ** 5)
 
 
 def snow_albedo(radius_mm: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(5, n) diffuse albedo of deep clean snow of n effective grain radii: exp(-sqrt(absorption x path)), the path 16
-    grain diameters (Kokhanovsky et al. 2019); at 1.61 um from the published curves."""
+    """(5, n) diffuse albedo of deep clean snow for n effective grain radii in mm.
+
+    exp(-sqrt(absorption x path)) with a path of 16 grain diameters (Kokhanovsky et al. 2019); at 1.61 um from the
+    published curves.
+    """
     path = 16 * 2e-3 * radius_mm
     seen = zip(_ICE_ABSORBS, WAVELENGTH_UM, strict=False)
     bands = [np.exp(-np.sqrt(4 * pi * k / (um * 1e-6) * path)) for k, um in seen]
@@ -99,9 +102,9 @@ def snow_albedo(radius_mm: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def snow(radius_mm: NDArray[np.float32], geometry: Geometry) -> NDArray[np.float32]:
-    """(5, rows, columns) reflectance, in this geometry, of deep snow of effective grain radius `radius_mm` (0.03..2).
+    """(5, rows, columns) float32 reflectance factor of deep snow of effective grain radius `radius_mm` (0.03..2 mm).
 
-    R = R0 albedo^(u(sun) u(view) / R0) with u(mu) = 3 (1 + 2 mu) / 7 and R0 that of grains which absorb nothing.
+    R = R0 albedo^(u(sun) u(view) / R0) with u(mu) = 3 (1 + 2 mu) / 7; R0 is `Geometry.bright` (non-absorbing grains).
     """
     low, high = np.log(_SWIR_RADII[0]), np.log(_SWIR_RADII[-1])
     points = np.exp(np.linspace(low, high, _STEPS))
@@ -112,7 +115,7 @@ def snow(radius_mm: NDArray[np.float32], geometry: Geometry) -> NDArray[np.float
 
 
 def glint(geometry: Geometry, wind: float) -> float:
-    """Reflectance of the sun mirrored by waves under `wind` m/s (Cox and Munk 1954, J. Opt. Soc. Am. 44), all bands."""
+    """Reflectance of sun glint under `wind` m/s, the same in all bands (Cox and Munk 1954, J. Opt. Soc. Am. 44)."""
     spread = 0.003 + 0.00512 * wind
     half = radians((180 - geometry.scattering) / 2)
     tilt = _tilt(geometry)

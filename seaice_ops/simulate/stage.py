@@ -1,4 +1,4 @@
-"""The simulated archive's entry: publish what is due of a planned season."""
+"""The simulate command: publish the due products of a planned season."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ log = logging.getLogger(__name__)
 def run(
     settings: Settings, request: SimulateRequest, progress: Callable[[int, int, str], None] | None = None
 ) -> Summary:
-    """Write the season's products that were published by `request.publish_until`, in order of publication.
+    """Write the season's products up to `request.publish_until`, in order of publication.
 
-    Products that are there already are left alone. `progress(done, due, product)` is called after each. Raises
-    `ConfigError` where the folder cannot be written or the request makes no season.
+    Products that exist are left as they are. `progress(done, due, product)` is called after each product. Raises
+    `ConfigError` where the folder cannot be written or the request cannot be simulated.
     """
     request = request.resolved(settings)
     out = request.out

@@ -1,4 +1,4 @@
-"""Where the sun stands: the low-precision formulas of the Astronomical Almanac (about 0.01 degree)."""
+"""The sun's position, by the low-precision formulas of the Astronomical Almanac (about 0.01 degree)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One tile at one time: patterns that stand still and patterns that drift with the pack."""
+"""One tile at one time: fixed patterns, and patterns that drift with the pack."""
 
 from __future__ import annotations
 
@@ -14,21 +14,27 @@ PIXEL_M = 10.0
 
 @dataclass(frozen=True)
 class View:
-    """A tile's seed, size and scale (1 where 1024 pixels show 10 km), how far the pack has drifted, its world."""
+    """A tile at one time."""
 
     seed: int
+    """Seed of the tile's patterns."""
     shape: tuple[int, int]
+    """Rows and columns."""
     scale: float
+    """Size of features relative to a tile that shows 10 km in 1024 pixels."""
     drift: Point
+    """Displacement of the pack since the season's start, (east, south) in pixels."""
     days: float
+    """Days since the season's start."""
     world: World
+    """Layout and season of the ocean."""
 
     def fixed(self, name: str, spacing: float, octaves: int = 4, stretch: Point = (1.0, 1.0)) -> Field:
-        """Smooth noise that stands still."""
+        """(rows, columns) smooth noise at rest; arguments as for `noise.smooth`."""
         return smooth(derive(self.seed, name), (0.0, 0.0), self.shape, max(spacing * self.scale, 8), octaves, stretch)
 
     def moving(self, name: str, spacing: float, octaves: int = 4, stretch: Point = (1.0, 1.0)) -> Field:
-        """Smooth noise that drifts with the ice."""
+        """(rows, columns) smooth noise that drifts with the ice; arguments as for `noise.smooth`."""
         return smooth(derive(self.seed, name), self._origin, self.shape, max(spacing * self.scale, 8), octaves, stretch)
 
     def floes(self, name: str, spacing: float) -> Cells:
@@ -47,5 +53,5 @@ def ramp(value: Field, low: float, high: float) -> Field:
 
 
 def covered(level: Field) -> Field:
-    """Share of each pixel that lies inside an edge, `level` being the distance of its middle to it, pixels."""
+    """(rows, columns) share of each pixel inside an edge; `level` is its centre's signed distance from it, pixels."""
     return np.asarray(np.clip(level + np.float32(0.5), 0, 1), np.float32)

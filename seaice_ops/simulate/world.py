@@ -1,4 +1,4 @@
-"""What kind of ocean a tile shows: its layout, weather and season. The archive's season has one; examples differ."""
+"""Worlds: the layout, weather and season of a tile's ocean. An archive's season has one; examples draw theirs."""
 
 from __future__ import annotations
 
@@ -12,25 +12,29 @@ from seaice_ops.simulate.noise import derive
 
 @dataclass(frozen=True)
 class World:
-    """A coast below, or none and then `shore`: how far from a coast, in tile heights, the middle of the picture seems
-    to lie (0 open water, 0.2 young ice, 0.5 and more pack) and how much that changes across it.
-
-    `growth` scales the thickness of new ice; `grain_mm` are the radii of snow grains from new to old; `frost`, `drifts`
-    and `ponds` say how much frost flowers, snow drifts and melt ponds there are, `wet` how smooth or wet young ice is
-    (0..1); `leads` scales the width of leads;
-    `without` is a class that does not occur.
-    """
+    """The kind of ocean that a tile shows."""
 
     coast: bool = True
+    """True for a coast at the lower edge."""
     shore: tuple[float, float] = (0.4, 0.1)
+    """Without a coast: apparent distance of the tile's middle from one, in tile heights (0 open water, 0.2 young ice,
+    0.5 and more pack), and its variation across the tile."""
     growth: float = 1.0
+    """Factor on the thickness of new ice."""
     grain_mm: tuple[float, float] = (0.12, 0.6)
+    """Effective grain radii of new and of old snow, millimetres."""
     frost: float = 0.5
+    """Amount of frost flowers, 0..1."""
     drifts: float = 0.0
+    """Amount of snow drifts on young ice; 0 is usual, negative is less."""
     ponds: float = 0.0
+    """Amount of melt ponds; 0 is none."""
     wet: float = 0.3
+    """Mean smoothness or wetness of young ice, 0..1."""
     leads: float = 1.0
+    """Factor on the width of leads."""
     without: int | None = None
+    """Class that does not occur; None: all do."""
 
 
 #: Snow grains: new 0.05 to 0.1 mm, old dry 0.2 to 0.5 mm, wet clusters 0.5 to 2 mm (Wiscombe and Warren 1980;
@@ -41,7 +45,7 @@ SEASONS = {
     "freeze-up": World(growth=1.0, grain_mm=(0.10, 0.8), frost=0.6, drifts=0.0, leads=1.2),
 }
 
-#: How often a layout occurs, and what it is.
+#: Frequency of each layout, and the fields of `World` that make it.
 _LAYOUTS: tuple[tuple[float, dict[str, object]], ...] = (
     (0.40, {}),  # the coast with its polynya and young-ice belt
     (0.14, {"coast": False, "shore": (0.75, 0.12)}),  # closed pack
@@ -55,7 +59,7 @@ _LAYOUTS: tuple[tuple[float, dict[str, object]], ...] = (
 
 
 def any_world(seed: int) -> World:
-    """The world of an example: a season and a layout."""
+    """The world of an example, its season and layout drawn from `seed`."""
     rng = np.random.default_rng(derive(seed, "world"))
     season = list(SEASONS.values())[int(rng.integers(len(SEASONS)))]
     chances = np.array([share for share, _ in _LAYOUTS])

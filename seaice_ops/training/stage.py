@@ -1,4 +1,4 @@
-"""The training stage: snapshot, train, evaluate, promote; at once by `run`, or as four tasks."""
+"""The training stage: snapshot, train, evaluate, promote; all by `run`, or each as a task."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ class TrainRequest(BaseModel):
 
 
 def run(settings: Settings, request: TrainRequest, *, caller: str = "") -> Summary:
-    """Train on the labelled scenes as they are now, evaluate, and promote if the gate lets it; `items`: the model's id.
+    """Train on the present labelled scenes, evaluate, and promote the model if the gate allows it.
 
-    The same scenes, labels and settings are the same model: training them again is nothing new. Raises `ExpectedSkip`
-    where there is too little to learn from, `TrainingFailed` where a rank fails (what it had trained is kept).
+    `Summary.items` holds the model's id. The same scenes, labels and settings give the same model, which is not trained
+    again. Raises `ExpectedSkip` where there are too few scenes, `TrainingFailed` where a rank fails (the last
+    checkpoint is kept, and the next run resumes from it).
     """
     with recorded(settings, "train", caller) as stage:
         model_id = _snapshot(settings, stage)
@@ -39,7 +40,7 @@ def run(settings: Settings, request: TrainRequest, *, caller: str = "") -> Summa
 
 
 def snapshot(settings: Settings, *, caller: str = "") -> str:
-    """The id of the model that the labelled scenes make now; raises `ExpectedSkip` where there are too few."""
+    """Freeze the training set; returns the id of its model. Raises `ExpectedSkip` where there are too few scenes."""
     with recorded(settings, "train.snapshot", caller) as stage:
         return _snapshot(settings, stage)
 
@@ -59,7 +60,7 @@ def evaluate(settings: Settings, model_id: str, *, caller: str = "") -> Summary:
 
 
 def promote(settings: Settings, model_id: str, *, caller: str = "") -> Summary:
-    """Promote the model if the gate lets it."""
+    """Promote the model if the gate allows it."""
     with recorded(settings, "train.promote", caller) as stage:
         steps.promote(stage, model_id, settings.training.gate_margin)
     return stage.summary

@@ -1,1 +1,1 @@
-"""What tests share: services that answer as real ones do, rows and rasters made in memory, kills and races."""
+"""Shared test helpers: services that behave like real ones, rows and rasters made in memory, kills and races."""

@@ -47,7 +47,7 @@ ACQUISITIONS = (
 
 
 class KilledError(BaseException):
-    """What ends a run at a write in this process; nothing in the package catches it."""
+    """Raised at a write to end a run, in place of a kill; nothing in the package catches it."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,10 @@ class World:
     # ---- runs
 
     def scheduled(self, answers: int | None = None, writes: int | None = None) -> int:
-        """The daily run; its archive answers so often, and it is killed after so many writes. How many were ready."""
+        """The daily run; its archive goes down after some answers, and it is killed after some writes, if given.
+
+        Returns the number of scenes that it was to ingest.
+        """
         return self._run(self._catch_up(), answers, writes)
 
     def backfill(self, first: int, days: int, answers: int | None = None, writes: int | None = None) -> int:
@@ -245,7 +248,7 @@ def playing(world: World) -> Iterator[World]:
 
 
 def truth(world: World) -> dict[int, list[Version]]:
-    """By acquisition the sound products offered that its scene is made of, newest first: a loop over all of them."""
+    """By acquisition, the undamaged products on offer that its scene is made of, newest first; by a plain loop."""
     parts: dict[int, list[Version]] = {}
     for number in range(len(ACQUISITIONS)):
         offered = [

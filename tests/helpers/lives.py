@@ -32,7 +32,7 @@ VERSIONS = [(acquisition, baseline) for acquisition in (0, 1) for baseline in ("
 ACTS = ("search", "look", "fetch", "spoil", "decode", "break", "label", "withdraw")
 
 Act = tuple[str, int, int]
-"""What is done, to which of `VERSIONS`, and at which hour the archive published or withdrew it."""
+"""An act, the one of `VERSIONS` that it concerns, and the hour at which the archive published or withdrew it."""
 
 
 def product(version: int, hour: int) -> Product:
@@ -55,7 +55,7 @@ def product(version: int, hour: int) -> Product:
 
 
 class Worker:
-    """One worker: it acts on the scenes as it last looked at them, however long ago, and counts the moves it made."""
+    """A worker that acts on scenes as it last read them, however long ago, and counts the moves that it made."""
 
     def __init__(self, settings: Settings, name: str) -> None:
         self.settings, self.ledger, self.name = settings, open_ledger(settings), name
@@ -126,7 +126,7 @@ def published(scene: Scene) -> str:
 
 
 def at_random(settings: Settings, seed: int, count: int) -> int:
-    """A worker that acts at random, mostly to some purpose; how many moves it made."""
+    """Run a worker that acts at random, mostly on a sensible next step; returns the number of moves it made."""
     chance = random.Random(seed)
     acts: list[Act] = []
     for _ in range(count):
@@ -143,7 +143,7 @@ def empty(settings: Settings) -> None:
 
 
 def check(settings: Settings, moves: int) -> set[tuple[SceneState | None, SceneState]]:
-    """The rows against the events, the events against the table of moves and against what the workers counted."""
+    """Check the events against the table of moves and the workers' count, and the rows against the events."""
     with open_ledger(settings).begin() as session:
         scenes = list(session.scalars(select(Scene)))
         events = list(session.scalars(select(SceneEvent).order_by(SceneEvent.scene_id, SceneEvent.number)))

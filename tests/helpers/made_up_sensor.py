@@ -1,4 +1,4 @@
-"""A sensor that nobody built, with bands of its own: all that a further sensor needs to bring."""
+"""A made-up sensor with its own bands: everything that a further sensor must provide."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ KIND = "pelican"
 
 
 def _open(scene: Scene, inbox: Path, ceiling: float) -> Source:
-    """Half-percents of reflectance, u8 (4, rows, columns), 0 where not observed."""
+    """The source of a scene whose file holds (4, rows, columns) u8 reflectance x 200, 0 where not observed."""
     counts = np.load(inbox / "pixels.npy")
 
     def strips() -> Iterator[tuple[int, np.ndarray]]:

@@ -1,4 +1,4 @@
-"""What mapping starts from, made by hand: a champion, ready scenes, their probabilities."""
+"""Input of the mapping stages, made by hand: a champion, ready scenes, and their probabilities."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The published labelling steps as plain OpenCV, written from the paper's text: what ours are compared with."""
+"""The published labelling steps in plain OpenCV, written from the paper's text, to compare ours with."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def exact_median(image: np.ndarray, size: int) -> np.ndarray:
 
 
 def masked_oracle(rgb: np.ndarray, valid: np.ndarray, dilate: int, median: int) -> np.ndarray:
-    """The filter with no-data, in NumPy and loops: no-data white for the background, out of all that is fitted."""
+    """The filter with no-data, in NumPy and loops: no-data is white in the background and left out of every fit."""
     water = (rgb.max(axis=2) <= 30) & valid
     red, green, blue = np.where((water | ~valid)[..., None], 255, rgb).astype(np.int64).transpose(2, 0, 1)
     grey = (red * 9798 + green * 19235 + blue * 3735 + (1 << 14)) >> 15  # OpenCV's integer weights
@@ -84,7 +84,7 @@ def stretch(level: np.ndarray, occurring: np.ndarray) -> np.ndarray:
 
 
 def otsu(histogram: np.ndarray) -> int:
-    """The level that parts the histogram with the largest variance between its parts; the first of equals."""
+    """Otsu's threshold: the level with the largest between-class variance; the first of equals."""
     best, answer, total, all_sum = 0.0, 0, histogram.sum(), (histogram * np.arange(256)).sum()
     for level in range(256):
         below = histogram[: level + 1].sum()

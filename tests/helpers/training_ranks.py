@@ -1,4 +1,4 @@
-"""What ranks do in tests: ``python training_ranks.py WHAT JOB.json``, started by `launch` in place of the worker."""
+"""Test ranks: ``python training_ranks.py WHAT JOB.json``, started by `launch` in place of the worker."""
 
 from __future__ import annotations
 

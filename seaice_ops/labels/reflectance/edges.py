@@ -1,8 +1,8 @@
-"""Pixels on the edge of two classes: which of the two they hold more of, by brightness alone.
+"""Mixed pixels on the edge of two classes, decided by brightness alone.
 
-A pixel that is part water and part snow has the brightness of thin ice. Where brightness changes by five sixteenths
-or more within two pixels, a pixel in between belongs to the class of the darkest or of the brightest neighbour,
-whichever it is nearer to: linear mixing of two surfaces, and half of each is the limit.
+A pixel that is part water and part snow has the brightness of thin ice. Linear mixing of the two surfaces is assumed:
+where brightness changes by at least 5/16 of the brighter side within two pixels, a pixel in between gets the class of
+its darkest or of its brightest neighbour, whichever is nearer in brightness.
 """
 
 from __future__ import annotations
@@ -14,18 +14,20 @@ from numpy.typing import NDArray
 
 from seaice_ops.classes.legend import THICK, THIN, WATER
 
-#: How far the labels of an array's pixels reach.
+#: Radius in pixels of the neighbourhood that a pixel's result depends on.
 REACH = 3
 
-#: Brightness changes where its darkest is less than this part of its brightest.
+#: There is an edge where the darkest neighbour is below this share of the brightest.
 STEP = 11 / 16
 
 Codes = NDArray[np.uint8]
 
 
 def extremes(brightness: Codes, unknown: NDArray[np.bool_] | None = None) -> tuple[Codes, Codes]:
-    """The darkest and the brightest within two pixels of each of `brightness` (rows, columns) u8, of those not
-    `unknown`."""
+    """Minimum and maximum of `brightness` within two pixels of each pixel, both (rows, columns) u8.
+
+    `brightness` (rows, columns) u8; `unknown` (rows, columns) bool marks pixels to leave out, None for none.
+    """
     wide = np.ones((5, 5), np.uint8)
     dark: MatLike = brightness
     bright: MatLike = brightness
@@ -36,10 +38,10 @@ def extremes(brightness: Codes, unknown: NDArray[np.bool_] | None = None) -> tup
 
 
 def unmixed(classes: Codes, brightness: Codes, darkest: Codes, brightest: Codes) -> Codes:
-    """`classes` (rows, columns) u8 with the pixels between two surfaces given to the nearer one.
+    """(rows, columns) u8: `classes` with each mixed pixel given the class of the surface nearer in brightness.
 
-    `brightness` (rows, columns) u8, and its `extremes` among the pixels of a class. Codes above THICK (no class) have
-    no say and keep theirs.
+    `classes` and `brightness` (rows, columns) u8; `darkest` and `brightest` are the `extremes` of the brightness.
+    Pixels with codes above THICK (no class) do not influence others and keep their code.
     """
     near, wide = np.ones((3, 3), np.uint8), np.ones((5, 5), np.uint8)
     classed: MatLike = classes
@@ -58,21 +60,21 @@ def unmixed(classes: Codes, brightness: Codes, darkest: Codes, brightest: Codes)
 
 
 def brightness_step(darkest: Codes, brightest: Codes) -> NDArray[np.bool_]:
-    """Where brightness changes by five sixteenths of the brighter side or more."""
+    """(rows, columns) bool: the darkest neighbour is darker than the brightest by at least 5/16 of the brightest."""
     return np.asarray(darkest < np.asarray(cv2.convertScaleAbs(brightest, alpha=STEP)))
 
 
 def on_edge(classes: Codes) -> NDArray[np.bool_]:
-    """(rows, columns) bool: pixels of a class with another class among the eight around them."""
+    """(rows, columns) bool: pixels with a class that have another class among their eight neighbours."""
     near = np.ones((3, 3), np.uint8)
     return np.asarray((lowest(classes, near) < highest(classes, near)) & (classes <= THICK))
 
 
 def lowest(classes: Codes, window: Codes) -> Codes:
-    """The least class within the window; codes above THICK have no say."""
+    """(rows, columns) u8: the lowest class within the window; codes above THICK never lower it."""
     return np.asarray(cv2.erode(classes, window), np.uint8)
 
 
 def highest(classes: Codes, window: Codes) -> Codes:
-    """The greatest class within the window; codes above THICK have no say."""
+    """(rows, columns) u8: the highest class within the window; codes above THICK are ignored."""
     return np.asarray(cv2.dilate(cv2.threshold(classes, THICK, 0, cv2.THRESH_TOZERO_INV)[1], window), np.uint8)

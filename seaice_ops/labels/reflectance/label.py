@@ -1,10 +1,10 @@
-"""Labels from calibrated reflectance: class, confidence and reasons of every pixel (docs/labels.md).
+"""Labels from calibrated reflectance: class, confidence and quality flags of every pixel (docs/labels.md).
 
-Each pixel is compared with a physical model of ice, water, cloud, shadow and air under the scene's sun
-(`reflectance_model`). From the scene as a whole come its haze, by its darkest water, and its gains, by its brightest
-snow (`levels`). Then a pixel's label depends on nothing but itself and few pixels around it, more where brightness is
-even and fewer at edges, so that fields and leads of any width are alike (`pixels`); in the end shapes decide what
-brightness cannot, and what cannot be known is left out (`post_processing`).
+1. `levels` estimates the scene's haze from its darkest water and its band gains from its brightest snow.
+2. `pixels` compares each pixel with a physical model of ice, water, cloud, shadow and air under the scene's sun
+   (`model`, `table`). The label depends on the pixel and a few neighbours: more where brightness is even, fewer at
+   edges, so that leads of any width are treated alike.
+3. `post_processing` uses shapes where brightness cannot decide, and masks the pixels that stay undecided.
 """
 
 from __future__ import annotations
@@ -28,25 +28,29 @@ from seaice_ops.labels.result import Labels
 from seaice_ops.pixels.radiometry import SCALE, UNOBSERVED
 from seaice_ops.storage.layout import BLOCK
 
-#: Reflectance of a surface half of which is water and half snow; levels of brightness to a reflectance of 1.
+#: Reflectance of a surface that is half water and half snow; brightness levels (u8) for a reflectance of 1.
 _HALF, _LEVELS = 0.42, 250
 
-#: A cloud of optical depth 4 or so reflects this at 1.6 um, were the sun in the zenith; more the lower it stands, as
-#: more of its light is scattered upwards before it reaches the depth of the cloud. No snow is as bright there.
-_OPAQUE, _LEAST_SUN = 0.34, 0.1
+#: Reflectance at 1.6 um of a cloud of optical depth 4 or so with the sun in the zenith. It rises as the sun sinks,
+#: because more light is scattered upwards near the cloud's top. No snow is as bright. Second: least cosine of the
+#: sun's zenith distance that is used.
+_OPAQUE, _MIN_MU = 0.34, 0.1
 
-#: The level of each stored number, int16 taken as uint16.
+#: (65536,) u8 brightness level of each stored reflectance, indexed by the int16 value read as uint16.
 _BRIGHTNESS = np.clip(np.arange(65_536, dtype=np.uint16).view(np.int16) * (_LEVELS / SCALE), 0, 255).astype(np.uint8)
 
-_ROWS, _COLUMNS = 192, 1280  # that are labelled together, at most: what fits into a processor's cache
+_ROWS, _COLUMNS = 192, 1280  # largest block that is labelled at once: it fits into a processor's cache
 
 #: (first row, row after the last) -> (4, rows, columns) int16 stored reflectance of BANDS.
 Reader = Callable[[int, int], NDArray[np.int16]]
 
 
 def reflectance(bands: NDArray[np.int16], sun_zenith: float | None) -> Labels:
-    """Label a whole scene: `bands` (4, rows, columns) int16 reflectance x 10000 in BANDS order, -32768 where not
-    observed; `sun_zenith` in degrees. A pixel that lacks a band is NODATA (255)."""
+    """Labels of a whole scene, (rows, columns) each.
+
+    `bands` (4, rows, columns) int16 reflectance x 10000 in the order of BANDS, -32768 where not observed;
+    `sun_zenith` in degrees, None if unknown. A pixel that lacks any band is labelled NODATA (255).
+    """
     return from_strips(lambda top, bottom: bands[:, top:bottom], bands.shape[1:], sun_zenith)
 
 
@@ -57,10 +61,14 @@ def from_strips(
     strip: int = BLOCK,
     land: NDArray[np.bool_] | None = None,
 ) -> Labels:
-    """`_of_sea` of a scene of which `land` (rows, columns) has no part in what is asked of the scene as a whole or of a
-    pixel's surroundings; it is LAND where observed."""
+    """Labels of a scene of `shape` (rows, columns) that `read` gives strip by strip.
+
+    `read` is called for the whole scene twice from top to bottom, the second time for `strip` rows at once; the labels
+    do not depend on `strip`. Pixels of `land` (rows, columns) bool are labelled LAND where observed, and influence
+    neither the scene's statistics nor their neighbours. `sun_zenith` as in `reflectance`.
+    """
     if land is None:
-        return _of_sea(read, shape, sun_zenith, strip)
+        return _label_sea(read, shape, sun_zenith, strip)
     observed = np.zeros(shape, np.bool_)
 
     def sea(top: int, bottom: int) -> NDArray[np.int16]:
@@ -68,28 +76,27 @@ def from_strips(
         observed[top:bottom] = (bands != UNOBSERVED).all(axis=0)
         return np.where(land[top:bottom], np.int16(UNOBSERVED), bands)
 
-    labels = _of_sea(sea, shape, sun_zenith, strip)
+    labels = _label_sea(sea, shape, sun_zenith, strip)
     labels.classes[land & observed] = legend.LAND
     return labels
 
 
-def _of_sea(read: Reader, shape: tuple[int, ...], sun_zenith: float | None, strip: int) -> Labels:
-    """`reflectance` of a scene of `shape` (rows, columns) that is read twice from top to bottom, each row once, the
-    second time `strip` rows together; the labels do not depend on `strip`."""
+def _label_sea(read: Reader, shape: tuple[int, ...], sun_zenith: float | None, strip: int) -> Labels:
+    """`from_strips` without land."""
     zenith = optics.USUAL_ZENITH if sun_zenith is None else sun_zenith
     classes, confidence, notes = planes = np.empty((3, *shape), np.uint8)
     if zenith >= NO_SUN:
         codes, cells = band_codes(optics.USUAL_ZENITH), np.zeros(int(np.prod(SHAPE)), np.uint16)
         weights = np.zeros((*(-(-size // CELL) for size in shape), 3), np.uint8)
     else:
-        sample, sums = _glance(read, shape)
+        sample, sums = _scene_statistics(read, shape)
         levels = references(sample, zenith)
         codes, cells = band_codes(zenith, *levels), table(nearest_zenith(zenith))
         weights = class_weights(sums, zenith, *levels)
     opaque = int(codes[BANDS.index("B11"), round(SCALE * opaque_from(zenith))])
     half = _LEVELS * float(optics.at_satellite(np.array(_HALF), optics.air("B04", zenith)))
-    width = _even(shape[1], _COLUMNS)
-    for start, (bright, *seen), top, bottom in _looked_up(read, shape, codes, strip):
+    width = _part_size(shape[1], _COLUMNS)
+    for start, (bright, *seen), top, bottom in _coded_strips(read, shape, codes, strip):
         above, below = max(0, top - REACH), min(bottom + REACH, shape[0])
         for left in range(0, shape[1], width):
             right = min(left + width, shape[1])
@@ -104,12 +111,15 @@ def _of_sea(read: Reader, shape: tuple[int, ...], sun_zenith: float | None, stri
     return Labels(classes, confidence, notes)
 
 
-def _looked_up(
+def _coded_strips(
     read: Reader, shape: tuple[int, ...], codes: NDArray[np.uint8], strip: int
 ) -> Iterator[tuple[int, NDArray[np.uint8], int, int]]:
-    """Brightness and codes of a scene, some rows at a time: the first of the rows, (5, rows, columns) u8, and the first
-    and the one after the last that can be labelled by them and were not yet: what lies around these is there too."""
-    margin, step = REACH + shapes.REACH, _even(strip, _ROWS)
+    """Brightness and band codes of a scene, some rows at a time, with the margin that labelling needs.
+
+    Yields (first row held, (5, rows, columns) u8, first row to label, row after the last to label). The rows to label
+    follow each other without gap or overlap.
+    """
+    margin, step = REACH + shapes.REACH, _part_size(strip, _ROWS)
     seen = np.empty((1 + len(BANDS), min(shape[0], step + 2 * margin), shape[1]), np.uint8)
     start = done = 0
     for first in range(0, shape[0], strip):
@@ -127,20 +137,20 @@ def _looked_up(
             start, done = kept, last
 
 
-def _even(size: int, most: int) -> int:
-    """Of the fewest parts of `size`, none larger than `most`, the largest when they are much alike."""
+def _part_size(size: int, most: int) -> int:
+    """Size of nearly equal parts of `size`, as few as possible and none larger than `most`."""
     return -(-size // -(-size // most))
 
 
 def _narrow(bright: NDArray[np.uint8], rows: slice, columns: slice) -> NDArray[np.uint8]:
-    """`shapes.narrow` at a block's pixels, by what lies around the block too."""
+    """`shapes.narrow` of a block, computed with the margin around the block."""
     top, left = (max(0, side.start - shapes.REACH) for side in (rows, columns))
     found = shapes.narrow(bright[top : rows.stop + shapes.REACH, left : columns.stop + shapes.REACH])
     return found[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
 
 
-def _glance(read: Reader, shape: tuple[int, ...]) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
-    """What is asked of the whole scene before its pixels: `levels.lattice` and `surroundings.cell_sums`."""
+def _scene_statistics(read: Reader, shape: tuple[int, ...]) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
+    """Statistics of the whole scene from one pass over it: `levels.lattice` and `surroundings.cell_sums`."""
     samples, sums = [], []
     for top in range(0, shape[0], BLOCK):
         bands = read(top, min(top + BLOCK, shape[0]))
@@ -150,5 +160,5 @@ def _glance(read: Reader, shape: tuple[int, ...]) -> tuple[NDArray[np.int16], ND
 
 
 def opaque_from(zenith: float) -> float:
-    """Top-of-atmosphere reflectance at 1.6 um from which on a cloud hides the surface, whatever it is."""
-    return float(_OPAQUE * max(math.cos(math.radians(zenith)), _LEAST_SUN) ** -0.25)
+    """Top-of-atmosphere reflectance at 1.6 um from which on cloud hides any surface; `zenith` of the sun, degrees."""
+    return float(_OPAQUE * max(math.cos(math.radians(zenith)), _MIN_MU) ** -0.25)

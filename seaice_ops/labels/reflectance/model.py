@@ -1,12 +1,13 @@
-"""What a satellite sees of the surfaces (`reflectance_surfaces`) below all skies, with what lies beside them.
+"""Random draws of the top-of-atmosphere reflectance of pixels and their surroundings, below all kinds of sky.
 
-Cloud stands between a pixel and us, and another place of it between the pixel and the sun, as cloud is high and the sun
-low: what shades the ground is seldom what hides it. And light that cloud or air turn on its way up comes from hundreds
-of metres around: water amid snow looks grey below a veil, and in blue always. So a draw is a pixel with its
-surroundings: shares of the classes, their surfaces, and places of one sky.
+Cloud is high and the sun low, so the cloud that shades a pixel is seldom the cloud that hides it. Each draw therefore
+has separate optical depths above the pixel and in the sun's direction. Cloud and air also scatter light from hundreds
+of metres around into the line of sight (adjacency effect): water amid snow looks grey below thin cloud, and in blue
+always. So a draw is a pixel with its surroundings: shares of the classes, their surfaces (`surfaces`), and places of
+one sky.
 
-A table of these draws (`reflectance_table`) is what a pixel is compared with, and what its surroundings say is learnt
-from them too (`surroundings_teach`): the ranges and the shares of skies are the labeller's whole prior knowledge.
+Pixels are compared with a table of these draws (`table`), and the weights of the surroundings are learnt from them too
+(`surroundings_teach`). The ranges and shares below are all the prior knowledge of this labelling method.
 """
 
 from __future__ import annotations
@@ -21,55 +22,63 @@ from seaice_ops.classes.legend import THICK
 from seaice_ops.labels.reflectance import optics
 from seaice_ops.labels.reflectance.surfaces import BANDS, Floats, surfaces
 
-#: Half width of a band's noise (triangular), reflectance: several times the specification, for compression too.
+#: Half width of a band's triangular noise, reflectance: several times the specification, to cover compression too.
 NOISE = 0.0045
 
-#: Mean optical depth of the thickest skies drawn, and of the clearest; share of skies with cloud.
+#: Mean optical depth of the thickest cloud drawn and of a clear sky; share of skies with cloud.
 DEEPEST, CLEAREST, CLOUDY = 10.0, 0.03, 0.75
 
-#: Share of draws shaded by what no cloud explains, down to this share of the direct beam: ridges, shelf fronts. So many
-#: are where the sun is 66 degrees from the zenith or lower; shadows are shorter, and fewer, where it is higher.
+#: Share of draws in the shadow of ridges or shelf fronts, and the least share of the direct beam that reaches them.
+#: It holds for a sun zenith of 66 degrees or more; a higher sun casts shorter and fewer shadows.
 SHADED, DARKEST = 0.26, 0.03
 
-#: Slope of snow and older ice towards or away from the sun over a pixel (standard deviation): sastrugi of 0.1 to 0.3 m
-#: (Warren et al. 1998, J. Geophys. Res. 103), drifts, ridges.
+#: Standard deviation of the slope (rise over run) of snow and older ice towards the sun over a pixel: sastrugi of 0.1
+#: to 0.3 m (Warren et al. 1998, J. Geophys. Res. 103), drifts, ridges.
 SLOPE = 0.04
 
-#: Path reflectance of the draws differs by this share of it (full width) under a usual sun: pressure, aerosol and the
-#: exact view are not ours to know. It grows with the root of the air mass.
+#: Full width of the draws' relative error in path reflectance at the usual sun zenith: pressure, aerosol and the exact
+#: view angle are unknown. It grows with the square root of the air mass.
 PATH = 0.4
 
-#: Gain of each band (standard deviation): calibration is not known better (S2 MPC, L1C Data Quality Report: 3 %).
+#: Standard deviation of each band's relative gain error (S2 MPC, L1C Data Quality Report: 3 %).
 GAIN = 0.02
 
-#: Ozone of the draws, atm cm (Fioletov 2008, Atmos.-Ocean 46).
+#: Range of the draws' ozone column, atm cm (Fioletov 2008, Atmos.-Ocean 46).
 OZONE = 0.27, 0.45
 
-#: Aerosol of the draws, relative to the usual: 0.025 to 0.07 at 550 nm (Tomasi et al. 2007, JGR 112).
+#: Range of the draws' aerosol optical depth relative to the usual: 0.025 to 0.07 at 550 nm (Tomasi et al. 2007, JGR
+#: 112).
 HAZE = 0.5, 1.4
 
-_FAR = 3  # places of the sky that what is far around is seen through
-_TOGETHER = 1 << 13  # draws that are made together: what fits into a processor's cache
+_FAR_PLACES = 3  # places of the sky through which the far surroundings are seen
+_CHUNK = 1 << 13  # draws made at once: they fit into a processor's cache
 
 
 @dataclass(frozen=True)
 class Draws:
-    """`bands`, `near` and `far` (4, n): top-of-atmosphere reflectance of BANDS of a pixel, and its mean over some tens
-    and some hundreds of metres around. What made it: `classes` (n,) u8 legend codes, `cloud` (n,) optical depth of
-    the cloud over the pixel, `sunlight` (n,) direct light that arrives, relative to what passes that cloud."""
+    """`n` drawn pixels: their reflectance, that of their surroundings, and the class and sky behind it."""
 
     bands: Floats
+    """(4, n) top-of-atmosphere reflectance of the pixel in BANDS."""
     near: Floats
+    """(4, n) its mean over some tens of metres around."""
     far: Floats
+    """(4, n) its mean over some hundreds of metres around."""
     classes: NDArray[np.uint8]
+    """(n,) u8 legend codes."""
     cloud: Floats
+    """(n,) optical depth of the cloud above the pixel."""
     sunlight: Floats
+    """(n,) direct sunlight at the pixel relative to what the cloud above it would transmit, at most 1."""
 
 
 def draw(count: int, sun_zenith: float, seed: int = 0) -> Draws:
-    """`count` pixels, each class a third of them, under a sun `sun_zenith` degrees from the zenith."""
+    """`count` draws under a sun `sun_zenith` degrees from the zenith: a third each of water, young ice and thick ice.
+
+    Young ice hidden by snow counts as thick. The same arguments give the same draws.
+    """
     rng = np.random.default_rng([seed, round(100 * sun_zenith)])
-    parts = [_drawn(min(_TOGETHER, count - first), sun_zenith, rng) for first in range(0, count, _TOGETHER)]
+    parts = [_drawn(min(_CHUNK, count - first), sun_zenith, rng) for first in range(0, count, _CHUNK)]
     planes = zip(*(vars(part).values() for part in parts), strict=True)
     return Draws(*(np.concatenate(pieces, axis=-1) for pieces in planes))
 
@@ -113,11 +122,11 @@ def _drawn(count: int, sun_zenith: float, rng: np.random.Generator) -> Draws:
 def _ground(
     count: int, sun_zenith: float, rng: np.random.Generator
 ) -> tuple[Floats, Floats, Floats, NDArray[np.uint8]]:
-    """(5, n) albedo of pixels and of what lies near and far around them in BANDS, and the part of B04 that the direct
-    beam shows; and the pixels' classes.
+    """(5, n) albedo of pixels, of their near and of their far surroundings; and (n,) u8 classes of the pixels.
 
-    Around are shares of the three kinds, far away little more often the pixel's own, near often; mostly the same ice
-    and water as in the pixel, farther away partly other.
+    The first four rows are BANDS, the fifth is B04 times the direct-beam factor of `surfaces`. The surroundings are
+    mixtures of the three kinds of surface. The pixel's own kind is frequent nearby and little more frequent than the
+    others far away; far surroundings partly hold other ice and water of the same kind.
     """
     kind = np.arange(count) % 3
     own = (np.arange(3)[:, None] == kind).astype(np.float64)
@@ -141,8 +150,11 @@ def _shares(amounts: Floats) -> Floats:
 
 
 def _sky(count: int, rng: np.random.Generator) -> tuple[list[Floats], list[Floats]]:
-    """Optical depths (n,) of places of a sky: over the pixel, near it, far around; in the sun's way to the pixel and to
-    places far around."""
+    """Optical depths (n,) at places of one sky, in two lists.
+
+    First above the pixel, above its near and its far surroundings; then in the sun's direction from the pixel and
+    from its far surroundings.
+    """
     usual = np.where(rng.random(count) < CLOUDY, DEEPEST * rng.random(count) ** 1.5, CLEAREST)
     gaps = 0.9 * rng.random(count)
 
@@ -150,8 +162,8 @@ def _sky(count: int, rng: np.random.Generator) -> tuple[list[Floats], list[Float
         hidden = rng.random(count) >= gaps
         return np.where(hidden, 2 * usual, CLEAREST) * rng.random(count)
 
-    def like(depth: Floats, how_much: float) -> Floats:
-        return np.asarray(depth * np.exp(how_much * rng.standard_normal(count)), np.float64)
+    def like(depth: Floats, sigma: float) -> Floats:
+        return np.asarray(depth * np.exp(sigma * rng.standard_normal(count)), np.float64)
 
     def either(share: float, one: Floats, other: Floats) -> Floats:
         return np.where(rng.random(count) < share, one, other)
@@ -159,5 +171,5 @@ def _sky(count: int, rng: np.random.Generator) -> tuple[list[Floats], list[Float
     pixel = place()
     sunward = either(0.3, like(pixel, 0.4), place())
     near = either(0.7, like(pixel, 0.3), (pixel + place()) / 2)
-    above = [pixel, near, *(either(0.3, pixel, place()) for _ in range(_FAR))]
-    return above, [sunward, *(either(0.3, sunward, place()) for _ in range(_FAR))]
+    above = [pixel, near, *(either(0.3, pixel, place()) for _ in range(_FAR_PLACES))]
+    return above, [sunward, *(either(0.3, sunward, place()) for _ in range(_FAR_PLACES))]

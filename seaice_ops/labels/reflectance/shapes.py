@@ -1,8 +1,8 @@
-"""What only what lies around tells: leads that read thick pixel by pixel, brash that reads thin, thin ice that reads
-water.
+"""Surfaces that show by their shape and surroundings: leads, brash ice, and young ice as dark as water.
 
-A lead is told by what lies on both its sides, which cloud and shadow, wider than it, dim alike; mixtures of water and
-young ice by which of the two there is more of within some 660 m.
+Pixel by pixel a lead may look like thick ice, brash like thin ice, and nilas like water. A lead is darker than the ice
+on both its sides; cloud and shadow are wider than it and dim all of them alike. Brash and nilas are recognised by
+whether water or young ice prevails within some 660 m.
 """
 
 from __future__ import annotations
@@ -13,40 +13,42 @@ from numpy.typing import NDArray
 
 from seaice_ops.classes.legend import THIN, WATER
 
-#: How far the leads of an array reach; edge of the blocks that brash is looked for in.
+#: Radius in pixels of the neighbourhood that `narrow` depends on; edge in pixels of the blocks of `amid`.
 REACH, BLOCK = 10, 4
 
-#: A dark line up to this many pixels wide between bright ice may be a lead.
+#: Greatest width in pixels of a lead: a dark line between bright ice.
 _LEAD = 10
 
-#: How bright a lead is at most, relative to what lies on both its sides: plain, and where cloud takes half of the
-#: contrast. Snow's slopes differ by less: 0.77 is a slope of 12 degrees away from a sun 45 degrees high, of 5 degrees
-#: where it is 20 degrees high; below cloud slopes show less, too.
+#: Largest brightness of a lead relative to the ice on both its sides: without cloud, and where cloud halves the
+#: contrast. Slopes of snow differ by less: 0.77 is a slope of 12 degrees away from a sun 45 degrees high, or of 5
+#: degrees where it is 20 degrees high; below cloud slopes show less, too.
 _DARKER, _DARKER_BELOW_CLOUD = 0.77, 0.9
 
-#: Lines as dark as that, and those that are below cloud only.
+#: Values of `narrow`: lines below the first limit, and those below the second only.
 PLAIN, FAINT = 2, 1
 
-#: Edge of the square of blocks around a pixel (1.3 km) that are asked whether there is more water or more thin ice, and
-#: by how much of them there must be more.
+#: Edge in blocks of the square around a pixel (1.3 km) in which water and thin ice are counted; share of its area by
+#: which one must exceed the other.
 _AROUND, _MORE = 33, 0.2
 
-#: What `amid` tells of pixels: that they lie amid water, or amid young ice. Bits that no class has.
+#: Values of `amid`: pixels amid water, and amid young ice. No class uses these bits.
 AMID_WATER, AMID_YOUNG_ICE = 4, 8
 
-#: Water counts twice this, thin ice nothing, all else this.
+#: Count of a pixel: water twice this, thin ice 0, anything else this.
 _NEITHER = 120
 _WATER_LESS_THIN = np.full(256, _NEITHER, np.uint8)
 _WATER_LESS_THIN[[WATER, THIN]] = 2 * _NEITHER, 0
 
-_ROWS = 64 * BLOCK  # counted at a time
+_ROWS = 64 * BLOCK  # counted at once
 
 Codes = NDArray[np.uint8]
 
 
 def narrow(brightness: Codes) -> Codes:
-    """PLAIN on narrow lines much darker than what lies on both their sides, FAINT on less dark ones, 0 elsewhere, by
-    `brightness` (rows, columns) u8: leads. One that reads thick is refrozen and thin, however bright a veil makes it.
+    """(rows, columns) u8: PLAIN on narrow lines much darker than the ice on both sides, FAINT on fainter ones, else 0.
+
+    `brightness` (rows, columns) u8 in any linear scale. Such lines are leads: where one looks like thick ice, it is
+    refrozen, thin ice that cloud brightens.
     """
     window = np.ones((_LEAD + 1, _LEAD + 1), np.uint8)
     beside = cv2.erode(cv2.dilate(brightness, window), window)
@@ -57,13 +59,14 @@ def narrow(brightness: Codes) -> Codes:
 
 
 def amid(classes: Codes) -> Codes:
-    """AMID_WATER for each BLOCK x BLOCK pixels of a whole scene's `classes` (rows, columns) u8 around which, within
-    660 m, there is more water than thin ice, by a fifth of all at least; AMID_YOUNG_ICE where there is more thin ice;
-    0 elsewhere.
+    """(block rows, block columns) u8: the surface that prevails within 660 m of each BLOCK x BLOCK pixels.
 
-    Young ice covers the water that it grows on. Grey pixels amid water are edges, fragments and slush: mixtures of
-    water and older ice finer than a pixel (WMO Sea-Ice Nomenclature: brash ice). Dark ones amid young ice are its
-    youngest: nilas, where a lead or a hole froze over last.
+    `classes` (rows, columns) u8 of a whole scene. AMID_WATER where water exceeds thin ice by at least a fifth of the
+    area, AMID_YOUNG_ICE where thin ice exceeds water by as much, else 0.
+
+    Young ice covers the water that it grows on. Grey pixels amid water are therefore edges, fragments and slush:
+    mixtures of water and older ice finer than a pixel (WMO Sea-Ice Nomenclature: brash ice). Dark pixels amid young ice
+    are its youngest part: nilas, where a lead or a hole froze over last.
     """
     shares = np.concatenate([_excess(classes[top : top + _ROWS]) for top in range(0, len(classes), _ROWS)])
     excess = np.asarray(cv2.blur(shares, (_AROUND, _AROUND)))
@@ -72,13 +75,13 @@ def amid(classes: Codes) -> Codes:
 
 
 def at_pixels(blocks: Codes, rows: int, columns: int) -> Codes:
-    """(rows, columns) u8 of the first `blocks`, each BLOCK x BLOCK pixels."""
+    """(rows, columns) u8: the value of each pixel's block, from `blocks` (block rows, block columns)."""
     pixels = cv2.resize(blocks[: -(-rows // BLOCK)], None, fx=BLOCK, fy=BLOCK, interpolation=cv2.INTER_NEAREST)
     return np.asarray(pixels, np.uint8)[:rows, :columns]
 
 
 def _excess(classes: Codes) -> Codes:
-    """Mean of `_WATER_LESS_THIN` of each BLOCK x BLOCK pixels."""
+    """(block rows, block columns) u8: mean of `_WATER_LESS_THIN` over each BLOCK x BLOCK pixels."""
     rows, columns = classes.shape
     whole = cv2.copyMakeBorder(classes, 0, -rows % BLOCK, 0, -columns % BLOCK, cv2.BORDER_REPLICATE)
     size = whole.shape[1] // BLOCK, whole.shape[0] // BLOCK

@@ -1,15 +1,18 @@
-"""Our own picture of what lies below: surfaces drawn evenly from published ranges.
+"""Surface reflectance of water, young ice, thick ice and snow, drawn evenly from published ranges.
 
-Reflectance in B02, B04, B08, B11 (Brandt et al. 2005, J. Climate 18; Zatko & Warren 2015, Annals of Glaciology 56(69);
-Grenfell & Perovich 1984, JGR 89; snow grains: Wiscombe & Warren 1980, J. Atmos. Sci. 37): water 0.02-0.08 with foam;
-young ice 0.06 (dark nilas) to 0.45 (grey-white), darker in the infrared the thicker the light's way through ice; bare
-first-year and older ice 0.5-0.77; snow 0.8-1.0 whose grains of 0.05-1 mm set 1.6 um (0.03-0.25) and part of the near
-infrared. Patches of snow on young ice raise it towards snow, frost flowers on it towards 0.7, and 0.07-0.12 at 1.6 um
-(Zatko & Warren 2015). At 1.6 um ice lets no light through: what is seen is its surface,
-0.02-0.07 where brine and salt make it rough, 0.02-0.04 where it is older, 0.004-0.02 where it is smooth or wet (an
-albedo measured at the ground counts the mirrored sun, 0.02 and more; a satellite looks past it), and next to nothing
-on water. Where sources
-differ, a number within their spread was chosen on development seeds.
+Bands B02, B04, B08, B11. Sources: Brandt et al. 2005, J. Climate 18; Zatko & Warren 2015, Annals of Glaciology 56(69);
+Grenfell & Perovich 1984, JGR 89; snow grains: Wiscombe & Warren 1980, J. Atmos. Sci. 37.
+
+- Water: 0.02-0.08 with foam, next to nothing at 1.6 um.
+- Young ice: 0.06 (dark nilas) to 0.45 (grey-white), darker in the infrared the longer the light's path through ice.
+  Patches of snow raise it towards snow, frost flowers towards 0.7, and to 0.07-0.12 at 1.6 um.
+- Bare first-year and older ice: 0.5-0.77.
+- Snow: 0.8-1.0. Its grains of 0.05-1 mm set 1.6 um (0.03-0.25) and part of the near infrared.
+- Ice at 1.6 um: no light passes through it, only its surface shows. 0.02-0.07 where brine and salt make it rough,
+  0.02-0.04 where it is older, 0.004-0.02 where it is smooth or wet. (An albedo measured at the ground includes the
+  mirrored sun, 0.02 and more, which a satellite does not see.)
+
+Where sources differ, a number within their spread was chosen on development seeds.
 """
 
 from __future__ import annotations
@@ -22,39 +25,39 @@ from seaice_ops.labels.reflectance import optics
 
 BANDS = ("B02", "B04", "B08", "B11")
 
-#: Visible albedo of snow, to whose brightest a scene is brought.
+#: Visible albedo of snow; `levels` brings a scene's brightest snow to it.
 SNOW = 0.95
 
-#: Young ice under patches of snow counts as thin up to this share of full snow cover: legend.py's optical classes. On
-#: this share of it lies none.
+#: Snow cover (0..1) up to which young ice counts as thin (the optical classes of classes/legend.py); share of young ice
+#: without snow.
 SNOWED_IN, WITHOUT_SNOW = 0.57, 0.6
 
-#: Frost flowers, or snow too thin to hide it, lie on young ice but for this share of it, and bring it up to the second
-#: share of the way to their own reflectance; it stays thin ice.
+#: Share of young ice without frost flowers or a dusting of snow; how far these bring its reflectance towards their own,
+#: at most. It stays thin ice.
 WITHOUT_FROST, FROSTED = 0.3, 0.6
 
-#: Dark nilas, in the blue-green.
+#: Reflectance of dark nilas in the blue-green.
 DARKEST = 0.056
 
-#: Nilas is hours old and wet with brine. All snow and frost stays on young ice that is this much brighter than the
-#: darkest.
+#: Excess of reflectance over dark nilas from which on young ice bears all its snow and frost: nilas is hours old and
+#: wet with brine.
 SNOW_BEARING = 0.19
 
-#: Share of the draws whose pixel of 20 m at 1.6 um reaches into another surface.
+#: Share of the draws whose 20 m pixel at 1.6 um reaches into another surface.
 COARSE = 0.15
 
-#: Shares of melt ponds and of bare melting ice, whose surface is wet and granular, among thick ice: both belong to it
-#: (WMO Sea-Ice Nomenclature: a puddle lies on ice; rotten ice is a stage of melting, not of development).
+#: Shares of melt ponds and of bare melting ice (wet and granular) among thick ice, to which both belong (WMO Sea-Ice
+#: Nomenclature: a puddle lies on ice; rotten ice is a stage of melting, not of development).
 PONDS, MELTING = 0.08, 0.08
 
-#: Ice melts where the sun stands high: all of these where it is less than the first zenith distance from the zenith,
-#: none beyond the second (noon at 80 degrees latitude from May to August, and in April and September).
+#: Sun zenith angles in degrees between which these shares fall from full to 0 (at noon at 80 degrees latitude: May to
+#: August, and April and September).
 MELT_SEASON = 66.0, 76.0
 
 #: Share of young ice whose surface is smooth or wet.
 SMOOTH = 0.4
 
-#: Shares of the draws of water, young ice and thick ice that hold another surface, too.
+#: Shares of mixed pixels among the draws of water, young ice and thick ice.
 MIXED = np.array([0.23, 0.12, 0.2])
 
 Floats = NDArray[np.float64]
@@ -63,9 +66,10 @@ Floats = NDArray[np.float64]
 def surfaces(
     kind: NDArray[np.int64], sun_zenith: float, rng: np.random.Generator
 ) -> tuple[Floats, Floats, NDArray[np.uint8]]:
-    """(4, n) surface albedo, (n,) what a satellite sees of it in the direct beam relative to that, and the class: kind
-    0 water, 1 young ice with or without snow, 2 thick ice. Some hold another surface too, up to half of it: edges,
-    brash.
+    """(4, n) surface albedo in BANDS, (n,) direct-beam factor, (n,) u8 class code of a drawn surface for each `kind`.
+
+    `kind` (n,): 0 water, 1 young ice with or without snow, 2 thick ice. The factor is the nadir reflectance for the
+    direct beam relative to the albedo. Some pixels are mixed, with up to half of another surface: edges, brash.
     """
     fine, shade, covered, bright, wet, rough, other_ice = rng.random((7, kind.size))
     mixed, part, reaching, reach, frosted, tall = rng.random((6, kind.size))
@@ -102,20 +106,23 @@ def surfaces(
 
 
 def _beyond(drawn: Floats, without: float) -> Floats:
-    """How much there is, evenly from 0 to 1, of what the share `without` of the draws (0..1, even) has none of."""
+    """(n,) amounts: 0 for the share `without` of the draws (uniform in 0..1), uniform from 0 to 1 for the rest."""
     return np.asarray(np.maximum(0.0, (drawn - without) / (1 - without)), np.float64)
 
 
 def water_spectrum(blue: Floats, foam: Floats) -> Floats:
-    """(4, n) reflectance of the sea straight down: `blue` 0..1 how much light comes back up, `foam` flat on top."""
+    """(4, n) nadir reflectance of open water: `blue` 0..1 scales the water-leaving part, `foam` adds to all bands."""
     up = np.array([[0.02], [0.004], [0.001], [0.0]]) * (0.5 + blue)
     return np.asarray(up + np.array([[0.006], [0.005], [0.004], [0.0045]]) + foam, np.float64)
 
 
 def young_spectrum(visible: Floats, wet: Floats, rough: Floats, smooth: NDArray[np.bool_]) -> Floats:
-    """(4, n) reflectance of bare young ice: `visible` in the blue-green; `wet` 0..1 how steeply it falls to the near
-    infrared, `rough` 0..1 what its surface scatters at 1.6 um, where it is not `smooth`: a smooth or wet surface
-    mirrors the sun past the zenith, and next to nothing comes back from below it."""
+    """(4, n) reflectance of bare young ice.
+
+    `visible`: reflectance in the blue-green; `wet` 0..1: steepness of the fall to the near infrared; `rough` 0..1:
+    scattering of its surface at 1.6 um; `smooth`: smooth or wet surface, which mirrors the sun past the zenith, so that
+    next to nothing is seen at 1.6 um.
+    """
     red = visible * (1.0 - 0.14 * wet)
     short = 0.021 + 0.014 * rough + np.minimum(visible, 0.3) * (0.04 + 0.056 * rough)
     short = np.where(smooth, 0.004 + 0.012 * rough + 0.012 * visible, short)
@@ -123,35 +130,42 @@ def young_spectrum(visible: Floats, wet: Floats, rough: Floats, smooth: NDArray[
 
 
 def old_spectrum(visible: Floats, wet: Floats, rough: Floats) -> Floats:
-    """(4, n) reflectance of bare first-year and older ice, as `young_spectrum`: full of air, it falls less steeply."""
+    """(4, n) reflectance of bare first-year and older ice; arguments as for `young_spectrum`.
+
+    It holds more air than young ice, so its spectrum falls less steeply.
+    """
     red = visible * (0.99 - 0.11 * wet)
     return np.stack([visible, red, red * (0.87 - 0.19 * wet), 0.025 + 0.010 * rough])
 
 
 def melting_spectrum(bright: Floats, wet: Floats, rough: Floats) -> Floats:
-    """(4, n) reflectance of bare melting ice, its crumbled surface more (`wet` 1) or less (0) full of water: 0.5 to
-    0.75 in the blue, falling as water takes the red, 0.2 to 0.5 in the near infrared (Perovich et al. 2002, JGR 107;
-    Light et al. 2022, Elementa 10)."""
+    """(4, n) reflectance of bare melting ice; `wet` 0..1 is the water content of its granular surface.
+
+    0.5 to 0.75 in the blue; water absorbs in the red, and 0.2 to 0.5 remain in the near infrared (Perovich et al. 2002,
+    JGR 107; Light et al. 2022, Elementa 10).
+    """
     blue = 0.5 + 0.25 * bright
     red = blue * (0.94 - 0.24 * wet)
     return np.stack([blue, red, red * (0.76 - 0.28 * wet), 0.004 + 0.02 * rough])
 
 
 def pond_spectrum(deep: Floats, pale: Floats) -> Floats:
-    """(4, n) reflectance of a melt pond: `deep` 0..1 how far light goes down in it, `pale` how bright its bottom is. It
-    is bright in the blue, which water lets through, and dark beyond 0.8 um (Grenfell & Perovich 1984; Malinka et al.
-    2018, Cryosphere 12)."""
+    """(4, n) reflectance of a melt pond of relative depth `deep` and bottom brightness `pale`, both 0..1.
+
+    It is bright in the blue, where water is transparent, and dark beyond 0.8 um (Grenfell & Perovich 1984; Malinka et
+    al. 2018, Cryosphere 12).
+    """
     blue = 0.18 + 0.47 * pale
     red = blue * (0.72 - 0.54 * deep)
     return np.stack([blue, red, 0.006 + red * (0.42 - 0.34 * deep), np.full_like(blue, 0.006)])
 
 
 def frost_spectrum(tall: Floats) -> Floats:
-    """(4, n) reflectance of frost flowers or a dusting of snow: `tall` 0..1 how thick it lies."""
+    """(4, n) reflectance of frost flowers or a dusting of snow of relative thickness `tall`, 0..1."""
     spectrum = np.stack([np.ones_like(tall), 0.96 + 0.02 * tall, 0.78 + 0.06 * tall, 0.10 + 0.05 * tall])
     return np.asarray((0.66 + 0.12 * tall) * spectrum, np.float64)
 
 
 def snow_spectrum(fine: Floats, level: Floats) -> Floats:
-    """(4, n) reflectance of snow: `fine` 0 (old, 1 mm) .. 1 (new, 0.05 mm), `level` in the visible (sun, slope)."""
+    """(4, n) reflectance of snow: grains from `fine` 0 (old, 1 mm) to 1 (new, 0.05 mm), `level` in the visible."""
     return level * np.stack([np.ones_like(fine), 0.97 + 0.02 * fine, 0.90 + 0.09 * fine, 0.026 + 0.215 * fine])

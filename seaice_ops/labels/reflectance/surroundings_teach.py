@@ -1,7 +1,8 @@
-"""Teach the network of `surroundings` from our own model: `make label-surroundings` writes it.
+"""Train the network of `surroundings` on draws of the model; `make label-surroundings` runs it (a minute or two).
 
-The model's draws hold a pixel and the means around it. What the table says of the pixel is given; the network learns by
-how much the surroundings change that, so that both together are right most often. A minute or two.
+Each draw holds a pixel and the means around it. The table gives the pixel's shares; the network learns the weights
+from the means with which those shares predict the class best. Ten teacher networks are trained on the classes, and one
+student on their mean answer.
 """
 
 from __future__ import annotations
@@ -31,13 +32,14 @@ _ZENITHS = range(44, 86, 4)
 _DRAWS, _SEED = 1 << 16, 1
 _HIDDEN, _EPOCHS, _BATCH, _RATE = 32, 8, 4096, 8e-3
 
-#: Networks that the one which is kept learns from: each alone errs in its own way where the model is not the world.
+#: Teacher networks, whose mean answer the student learns: their single errors differ where the model is not the world.
 _TEACHERS = 10
 
-#: What is kept of what they say, as the world is not the model: on development seeds less and more are worse.
-_TRUST = 0.75
+#: Factor on the teachers' logits, because the world is not the model: smaller and larger ones are worse on development
+#: seeds.
+_SHRINKAGE = 0.75
 
-#: Decimals of the weights that are kept.
+#: Decimals of the stored weights.
 _DECIMALS = 4
 
 
@@ -45,18 +47,18 @@ def main() -> int:
     parts = [_examples(zenith) for zenith in track(_ZENITHS, "draws")]
     inputs, given, classes = (torch.from_numpy(np.concatenate(pieces)) for pieces in zip(*parts, strict=True))
 
-    def right(network: torch.nn.Module, batch: torch.Tensor) -> torch.Tensor:
+    def by_class(network: torch.nn.Module, batch: torch.Tensor) -> torch.Tensor:
         return torch.nn.functional.cross_entropy(given[batch] + network(inputs[batch]), classes[batch])
 
-    teachers = [_learnt(right, len(classes), seed) for seed in track(range(_TEACHERS), "teachers")]
+    teachers = [_trained(by_class, len(classes), seed) for seed in track(range(_TEACHERS), "teachers")]
     with torch.no_grad():
-        said = torch.stack([teacher(inputs) for teacher in teachers]).mean(dim=0)
-        said = _TRUST * (said - said.mean(dim=1, keepdim=True))
+        logits = torch.stack([teacher(inputs) for teacher in teachers]).mean(dim=0)
+        logits = _SHRINKAGE * (logits - logits.mean(dim=1, keepdim=True))
 
-    def alike(network: torch.nn.Module, batch: torch.Tensor) -> torch.Tensor:
-        return torch.nn.functional.mse_loss(network(inputs[batch]), said[batch])
+    def by_teachers(network: torch.nn.Module, batch: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.mse_loss(network(inputs[batch]), logits[batch])
 
-    layers = [layer for layer in _learnt(alike, len(classes), _TEACHERS) if isinstance(layer, torch.nn.Linear)]
+    layers = [layer for layer in _trained(by_teachers, len(classes), _TEACHERS) if isinstance(layer, torch.nn.Linear)]
     stored = {
         "weights": [np.round(layer.weight.detach().numpy().astype(float), _DECIMALS).tolist() for layer in layers],
         "offsets": [np.round(layer.bias.detach().numpy().astype(float), _DECIMALS).tolist() for layer in layers],
@@ -66,7 +68,7 @@ def main() -> int:
 
 
 def _examples(zenith: int) -> tuple[Floats, Floats, np.ndarray[tuple[int], np.dtype[np.int64]]]:
-    """Features, logarithms of the table's shares, and indices of classes of draws that are not the table's."""
+    """(n, 9) features, (n, 3) logarithms of the table's shares, (n,) class indices of draws that the table lacks."""
     draws = draw(_DRAWS, zenith, _SEED)
     surface = np.concatenate([_below_air(around, zenith) for around in (draws.near, draws.far)])
     return features(surface, zenith), np.log(_shares(draws, zenith) + 0.004), draws.classes.astype(np.int64) - WATER
@@ -77,7 +79,7 @@ def _below_air(seen: np.ndarray[tuple[int, int], np.dtype[np.float64]], zenith: 
 
 
 def _shares(draws: Draws, zenith: int) -> Floats:
-    """(n, 3) what the table says of the pixels, were each class as frequent as the others under every sky."""
+    """(n, 3) float32 shares of the classes by the table, with the prior divided out: all classes equally frequent."""
     cells = reflectance_table.cells_of(draws, zenith)
     water, thin, sky = reflectance_table.found(reflectance_table.table(zenith), cells)
     thick = reflectance_table.WHOLE - np.minimum(reflectance_table.WHOLE, water.astype(np.int64) + thin)
@@ -85,8 +87,8 @@ def _shares(draws: Draws, zenith: int) -> Floats:
     return np.asarray(shares / shares.sum(axis=1, keepdims=True), np.float32)
 
 
-def _learnt(loss_of: Loss, count: int, seed: int) -> torch.nn.Sequential:
-    """A network from weights drawn with `seed`, after `_EPOCHS` over `count` examples."""
+def _trained(loss_of: Loss, count: int, seed: int) -> torch.nn.Sequential:
+    """A network trained for `_EPOCHS` epochs on `count` examples, its first weights drawn with `seed`."""
     torch.manual_seed(seed)
     layers: list[torch.nn.Module] = []
     for wide, narrow in pairwise((2 * len(BANDS) + 1, _HIDDEN, _HIDDEN, len(CLASSES))):

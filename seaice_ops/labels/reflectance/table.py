@@ -1,8 +1,8 @@
-"""What a combination of band values means: the share of each class among the draws of our model that look like it.
+"""Look-up table from band values to class shares: the share of each class among the model's draws with those values.
 
-A pixel's four bands are reduced to a cell: brightness (B04), near infrared and blue against red, and 1.6 um, each on
-a logarithmic scale of the reflectance below the air. `table` fills the cells from `reflectance_model.draw`; looking
-a pixel up is the whole classification, so it costs the same whatever the physics.
+A pixel's four bands are reduced to a cell: brightness (B04), near infrared and blue relative to red, and 1.6 um, each
+on a logarithmic scale of the reflectance below the air. `table` fills the cells from `model.draw`. A pixel is
+classified by one look-up, so the cost does not depend on the physics.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from seaice_ops.classes import quality_flags as reasons
+from seaice_ops.classes import quality_flags
 from seaice_ops.classes.legend import CLASSES
 from seaice_ops.labels.reflectance import optics
 from seaice_ops.labels.reflectance.model import Draws, draw
@@ -22,33 +22,33 @@ from seaice_ops.labels.reflectance.surfaces import BANDS
 from seaice_ops.pixels.radiometry import SCALE
 from seaice_ops.pixels.radiometry import UNOBSERVED as NODATA
 
-#: Cells of brightness, near infrared to red, blue to red, and 1.6 um.
+#: Cells along brightness, near infrared to red, blue to red, and 1.6 um.
 SHAPE = (96, 24, 16, 64)
 _DRAWS = 1 << 18
 
-#: A step of the codes is 2 %; cells are 2 steps wide, 4 at 1.6 um. Where the first cell begins:
+#: A code step is 2 % of reflectance; cells are 2 steps wide, 4 at 1.6 um. _FIRST: code at which the first cell begins.
 _STEP = 0.02
 _FIRST = {"B04": 56, "B08": -38, "B02": -8}
 
-#: Optical depth of cloud and lost share of the direct beam from which on a pixel counts as under cloud or in shadow.
+#: Optical depth of cloud, and lost share of the direct beam, above which a pixel counts as under cloud or in shadow.
 _HAZY, _SHADED = 0.2, 0.25
 
-#: How often what is below cloud or in shadow is smoothed along 1.6 um: how much light of the sky and of the cloud there
-#: is at that wavelength, where the sun's own is 20 to 100 times as strong, is known less well than elsewhere.
-_VAGUE = 3
+#: Smoothing passes along 1.6 um for draws below cloud or in shadow. Skylight and cloud light are known less well there,
+#: where the direct sun is 20 to 100 times as strong.
+_VEILED_PASSES = 3
 
-#: What the shares of water, thin and thick ice count for in the clear, under cloud, in shadow and under both: in doubt
-#: it is rather young ice, which whoever travels would miss worst, and below cloud rather ice than water.
+#: Prior weights of water, thin and thick ice: in the clear, under cloud, in shadow, under both. Doubt goes to young
+#: ice, the class that is most dangerous to miss, and below cloud to ice rather than water.
 PRIOR = np.array([[0.7, 1.6, 1], [0.7, 1.2, 1], [0.6, 1.35, 1], [0.63, 1.5, 1]])
 
-#: Stored number below which all is alike: more than the air's light below nothing.
+#: Stored number (reflectance x 10000) below which all get the same code; no real pixel is as dark.
 _DARKEST = -1000
 
-#: The codes of what was not observed and of what is at the end of the scale.
+#: Codes of pixels that were not observed, and of those at the end of the scale (saturated).
 MISSING, FULL = 0, 255
 
-#: The shares of the classes add up to WHOLE; a cell of the table holds two of them, even numbers, in a byte each, whose
-#: lowest bit is the sky's.
+#: The three shares add up to WHOLE. A 16-bit cell holds two of them, even numbers, in a byte each; the lowest bit of a
+#: byte is a quality flag.
 WHOLE = 250
 _EVEN = 254
 
@@ -56,20 +56,23 @@ Floats = NDArray[np.float32]
 
 
 def nearest_zenith(sun_zenith: float) -> int:
-    """The zenith distance, even whole degrees, whose table serves `sun_zenith`."""
+    """The even whole number of degrees nearest to `sun_zenith`, for which there is a table."""
     return 2 * round(sun_zenith / 2)
 
 
 @lru_cache(maxsize=8)
 def table(zenith: int) -> NDArray[np.uint16]:
-    """(cells,) u16 for a sun that many degrees from the zenith, to be looked up by `found`: the shares that water and
-    thin ice have of the draws in and around the cell, thick ice the rest; the reasons CLOUD and SHADOW."""
+    """(cells,) u16 table for a sun zenith angle of `zenith` degrees; `found` looks pixels up in it.
+
+    A cell holds the shares of water and of thin ice among the draws in and around it (thick ice is the rest), and the
+    quality flags CLOUD and SHADOW.
+    """
     draws = draw(_DRAWS, zenith)
     return _cells(cells_of(draws, zenith), draws)
 
 
 def cells_of(draws: Draws, zenith: int) -> NDArray[np.intp]:
-    """(n,) the cells that draws under a sun that many degrees from the zenith fall into."""
+    """(n,) cell index of each draw, made for a sun zenith angle of `zenith` degrees."""
     stored = np.clip(np.rint(draws.bands * SCALE), NODATA + 1, 32_767).astype(np.int16)
     return cell_index(coded(band_codes(zenith), stored[:, None])).ravel()
 
@@ -77,8 +80,11 @@ def cells_of(draws: Draws, zenith: int) -> NDArray[np.intp]:
 def band_codes(
     sun_zenith: float, veil: tuple[float, ...] = (0.0,) * 4, gain: tuple[float, ...] = (1.0,) * 4
 ) -> NDArray[np.uint8]:
-    """(4, 65536) u8: the code of every stored number (int16 taken as uint16) of each of BANDS, after the air and the
-    `veil` are taken away and what remains is divided by the `gain`. MISSING and FULL are no reflectance's code."""
+    """(4, 65536) u8 code of every stored number of each of BANDS, indexed by the int16 value read as uint16.
+
+    The code is logarithmic in (reflectance below the air - `veil`) / `gain`. MISSING stands for NODATA and FULL for
+    saturation alone; `sun_zenith` in degrees.
+    """
     stored = np.arange(_DARKEST, 32_768) / SCALE
     codes = []
     for band, dark, bright in zip(BANDS, veil, gain, strict=True):
@@ -96,7 +102,7 @@ def band_codes(
 
 
 def coded(codes: NDArray[np.uint8], bands: NDArray[np.int16]) -> list[NDArray[np.uint8]]:
-    """(rows, columns) u8 code of each pixel of each band of `bands` (4, rows, columns), stored reflectance of BANDS."""
+    """(rows, columns) u8 codes for each band; `bands` (4, rows, columns) int16 reflectance x 10000 in BANDS order."""
     return [
         np.asarray(cv2.LUT(np.ascontiguousarray(band).view(np.uint16), levels), np.uint8)
         for band, levels in zip(bands, codes, strict=True)
@@ -104,18 +110,18 @@ def coded(codes: NDArray[np.uint8], bands: NDArray[np.int16]) -> list[NDArray[np
 
 
 def cell_index(planes: Sequence[NDArray[np.uint8]]) -> NDArray[np.intp]:
-    """(rows, columns) cell of each pixel, from its codes in BANDS order."""
+    """(rows, columns) cell index of each pixel from its codes, `planes` in BANDS order."""
     blue, red, infrared, short = planes
-    index = np.asarray(cv2.LUT(red, _PLACES["B04"]), np.int32)
+    index = np.asarray(cv2.LUT(red, _INDEX_PARTS["B04"]), np.int32)
     for name, band in (("B08", infrared), ("B02", blue)):
         relative = cv2.subtract(band, np.asarray(cv2.subtract(red, np.full_like(red, -_FIRST[name]))))
-        index += np.asarray(cv2.LUT(relative, _PLACES[name]), np.int32)
-    index += np.asarray(cv2.LUT(short, _PLACES["B11"]), np.int32)
+        index += np.asarray(cv2.LUT(relative, _INDEX_PARTS[name]), np.int32)
+    index += np.asarray(cv2.LUT(short, _INDEX_PARTS["B11"]), np.int32)
     return index.astype(np.intp)
 
 
-def _places() -> dict[str, NDArray[np.int32]]:
-    """What each level adds to the index: of B04's code, of a band's code less B04's and its first, of B11's code."""
+def _index_parts() -> dict[str, NDArray[np.int32]]:
+    """(256,) what a code adds to the cell index, by band: B04 and B11 their code, B08 and B02 that relative to B04."""
     level = np.arange(256)
     cells = {"B04": (level - _FIRST["B04"]) // 2, "B08": level // 2, "B02": level // 2, "B11": level // 4}
     strides = [int(np.prod(SHAPE[axis + 1 :])) for axis in range(len(SHAPE))]
@@ -125,7 +131,7 @@ def _places() -> dict[str, NDArray[np.int32]]:
     }
 
 
-_PLACES = _places()
+_INDEX_PARTS = _index_parts()
 
 
 def _cells(index: NDArray[np.intp], draws: Draws) -> NDArray[np.uint16]:
@@ -135,27 +141,30 @@ def _cells(index: NDArray[np.intp], draws: Draws) -> NDArray[np.uint16]:
     total = shares.sum(axis=0)
     skies = (_counts(index, what, veiled) for what in (draws.cloud, 1 - draws.sunlight))
     cloud, shade = (_spread(sky) / total for sky in skies)
-    flags = np.where(cloud > _HAZY, reasons.CLOUD, 0) | np.where(shade > _SHADED, reasons.SHADOW, 0)
+    flags = np.where(cloud > _HAZY, quality_flags.CLOUD, 0) | np.where(shade > _SHADED, quality_flags.SHADOW, 0)
     shares *= np.moveaxis(PRIOR[flags], -1, 0)
     water, thin = 2 * np.rint(WHOLE // 2 * shares[:2] / shares.sum(axis=0)).astype(np.uint16)
-    clouded, shaded = ((flags & reason > 0).astype(np.uint16) for reason in (reasons.CLOUD, reasons.SHADOW))
+    clouded, shaded = ((flags & reason > 0).astype(np.uint16) for reason in (quality_flags.CLOUD, quality_flags.SHADOW))
     return np.asarray(water | clouded | (thin | shaded) << 8).ravel()
 
 
 def _counts(index: NDArray[np.intp], weights: NDArray[np.generic], veiled: NDArray[np.bool_]) -> Floats:
-    """The sum of `weights` in each cell; of draws below a veil also in those beside, along 1.6 um."""
-    plain, vague = (_sums(index, weights * where) for where in (~veiled, veiled))
-    for _ in range(_VAGUE):
-        vague = _smoothed(vague, vague.ndim - 1)
-    return plain + vague
+    """Sum of `weights` in each cell; those of `veiled` draws (bool) are smoothed along 1.6 um."""
+    plain, smoothed = (_sums(index, weights * where) for where in (~veiled, veiled))
+    for _ in range(_VEILED_PASSES):
+        smoothed = _smoothed(smoothed, smoothed.ndim - 1)
+    return plain + smoothed
 
 
 def found(cells: NDArray[np.uint16], index: NDArray[np.intp]) -> tuple[NDArray[np.uint8], ...]:
-    """What the table says of each pixel, (rows, columns) u8: WHOLE times the shares of water and of thin ice, and the
-    reasons. One look-up of 16 bits is less than half as long as three of 8."""
+    """(rows, columns) u8 each: WHOLE times the share of water, the same of thin ice, and the quality flags.
+
+    `cells` is a `table`, `index` (rows, columns) the pixels' `cell_index`. One 16-bit look-up takes less than half the
+    time of three 8-bit ones.
+    """
     values = cells.take(index, mode="clip")
     low, high = values.astype(np.uint8), (values >> 8).astype(np.uint8)
-    sky = (low & np.uint8(1)) * np.uint8(reasons.CLOUD) | (high & np.uint8(1)) * np.uint8(reasons.SHADOW)
+    sky = (low & np.uint8(1)) * np.uint8(quality_flags.CLOUD) | (high & np.uint8(1)) * np.uint8(quality_flags.SHADOW)
     return low & np.uint8(_EVEN), high & np.uint8(_EVEN), sky
 
 
@@ -164,7 +173,7 @@ def _sums(index: NDArray[np.intp], weights: NDArray[np.generic]) -> Floats:
 
 
 def _spread(counts: Floats) -> Floats:
-    """Counts shared with neighbouring cells, and a trace of those of farther ones where there are none."""
+    """Counts smoothed over neighbouring cells, plus a trace of farther ones, which decides where cells are empty."""
     near = _blurred(_blurred(counts))
     blocks = counts.reshape([part for size in SHAPE for part in (size // 8, 8)]).sum(axis=(1, 3, 5, 7))
     far = _blurred(blocks) + 1e-3 * _blurred(_blurred(_blurred(blocks))) + 1e-6 * blocks.mean() + 1e-9
@@ -174,7 +183,7 @@ def _spread(counts: Floats) -> Floats:
 
 
 def _blurred(counts: Floats) -> Floats:
-    """Each axis smoothed by (1, 2, 1) / 4; what crosses an end stays at it."""
+    """Counts smoothed along each axis by (1, 2, 1) / 4; the total is kept, as the ends keep what would cross them."""
     for axis in range(counts.ndim):
         counts = _smoothed(counts, axis)
     return counts

@@ -24,7 +24,7 @@ from seaice_ops.ledger.tables import Map, Scene
 from seaice_ops.mapping.window.vote import span
 from seaice_ops.versions import MAPS
 
-#: No number of a transform is as large: coordinates in metres stay below twice the Earth's circumference.
+#: Bound on the numbers of a transform: coordinates in metres stay below twice the Earth's circumference.
 FAR = 1e8
 
 
@@ -47,9 +47,9 @@ def method_of(mask: str) -> str:
 
 
 def one_grid(scenes: Sequence[Scene]) -> tuple[list[Scene], dict[str, str]]:
-    """The scenes on the tile's grid, in time order (ties by id), and why each of the others is refused.
+    """The scenes on the tile's grid, in time order (ties by id), and the reason against each of the others by id.
 
-    The tile's grid is the one that most of its scenes have, the newest scene's where two are as common.
+    The tile's grid is the one of most of its scenes; where two are equally common, that of the newest scene.
     """
     unusable = {s.id: f"{_words(_grid(s))} is no grid; decode the scene again" for s in scenes if not _is_grid(s)}
     ordered = sorted((s for s in scenes if s.id not in unusable), key=lambda scene: (scene.sensed_at, scene.id))

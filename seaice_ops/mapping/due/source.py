@@ -1,8 +1,8 @@
-"""What tells the classes of a tile's acquisitions: the champion, or the auto-labels, whichever is proven better.
+"""The source of the classes in maps: the champion or the auto-labels, whichever has the better score.
 
-A network that learned from labels is not better for being a network. Both are scored on the same held-out pixels with
-reference labels (`training.judge`); the champion makes the maps where it has the higher macro-F1. Without a reference
-nothing is proven, and the labels make them.
+A network that learnt from labels is not necessarily better than they are. Both are scored on the same held-out pixels
+with reference labels (`training.judge`). The champion makes the maps if its macro-F1 is the higher one; without a
+reference the labels do.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from seaice_ops.sensors.sentinel2 import TRUE_COLOUR
 
 @dataclass(frozen=True)
 class Source:
-    """What tells the classes now."""
+    """The source of the classes in force."""
 
     id: str
     """The champion's id, or `labels:method-version`."""
@@ -35,7 +35,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Evidence:
-    """The stored raster that tells one scene's classes: a label raster, or a model's probabilities."""
+    """The stored raster with one scene's classes: a label raster, or a model's probabilities."""
 
     key: str
     sha256: str

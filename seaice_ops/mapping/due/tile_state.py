@@ -1,4 +1,4 @@
-"""The state of one tile in the ledger: what tells its classes, its scenes, and the maps that are due."""
+"""The state of one tile in the ledger: the source of its classes, its scenes, and the maps that are due."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ class TileState:
     tile: str
     """Its MGRS name."""
     source: Source
-    """What tells the classes now."""
+    """The source of the classes in force."""
     scenes: list[Scene]
     """The scenes that maps are made from: ready, on one grid, with the bands that the source needs; oldest first."""
     due: list[Due]
     """The maps to issue, oldest window end first; their windows index `scenes`."""
     evidence: dict[str, Evidence]
-    """What the source tells of the scenes' present pixels, by scene id."""
+    """The source's rasters of the scenes' present pixels, by scene id."""
     skipped: dict[str, str]
-    """Why a ready scene is in no map, and why a map stands that the source could not make."""
+    """Reasons by id, of ready scenes that are in no map and of maps that stand although the source cannot make them."""
     standing: int
-    """The number of newest maps that are right as they are."""
+    """Number of newest revisions that need no change."""
 
     @property
     def grid(self) -> Grid:
@@ -51,13 +51,13 @@ class TileState:
         return [self.scenes[i] for i in due.window]
 
     def missing(self, due: Due) -> list[str]:
-        """The ids of the scenes of a due map of which the source has told nothing yet."""
+        """The ids of the scenes of a due map that are not labelled or encoded yet by the source."""
         return [scene.id for scene in self.window(due) if scene.id not in self.evidence]
 
 
 @dataclass(frozen=True)
 class Rules:
-    """How maps are made."""
+    """The settings that decide how maps are made."""
 
     n: int
     """Acquisitions in a full window."""
@@ -75,7 +75,7 @@ class Rules:
 
 
 def tile_state(ledger: Ledger, tile: str, rules: Rules) -> TileState:
-    """Look at `tile` in one transaction."""
+    """The state of `tile`, read in one transaction."""
     with ledger.begin() as session:
         chosen = source(session, rules.labels)
         ready, issued = ready_scenes(session, [tile]), newest_maps(session, tile)
@@ -113,18 +113,18 @@ def chosen_tiles(known: tuple[str, ...], wanted: Iterable[str] | None) -> tuple[
 
 
 def _with_bands(tile: str, chosen: Source, scenes: list[Scene]) -> tuple[list[Scene], dict[str, str]]:
-    """The scenes that have the bands that the source needs, and why each of the others (or the tile) is left out."""
+    """The scenes with the bands that the source needs, and the reasons against the others (or the tile) by id."""
     able, unable = [], {}
     for scene in scenes:
         missing = [band for band in chosen.bands if band not in (scene.bands or ())]
         if missing:
-            unable[scene.id] = f"it has no {', '.join(missing)}, which the champion {chosen.id} sees"
+            unable[scene.id] = f"it has no {', '.join(missing)}, which the champion {chosen.id} needs"
         else:
             able.append(scene)
     if scenes and not able:
         unable[tile] = (
-            f"no map can be made: none of its scenes has all the bands that the champion {chosen.id} sees "
-            f"({', '.join(chosen.bands)}); promote a model that sees what they have"
+            f"no map can be made: none of its scenes has all the bands that the champion {chosen.id} needs "
+            f"({', '.join(chosen.bands)}); promote a model that needs only the scenes' bands"
         )
     return able, unable
 
@@ -132,8 +132,8 @@ def _with_bands(tile: str, chosen: Source, scenes: list[Scene]) -> tuple[list[Sc
 def _unseen(issued: Mapping[datetime, Map], ready: Iterable[Scene], unable: Collection[str]) -> set[datetime]:
     """The window ends of maps that stand although the champion could not make them.
 
-    All of their acquisitions are ready still, with the same pixels, and some of them lack a band that the champion
-    sees. An earlier champion saw them; nothing is wrong with them.
+    All of their acquisitions are still ready with the same pixels, but some lack a band that the champion needs. The
+    maps were made by an earlier champion and remain valid.
     """
     scenes = {scene.id: scene for scene in ready}
     return {

@@ -57,7 +57,7 @@ class MapInputs:
     window_start: datetime
     """Sensing time of the oldest scene."""
     window_end: datetime
-    """The moment that the map shows."""
+    """The time that the map shows."""
     n: int
     """Acquisitions in a full window."""
     scene_ids: tuple[str, ...]
@@ -65,9 +65,9 @@ class MapInputs:
     contents: tuple[str, ...]
     """SHA-256 of their pixels."""
     checksums: tuple[str, ...]
-    """SHA-256 of the rasters that told their classes."""
+    """SHA-256 of the rasters with their classes (probabilities or labels)."""
     source: str
-    """What told their classes: a model's id, or `labels:method-version`."""
+    """Source of these classes: a model's id, or `labels:method-version`."""
     method: str
     """The version of the method and of the land mask: `plan.method_of`."""
     revision: int
@@ -75,7 +75,7 @@ class MapInputs:
     supersedes: str | None
     """The id of the revision before."""
     complete_at: datetime
-    """When the last of those rasters was written."""
+    """Time at which the last of those rasters was written."""
     grid: Grid
     """The tile's grid."""
 

@@ -53,7 +53,7 @@ def make(folder: Path, inputs: MapInputs, strips: Strips) -> Product:
 
 
 def publish(ledger: Ledger, store: ObjectStore, product: Product) -> str:
-    """Write the objects, the item, the row, and answer as `record` does; raises `PublishConflict`."""
+    """Write the objects, the item and the row; returns as `record` does. Raises `PublishConflict`."""
     row = product.row
     if not store.exists(keys.map_item(row.folder)):  # a map that has its item is compared, not touched
         for name in FILES:

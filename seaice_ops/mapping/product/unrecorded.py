@@ -1,7 +1,7 @@
-"""Maps whose item is in the store and whose row is not in the ledger: a run was killed between the two.
+"""Maps with an item in the store but no row in the ledger, because a run was killed between the two.
 
-A reader of the store sees such a map, so the ledger must know it: then its next revision supersedes it, or withdraws
-it. One whose revision the ledger has given to another map lost a race, and is removed.
+Readers of the store see such a map. Its row is therefore inserted, so that the next revision can supersede or withdraw
+it. If the ledger has given its revision to another map, it is removed.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def unrecorded(ledger: Ledger, store: ObjectStore, tile: str, expected: Collecti
 
 
 def row_of(ledger: Ledger, store: ObjectStore, folder: str) -> Map:
-    """The row of the map in `folder`, from its item. From which pixels it was made is not known.
+    """The row of the map in `folder`, from its item; the pixels that it was made from stay unknown.
 
     Raises `CorruptProduct` for an item that cannot be read, and `ExpectedSkip` where the ledger does not know the
     map's model or not all of its scenes: another ledger made it.

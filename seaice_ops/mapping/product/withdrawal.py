@@ -23,7 +23,7 @@ from seaice_ops.storage import keys
 from seaice_ops.storage.store import ObjectStore
 from seaice_ops.versions import MAPS
 
-#: Properties of the revision before that are about the place and the time, not about the ice.
+#: Properties taken over from the revision before: they describe place and time, not the ice.
 _KEPT = ("title", "datetime", "end_datetime", "gsd", "grid:code", "created", "seaice:tile", "seaice:window_end")
 
 

@@ -1,17 +1,17 @@
 """The current clock: the class of each pixel now, from the newest evidence, gaps filled by earlier evidence.
 
-Pack ice drifts on within hours. Where the newest acquisition saw the pixel, its evidence alone says what is there.
-Where it did not, the evidence of the days before is averaged with weights that fall with its age:
+Pack ice moves within hours. Where the newest acquisition observed the pixel, its evidence alone decides. Elsewhere the
+evidence of the days before is averaged with weights that decrease with age:
 
     s_k <- s_k exp(-dt / MEMORY_DAYS) + p_k
 
-Fast ice stands still, so that acquisitions agree on it. There a causal hidden Markov filter runs over the
-window, oldest first; the state is the class, which is forgotten with the time constant FAST_DAYS:
+Fast ice does not move, so acquisitions agree on it. There a causal hidden Markov filter runs over the window, oldest
+first. Its state is the class, which is forgotten with the time constant FAST_DAYS:
 
     s_k <- (r s_k + (1 - r) / 3) p_k / sum; r = exp(-dt / FAST_DAYS)
 
-p_k are an acquisition's class probabilities, dt the days since the last one that saw the pixel. One that did not see
-it changes nothing. Measured on simulated seasons: docs/maps.md, printed by `make map-accuracy`.
+p_k are an acquisition's class probabilities, dt the days since the last one that observed the pixel. Acquisitions that
+did not observe it change nothing. Accuracy on simulated seasons: docs/maps.md, printed by `make map-accuracy`.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ from numpy.typing import NDArray
 
 from seaice_ops.classes.legend import LAND, NODATA
 
-#: Days over which earlier evidence of pack ice loses 63 % of its weight, and of its say in the confidence.
+#: Time constant, days, with which earlier evidence of pack ice loses weight, also in the confidence.
 MEMORY_DAYS = 2.0
 
-#: Days after which the class of fast ice is forgotten by 63 %.
+#: Time constant, days, with which the class of fast ice is forgotten.
 FAST_DAYS = 30.0
 
-#: Oldest evidence that still says what is there, days: of pack ice, of fast ice.
+#: Greatest age, days, of evidence that still gives a class: for pack ice, for fast ice.
 PACK_EXPIRES, FAST_EXPIRES = 5, 15
 
-#: `age` where nothing was ever seen, and the largest age told apart, days.
+#: Value of `age` where the pixel was never observed; largest age that is distinguished, days.
 NEVER, OLDEST = 255, 254
 
-# The compiled functions have signatures: they are compiled, or read from their cache, when the module is imported, so
-# that processes that are forked after it need not.
+# The compiled functions have signatures, so that they are compiled, or read from their cache, when the module is
+# imported and not again in each forked process.
 
-#: A probability of 0 in 8 bits is not certainty.
+#: Added to each probability: 0 in 8 bits is not certainty.
 _FLOOR = np.float32(1 / 512)
 _BYTE = np.float32(255)
 _NONE = np.int16(-1)
@@ -78,7 +78,7 @@ def _days(earlier: datetime, later: datetime) -> float:
 
 
 def _kept(times: Sequence[datetime], now: datetime) -> NDArray[np.float32]:
-    """(2, n + 1) share of the state after each acquisition that is left `now`: pack ice, fast ice; 0 for none (-1)."""
+    """(2, n + 1) share of the state after each acquisition that remains `now`: pack ice, fast ice; 0 for none (-1)."""
     days = np.array([max(_days(time, now), 0.0) for time in times] + [np.inf])
     return np.asarray(np.exp(-days / np.array([[MEMORY_DAYS], [FAST_DAYS]])), np.float32)
 

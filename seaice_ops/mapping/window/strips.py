@@ -1,7 +1,7 @@
-"""One tile's map over stored evidence, by strips of rows, so that memory holds a strip at a time.
+"""One tile's map from stored probabilities or labels, strip by strip, so that memory holds one strip of rows.
 
-Two passes. The first shifts the window's sums and tells what is steady; fast ice is found in the whole tile, for it
-hangs together with land. The second reads the window's evidence again and tells what is there now.
+There are two passes. The first shifts the window's sums and finds stable pixels; fast ice is then found in the whole
+tile, because it is what is connected to land. The second reads the window's rasters again for the current class.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Read = Callable[[Window, int], NDArray[np.uint8]]
 
 
 def kept_sums(folder: Path) -> Kept:
-    """A new file for a tile's sums, to be closed; it has no name, so that a killed process leaves none in `folder`."""
+    """A new file for a tile's sums, for the caller to close; it has no name, so a killed process leaves none behind."""
     return tempfile.TemporaryFile(buffering=0, dir=folder)
 
 

@@ -1,7 +1,7 @@
 """The shifting window over a tile's acquisitions: arrays only.
 
-The window's sums are kept while it moves: an acquisition that enters is added, one that leaves is subtracted, so a
-shift costs the same whatever the window's length. Every window's answer equals the one summed from nothing.
+The window's sums are updated as it moves: an entering acquisition is added, a leaving one subtracted. A shift therefore
+costs the same for any length of window, and the result equals that of a new sum over the whole window.
 
 The state of a block of pixels is one (8, rows, columns) uint16 array, whose planes are
 
@@ -32,7 +32,7 @@ LAYERS = ("class", "n_valid", "age", "conf")
 PLANES = 8
 COUNT, _NEWEST, _RANKS, WATER_FIRST, THICK_FIRST = 3, 4, 5, 6, 7
 
-#: `age` where nothing was ever seen in the window, and the largest age told apart, in days.
+#: Value of `age` where no acquisition of the window is valid; largest age that is distinguished, days.
 NEVER = 255
 OLDEST = 254
 
@@ -94,7 +94,7 @@ def _valid(p: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 
 def _first(p: NDArray[np.uint8], k: int) -> NDArray[np.bool_]:
-    """Where class number `k` is more likely than each of the others."""
+    """(rows, columns) bool: class number `k` is more likely than each of the others."""
     others = [p[other] for other in range(3) if other != k]
     first: NDArray[np.bool_] = (p[k] > others[0]) & (p[k] > others[1])
     return first
@@ -139,15 +139,15 @@ def decide(state: NDArray[np.uint16], ages: NDArray[np.uint8]) -> NDArray[np.uin
 
 
 def without(layers: NDArray[np.uint8], land: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """`layers` (4, rows, columns) of `decide`, changed in place: LAND where `land` (rows, columns), with nothing
-    seen there."""
+    """`layers` (4, rows, columns) u8 of `decide`, changed in place: LAND where `land` (rows, columns), without age,
+    confidence or valid acquisitions."""
     for layer, code in zip(layers, (LAND, 0, NEVER, NODATA), strict=True):
         layer[land] = code
     return layers
 
 
 def ages_at(times: Sequence[datetime], end: datetime) -> NDArray[np.uint8]:
-    """Whole days from each acquisition to `end`, at most 254; 255 for those after it."""
+    """(n,) u8 whole days from each acquisition to `end`, at most 254; 255 for acquisitions after `end`."""
     days = [(end - time) // timedelta(days=1) for time in times]
     return np.array([min(day, OLDEST) if day >= 0 else NEVER for day in days], np.uint8)
 

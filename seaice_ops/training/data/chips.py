@@ -34,13 +34,16 @@ Corner = tuple[int, int]
 
 @dataclass(frozen=True)
 class Chips:
-    """`pixels` (n, chip, chip, bands + 1) u8: the bands, then 255 where observed; `targets` (n, chip, chip) u8: class
-    index in `legend.CLASSES` order or IGNORE; `origins` (scene id, row, column) of each; `counts` pixels a class."""
+    """The `n` training chips."""
 
     pixels: NDArray[np.uint8]
+    """(n, chip, chip, bands + 1): the bands, then 255 where observed."""
     targets: NDArray[np.uint8]
+    """(n, chip, chip): class index in `legend.CLASSES` order, or IGNORE."""
     origins: list[list[Any]]
+    """Scene id, row and column of each chip."""
     counts: list[int]
+    """Number of target pixels of each class."""
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -130,7 +133,7 @@ def _padded(part: NDArray[np.uint8], chip: int, value: int) -> NDArray[np.uint8]
 
 
 def starts(size: int, chip: int) -> list[int]:
-    """Where chips begin along an edge of `size` pixels: as few as cover it, evenly spread; 0 where it is shorter."""
+    """First pixels of chips along an edge of `size` pixels: as few as cover it, evenly spread; 0 if it is shorter."""
     count = -(-size // chip)
     return [int(start) for start in np.linspace(0, max(size - chip, 0), count).round()]
 
@@ -167,7 +170,7 @@ def quotas(counts: Sequence[int], limit: int) -> list[int]:
 def augment(
     pixels: NDArray[np.uint8], targets: NDArray[np.uint8], seed: int, epoch: int, index: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """One of the eight flips and quarter turns of a chip, drawn from (seed, epoch, chip): whichever rank asks."""
+    """One of the eight flips and quarter turns of a chip, drawn from (seed, epoch, chip), the same on every rank."""
     turns, flip = divmod(int(np.random.default_rng([seed, epoch, index]).integers(8)), 2)
     pixels, targets = np.rot90(pixels, turns), np.rot90(targets, turns)
     return (pixels[:, ::-1], targets[:, ::-1]) if flip else (pixels, targets)

@@ -1,4 +1,4 @@
-"""The scenes that a model learns from, and those that it is judged by, as the ledger stands now."""
+"""The training set and the held-out scenes of a model, from the present state of the ledger."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Labelled:
 
 
 def take(ledger: Ledger, labels: Labels, ceiling: float, training: TrainingSettings) -> Manifest:
-    """The manifest of the model that the scenes with these labels would make now.
+    """The manifest of the model that would be trained now on the scenes with these labels.
 
     `ceiling` is the reflectance that 8 bits show as 255. Raises `ExpectedSkip` where there are too few labelled
     scenes, scenes of one day only, or too few new ones.

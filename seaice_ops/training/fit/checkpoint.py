@@ -1,6 +1,6 @@
-"""Checkpoints: one safetensors file of the optimizer's state, the weights, and in its header what each epoch came to.
+"""Checkpoints: one safetensors file with the optimizer's state and the weights; its header holds each epoch's figures.
 
-It is one file, replaced atomically, so that weights, optimizer and epoch never disagree. Never pickled.
+It is one file, replaced atomically, so that weights, optimizer and epoch never disagree. Pickle is not used.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ _WEIGHTS = "weights."
 
 
 def state_tensors(module: nn.Module, optimizer: Optimizer) -> dict[str, Tensor]:
-    """The live tensors of Adam's state, then of the weights: what a checkpoint holds, in the order of a broadcast.
+    """The live tensors of a checkpoint, in the order of a broadcast: Adam's state, then the weights.
 
-    The parameters come last: a rank that joins then starts from what the others have, whatever its optimizer did.
+    The weights come last, so that every rank starts from the same ones whatever its optimizer has done.
     """
     state: dict[str, Tensor] = {}
     for name, parameter in module.named_parameters():
@@ -35,7 +35,7 @@ def state_tensors(module: nn.Module, optimizer: Optimizer) -> dict[str, Tensor]:
 
 
 def resume(path: Path, state: dict[str, Tensor], comm: Communicator) -> list[Epoch]:
-    """Fill `state` from the checkpoint, if rank 0 has one, on every rank; the history of the epochs behind it."""
+    """Fill `state` on every rank from rank 0's checkpoint, if there is one; returns the history of its epochs."""
     history = _read(path, state) if comm.rank == 0 and path.exists() else []
     epochs = torch.tensor([len(history)])
     comm.broadcast(epochs)

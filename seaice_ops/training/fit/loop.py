@@ -1,9 +1,10 @@
-"""The training loop. It knows no launcher: who the other ranks are is the communicator's business.
+"""The training loop, independent of the launcher: it reaches the other ranks through the communicator.
 
-Nothing depends on how often training was interrupted: all randomness is drawn from (seed, epoch, step, rank) or
-(seed, epoch, chip), and a checkpoint ends each epoch. Nor do the chips of a step, or its gradient but for dropout,
-depend on how many ranks share it: the loss is a sum over pixels divided by the size of the whole step.
-The last epoch is the model: held-out scenes are there to report on it, they choose nothing.
+- The result does not depend on interruptions: all randomness is drawn from (seed, epoch, step, rank) or (seed, epoch,
+  chip), and a checkpoint ends each epoch.
+- The chips of a step, and its gradient except for dropout, do not depend on the number of ranks: the loss is a sum over
+  pixels divided by the size of the whole step.
+- The model is that of the last epoch; held-out scenes are not used to choose an epoch.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ log = logging.getLogger(__name__)
 #: Share of all steps in which the learning rate climbs to its peak.
 WARM_UP = 0.1
 
-#: Share of all steps, from the first on, that drop activations out. A network that learns to its end with dropout does
-#: not know its own answers without: noise behind a ReLU is no longer centred, which moves sharp limits between classes.
+#: Share of all steps, from the first on, with dropout. Dropout up to the last step would bias the predictions made
+#: without it: behind a ReLU its noise has no zero mean, which shifts sharp limits between classes.
 DROPOUT = 0.5
 
 

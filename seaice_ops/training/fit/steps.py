@@ -1,6 +1,6 @@
-"""The steps of a training, each safe to repeat and to kill. They hand on a model's id.
+"""The steps of a training, each of which can be killed and repeated; they pass on the model's id.
 
-`snapshot` leaves the manifest in the model's folder of the store, so that `train` may run on another machine.
+`snapshot` writes the manifest to the model's folder in the store, so that `train` can run on another machine.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def train(stage: StageRun, model_id: str) -> None:
 
 
 def evaluate(stage: StageRun, model_id: str, truth: Truth) -> None:
-    """Evaluate the model on its held-out scenes, and it and the champion where the gate will compare them."""
+    """Evaluate the model on its held-out scenes, and both it and the champion on those that the gate compares."""
     manifest = registry.find(stage.ledger, model_id).manifest
     pairs = [(model_id, manifest.held_out)]
     rival = _champion(stage.ledger)
@@ -87,7 +87,7 @@ def evaluate(stage: StageRun, model_id: str, truth: Truth) -> None:
 def promote(stage: StageRun, model_id: str, margin: float) -> None:
     """Let the gate judge a challenger that `evaluate` has seen; a model that is not challenger is left alone.
 
-    So a repeated run does not promote again what a person has rolled back.
+    A repeated run therefore does not promote a model again that a person has rolled back.
     """
     ledger, summary = stage.ledger, stage.summary
     with ledger.begin() as session:

@@ -1,7 +1,8 @@
 """Scores on acquisitions that a model never saw: against the truth where there is one, and against the auto-labels.
 
-The two are never mixed: agreement with auto-labels is not accuracy. Only pixels on which prediction,
-auto-label and, for its scores, truth all name a class are counted, so the labels' own score and the model's compare.
+The two are never mixed, because agreement with auto-labels is not accuracy. Only pixels that have a class in the
+prediction, in the auto-labels and, for scores against it, in the truth are counted. So the scores of the labels and of
+the model are comparable.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def dataset_of(scenes: Sequence[str], manifest: Manifest) -> str:
 def evaluate(
     ledger: Ledger, store: ObjectStore, truth: Truth, model_id: str, scenes: Sequence[str], manifest: Manifest
 ) -> int:
-    """Score a model on `scenes` of `manifest` (not always its own), unless that was done: number of new rows.
+    """Score a model on `scenes` of `manifest` (not always its own), unless that was done; returns the new rows' number.
 
     Against the auto-labels, and against the truth where a scene has a reference; with the latter come the scores of
     the labels themselves (subject `labels.subject`). Raises `ExpectedSkip` where a scene has changed since the

@@ -42,8 +42,8 @@ def recall(table: Table) -> NDArray[np.float64]:
 def lower_bound(ours: Mapping[str, Table], theirs: Mapping[str, Table], draws: int = 2000, seed: int = 1) -> float:
     """The 5th percentile of the difference in macro-F1, ours less theirs, by a paired bootstrap over acquisitions.
 
-    Both map the same acquisitions to tables. Pixels of one acquisition are no independent witnesses, so whole
-    acquisitions are drawn. Raises `ValueError` where the acquisitions differ.
+    Both map the same acquisitions to tables. Pixels of one acquisition are not independent, so whole acquisitions are
+    drawn. Raises `ValueError` where the acquisitions differ.
     """
     if ours.keys() != theirs.keys() or not ours:
         raise ValueError("a paired bootstrap needs the same acquisitions, at least one, on both sides")
@@ -54,7 +54,7 @@ def lower_bound(ours: Mapping[str, Table], theirs: Mapping[str, Table], draws: i
 
 
 def worst(ours: Mapping[str, Table], theirs: Mapping[str, Table], pixels: int) -> tuple[str, float]:
-    """The slice that lost most macro-F1, and how much it gained (negative: lost), of those of `pixels` or more."""
+    """The slice of `pixels` or more that lost most macro-F1, and its gain (negative: loss)."""
     changes = {
         name: float(macro_f1(table) - macro_f1(theirs[name]))
         for name, table in ours.items()

@@ -1,4 +1,4 @@
-"""Whether a challenger becomes champion: a pure decision over scores on the same held-out pixels."""
+"""The gate: decides from scores on the same held-out pixels if a challenger becomes champion. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-#: What a model can be judged against, the better judge first.
+#: References that a model can be judged against, the better one first.
 JUDGES = ("truth", "auto-labels")
 
 Scores = Mapping[str, Mapping[str, Any]]

@@ -15,7 +15,7 @@ from seaice_ops.training.judge.gate import Verdict
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a model did on the golden set; every model that is compared saw the same pixels."""
+    """Results of a model on the golden set; all models that are compared are scored on the same pixels."""
 
     acquisitions: Mapping[str, Table]
     """Outcomes by acquisition."""
@@ -36,7 +36,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Rules:
-    """How much a challenger may lose; shares 0..1 of macro-F1 where nothing else is said."""
+    """Limits on what a challenger may lose; in macro-F1 (0..1) unless said otherwise."""
 
     acquisitions: int = 5
     """Fewest acquisitions with truth."""
@@ -45,19 +45,19 @@ class Rules:
     bar: float = 0.6
     """Lowest macro-F1 of any champion."""
     teacher: float = 0.1
-    """How far it may stay below the labels that it learnt from, whose abstentions count as wrong."""
+    """Largest shortfall against the labels that it learnt from, whose abstentions count as wrong."""
     champion: float = 0.005
-    """How far the bootstrap's lower bound may lie below the champion, and below the best champion so far."""
+    """Largest loss, by the bootstrap's lower bound, against the champion and against the best champion so far."""
     recall: float = 0.02
-    """How much of a class's recall may go."""
+    """Largest loss of any class's recall (0..1)."""
     slice: float = 0.01
-    """How much any slice may lose."""
+    """Largest loss of any slice."""
     acquisition: float = 0.1
-    """How much any one acquisition may lose."""
+    """Largest loss of any one acquisition."""
     factor: float = 1.1
-    """How many times the champion's calibration error, flip rate and time it may have."""
+    """Largest calibration error, flip rate and time, relative to the champion's."""
     calibration: float = 0.005
-    """Calibration error that is always allowed beyond that."""
+    """Calibration error allowed in addition."""
 
 
 def judge(

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from seaice_ops import files
 from seaice_ops.models.card import Architecture, Manifest, Preprocessing, Recipe, canonical
 
-#: The most that a rare class's pixels may weigh against the average pixel.
+#: Largest weight of a rare class's pixels relative to the average pixel.
 HEAVIEST = 10.0
 
 
@@ -50,9 +50,9 @@ def job_of(manifest: Manifest, folder: Path, counts: Sequence[int]) -> Job:
 
 
 def class_weights(counts: Sequence[int]) -> tuple[float, ...]:
-    """A class's weight: one over the root of its share, at most HEAVIEST, scaled so that the average pixel weighs 1.
+    """Weight of each class: 1 / sqrt(its share of the pixels), scaled to a mean of 1 over pixels, at most HEAVIEST.
 
-    The root is half way between pixels that all count alike and classes that all count alike. An absent class weighs 0.
+    The square root is a compromise between equal pixels and equal classes. An absent class has the weight 0.
     """
     roots = [1 / math.sqrt(count) if count else 0.0 for count in counts]
     scale = sum(counts) / sum(math.sqrt(count) for count in counts)

@@ -36,9 +36,9 @@ _running: set[int] = set()
 def launch(job: Path, ranks: int, worker: Sequence[str] = _WORKER) -> None:
     """Run the job (a file that `Job.write` made) on `ranks` processes of this machine; returns when all are done.
 
-    What the ranks write goes to the log as it comes. One rank runs by itself, more under horovodrun (Gloo, loopback
-    network, cores shared out evenly). Raises `TrainingFailed` with the ranks' last words; on any way out of here,
-    SIGKILL included, every rank ends.
+    The ranks' output goes to the log as it comes. One rank runs alone, several under horovodrun (Gloo, loopback
+    network, an equal share of the cores each). Raises `TrainingFailed` with the ranks' last lines. Every rank ends with
+    this call, also when this process is killed by SIGKILL.
     """
     command = [*worker, str(job)]
     last_words: defaultdict[str, deque[str]] = defaultdict(lambda: deque(maxlen=_LAST_WORDS))
@@ -55,13 +55,13 @@ def launch(job: Path, ranks: int, worker: Sequence[str] = _WORKER) -> None:
 
 
 def end_ranks() -> None:
-    """End whatever `launch` runs in this process; for a signal handler or another thread."""
+    """End all processes that `launch` runs in this process; for a signal handler or another thread."""
     for pid in tuple(_running):
         _end(pid)
 
 
 def _said(line: str, ranks: int) -> tuple[str, str]:
-    """Who wrote a line of output, and what."""
+    """(writer, text) of a line of output."""
     match = _PREFIX.match(line)
     if match:
         return f"rank {match[1]}", line[match.end() :]

@@ -1,4 +1,4 @@
-"""A rank dies with the process that launched it, however that one dies: SIGKILL leaves it no time to tell anybody."""
+"""Ends a rank when the process that launched it has died, also by SIGKILL, of which no signal reaches the rank."""
 
 from __future__ import annotations
 

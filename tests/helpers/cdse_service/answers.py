@@ -33,7 +33,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """What goes back, and how: faults change an answer before it is sent."""
+    """An answer and how it is sent; faults change it before that."""
 
     status: int = 200
     body: bytes = b""

@@ -1,4 +1,4 @@
-"""What the archive holds at a moment, how that changes, and which version of each acquisition is the best."""
+"""The archive's catalogue at a moment, its changes, and the best version of each acquisition."""
 
 from __future__ import annotations
 
@@ -57,13 +57,13 @@ class Catalogue:
         self._withdrawn[name] = Withdrawal(self._products[name], at, cause)
 
     def visible(self) -> list[Product]:
-        """What is in the catalogue now, in order of sensing time."""
+        """The entries in the catalogue now, in order of sensing time."""
         gone = {withdrawal.product.name for withdrawal in self.withdrawn()}
         there = [p for p in self._products.values() if p.published <= self.now and p.name not in gone]
         return sorted(there, key=lambda product: (product.sensed, product.name))
 
     def withdrawn(self) -> list[Withdrawal]:
-        """What was taken out until now, in order of time."""
+        """The entries removed so far, in order of time."""
         return sorted((w for w in self._withdrawn.values() if w.at <= self.now), key=lambda w: (w.at, w.product.name))
 
     def truth(self, tiles: Iterable[str] | None = None) -> dict[tuple[str, str, str, str], tuple[str, ...]]:

@@ -39,7 +39,7 @@ def parsed(text: str) -> Any:
 
 
 def matches(condition: Any, item: dict[str, Any]) -> bool:
-    """Whether `item` passes the CQL2 JSON `condition`. A property that it lacks makes comparisons false."""
+    """True if `item` passes the CQL2 JSON `condition`; comparisons of a property that it lacks are false."""
     operator, arguments = condition.get("op"), condition.get("args", [])
     if operator in ("and", "or"):
         return (all if operator == "and" else any)(matches(part, item) for part in arguments)
@@ -63,7 +63,7 @@ def matches(condition: Any, item: dict[str, Any]) -> bool:
 
 
 def queried(query: dict[str, dict[str, Any]], item: dict[str, Any]) -> bool:
-    """Whether `item` passes a `query` such as {"platform": {"eq": "sentinel-2b"}}."""
+    """True if `item` passes a `query` such as {"platform": {"eq": "sentinel-2b"}}."""
     for name, conditions in query.items():
         value = property_of(item, name)
         for operator, wanted in conditions.items():

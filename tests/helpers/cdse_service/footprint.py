@@ -1,4 +1,4 @@
-"""Where a tile lies on the globe; a tile that crosses 180 degrees has two parts."""
+"""The footprint of a tile on the globe; it has two parts where the tile crosses 180 degrees."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ class Identity:
             self._sessions.clear()
 
     def allows(self, request: Request) -> bool:
-        """Whether the request carries an access token that is still good."""
+        """True if the request has an access token that is still valid."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         with self._lock:
             return scheme.lower() == "bearer" and self._access.get(token, 0) > time.monotonic()

@@ -25,7 +25,7 @@ class Entry:
 
 @dataclass
 class Log:
-    """What was asked so far; safe to read while the service runs."""
+    """The requests so far; safe to read while the service runs."""
 
     _entries: list[Entry] = field(default_factory=list)
     _connections: int = 0

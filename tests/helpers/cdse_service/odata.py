@@ -161,7 +161,7 @@ def _light(request: Request, product: Product, expand: tuple[str, ...]) -> dict[
 
 
 def _nodes(request: Request, product: Product, parts: list[str]) -> Answer:
-    """What lies directly below a node; below the product itself that is its .SAFE folder."""
+    """The nodes directly below a node; below the product itself that is its .SAFE folder."""
     tree = [f"{product.name}.SAFE/{path}" for path in product.files]
     prefix = "".join(f"{part}/" for part in parts)
     inside = [path[len(prefix) :] for path in tree if path.startswith(prefix)]

@@ -37,7 +37,7 @@ class WrongFilter(ValueError):
 
 
 def matches(text: str, row: dict[str, Any], product: Product) -> bool:
-    """Whether a catalogue entry passes the filter `text`."""
+    """True if a catalogue entry passes the filter `text`."""
     return not text or _Parser(text, row, product).whole()
 
 

@@ -230,7 +230,7 @@ def test_what_is_asked_of_the_whole_scene_does_not_depend_on_the_strips(monkeypa
     asked = []
     for strip in (CELL, 5 * CELL, 4000 // CELL * CELL):
         monkeypatch.setattr(labeller, "BLOCK", strip)
-        asked.append(labeller._glance(lambda top, bottom: bands[:, top:bottom], (1500, 1301)))
+        asked.append(labeller._scene_statistics(lambda top, bottom: bands[:, top:bottom], (1500, 1301)))
     for other in asked[1:]:
         assert all(np.array_equal(one, same) for one, same in zip(asked[0], other, strict=True))
     assert asked[0][0].shape[1] == -(-1500 // 8) * -(-1301 // 8)
