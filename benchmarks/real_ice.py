@@ -116,7 +116,7 @@ def _below_air(plane: NDArray[np.int16], band: str, zenith: float) -> NDArray[np
 
 def labels(chip: Chip) -> dict[str, Labels]:
     """What each method says of a chip; a chip without infrared has no answer of OURS but the true colour's."""
-    settings = LabelSettings(ceiling=CEILING)
+    settings = LabelSettings()
     found = {method: Labels(label_pixels(chip.rgb, chip.valid, chip.pixel_m, method, settings)) for method in PUBLISHED}
     found[OF_PICTURE] = reflectance_rgb(chip.rgb, chip.valid)
     found[OURS] = found[OF_PICTURE] if chip.bands is None else reflectance(chip.bands, chip.sun_zenith)
