@@ -211,7 +211,7 @@ def _wait_healthy(console: Console, process: subprocess.Popen[bytes], tell: Tell
         if process.poll() is not None:
             raise TransientError("Airflow ended while it started; see airflow/logs/*.log below SEAICE_HOME")
         try:
-            health = httpx.get(f"{console.url}/api/v2/monitor/health", timeout=5).json()
+            health = httpx.get(f"{console.url}/api/v2/monitor/health", timeout=5, trust_env=False).json()
             last = ", ".join(f"{name} {part['status']}" for name, part in health.items() if isinstance(part, dict))
             if all(health[part]["status"] == "healthy" for part in ("metadatabase", "scheduler", "dag_processor")):
                 return

@@ -116,22 +116,28 @@ def label_raster(store: ObjectStore, scene: Scene, how: Labelling) -> tuple[byte
     """
     with rasterio.Env(GDAL_CACHEMAX=_CACHE_MB):
         labels, grid = _labels(store, scene, how)
-        if how.scenes.land_mask:
-            labels = labels.without(land(how.scenes.land_mask, how.home, store, grid, scene.tile))
         return _encoded(labels, grid, scene, how), class_shares(labels.classes)
 
 
 def _labels(store: ObjectStore, scene: Scene, how: Labelling) -> tuple[Labels, Grid]:
     if how.method == "reflectance" and set(BANDS) <= set(scene.bands or ()):
         with strips(store, scene, BANDS) as (read, grid):
-            return from_strips(read, (grid.height, grid.width), scene.sun_zenith), grid
+            ashore = _ashore(store, grid, scene, how)
+            return from_strips(read, (grid.height, grid.width), scene.sun_zenith, land=ashore), grid
     rgb, valid, grid = read_true_colour(store, scene, how.scenes.ceiling)
     pixel_m = pixel_metres(grid)
     if pixel_m is None:
         raise CorruptProduct(
             f"its pixel size is unknown: {store.url}/{scene.key} has no CRS; decode the scene again with one"
         )
-    return labels_of_picture(rgb, valid, pixel_m, how.method, how.labels), grid
+    labels, ashore = labels_of_picture(rgb, valid, pixel_m, how.method, how.labels), _ashore(store, grid, scene, how)
+    return labels if ashore is None else labels.without(ashore), grid
+
+
+def _ashore(store: ObjectStore, grid: Grid, scene: Scene, how: Labelling) -> NDArray[np.bool_] | None:
+    """(rows, columns) True on land or ice shelf; None where no land mask is set."""
+    mask = how.scenes.land_mask
+    return land(mask, how.home, store, grid, scene.tile) if mask else None
 
 
 def _encoded(labels: Labels, grid: Grid, scene: Scene, how: Labelling) -> bytes:

@@ -116,13 +116,15 @@ def tell_late_maps(settings: Settings, tell: Callable[..., None] = notify) -> li
 def _post(variable: str, subject: str, text: str, level: str) -> None:
     import httpx
 
+    from seaice_ops.archive.transport.proxies import transport
+
     url = os.environ.get(variable)
     if not url:
         log.warning("the webhook was not told: set the variable %s, which notify.webhook_env names", variable)
         return
     message = {"text": f"{subject}\n{text}", "subject": subject, "level": level, "sent_at": now().isoformat()}
-    with _httpx_silent():
-        status = httpx.post(url, json=message, timeout=TIMEOUT).status_code
+    with _httpx_silent(), httpx.Client(transport=transport(httpx.Limits()), timeout=TIMEOUT) as client:
+        status = client.post(url, json=message).status_code
     if status >= 300:
         log.warning("the webhook in %s answered %d; the notification is in this log only", variable, status)
 

@@ -123,7 +123,7 @@ def cog_bytes(
     resampling: str = "nearest",
 ) -> bytes:
     """The bytes of a COG of `bands`, (rows, columns) each, as `cog_writer` writes it."""
-    with scratch_folder(Path(tempfile.gettempdir()), "seaice-cog-") as folder:
+    with scratch_folder(Path(tempfile.gettempdir()), "seaice-raster-") as folder:
         path = folder / "cog.tif"
         with cog_writer(
             path,

@@ -232,3 +232,12 @@ def test_late_maps_are_told_in_one_notification(settings: Settings) -> None:
     [call] = calls
     assert call["subject"] == "2 late maps" and call["level"] == "warning"
     assert [line[:5] for line in call["text"].splitlines()] == ["01CCV", "60CWS"]
+
+
+def test_a_webhook_is_reached_whatever_no_proxy_holds(
+    told: Settings, hook: Hook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://proxy.invalid:3128")
+    monkeypatch.setenv("no_proxy", "[::1],fd00::/8,127.0.0.0/8")
+    notify(told, "late", "01CCV", "warning")
+    assert len(hook.got) == 1
