@@ -51,9 +51,9 @@ def states(settings: Settings) -> dict[str, str]:
 
 
 def objects(settings: Settings) -> dict[str, str]:
-    """SHA-256 of every object in a folder store, by key."""
+    """SHA-256 of every object in a folder store, by key; its marker, which differs by store, left out."""
     root = Path(settings.store)
-    files = sorted(path for path in root.rglob("*") if path.is_file())
+    files = sorted(path for path in root.rglob("*") if path.is_file() and path.name != "store.json")
     return {path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 

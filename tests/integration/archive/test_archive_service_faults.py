@@ -79,7 +79,9 @@ def client(server, ledger, tmp_path):
         home = tmp_path / "home"
         home.mkdir()
         shutil.copy(ledger, home)
-        return settings_of(server, home, http=http, page=pages_of)
+        settings = settings_of(server, home, http=http, page=pages_of)
+        initialise(settings)
+        return settings
 
     return make
 

@@ -62,7 +62,9 @@ def client(server, ledger, tmp_path):
         home = tmp_path / "a" / "b" / "home"
         home.mkdir(parents=True)
         shutil.copy(ledger, home)
-        return settings_of(server, home, kind=kind)
+        settings = settings_of(server, home, kind=kind)
+        initialise(settings)
+        return settings
 
     return make
 
