@@ -17,6 +17,7 @@ from seaice_ops.archive.product import Product, ProductFile, Withdrawn
 from seaice_ops.archive.record import record
 from seaice_ops.errors import CorruptPart, TransientError
 from seaice_ops.labels.stage import Outcome, _commit
+from seaice_ops.ledger.runs import StageRun
 from seaice_ops.ledger.scenes import MOVES, fail_scene
 from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Scene, SceneEvent, SceneState
@@ -109,11 +110,14 @@ class Worker:
             return int(fail_scene(session, scene, "no pixels", caller=self.name))
 
     def label(self, version: int, hour: int) -> int:
-        if version not in self.seen:
+        ledger = open_ledger(self.settings)
+        with ledger.begin() as session:
+            scene = session.get(Scene, f"P{version}")
+        if scene is None or scene.state is not SceneState.READY:
             return 0
-        summary = Summary("label")
-        _commit(self.settings, Outcome(f"P{version}", None, "cannot be read"), summary, self.name)
-        return len(summary.failed)
+        stage = StageRun(ledger, self.settings.store, self.settings.work, self.name, Summary("label"))
+        _commit(stage, scene, Outcome(scene.id, None, "cannot be labelled"))
+        return len(stage.summary.failed)
 
     def _in_hand(self, version: int, *states: SceneState) -> Scene | None:
         scene = self.seen.get(version)

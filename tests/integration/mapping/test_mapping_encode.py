@@ -14,7 +14,7 @@ from sqlalchemy import select
 from helpers.crash import crash_everywhere
 from helpers.mapped import all_maps, day, reflectance, scene_on, shortened, tiny_champion
 from helpers.racing import race
-from seaice_ops.errors import ConfigError, ExpectedSkip
+from seaice_ops.errors import ConfigError
 from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Probabilities, Scene, SceneState
 from seaice_ops.mapping import encode, publish
@@ -102,10 +102,19 @@ def test_a_scene_that_cannot_be_read_fails_alone(three: Settings, add_scene: Add
     summary = encode.run(three, EncodeRequest())
     assert summary.done == {"probabilities": 2} and list(summary.failed) == [scenes[1].id]
     assert str(scenes[1].key) in summary.failed[scenes[1].id]
-    broken.unlink()
-    assert "does not exist" in encode.run(three, EncodeRequest()).failed[scenes[1].id]
+    with open_ledger(three).begin() as session:
+        assert session.get_one(Scene, scenes[1].id).state is SceneState.DISCOVERED  # it will be fetched again
     maps = publish.run(three, PublishRequest())
-    assert maps.done == {"maps": 1} and len(maps.skipped) == 2
+    assert maps.done == {"maps": 2} and not maps.skipped
+
+
+def test_a_missing_scene_is_fetched_again(three: Settings, add_scene: AddScene) -> None:
+    tiny_champion(three)
+    scene = add_scene(reflectance())
+    (Path(three.store) / str(scene.key)).unlink()
+    assert "does not exist" in encode.run(three, EncodeRequest()).failed[scene.id]
+    with open_ledger(three).begin() as session:
+        assert session.get_one(Scene, scene.id).state is SceneState.DISCOVERED
 
 
 def test_a_scene_on_another_grid_is_not_encoded(three: Settings, add_scene: AddScene) -> None:
@@ -145,10 +154,10 @@ def test_maps_of_acquisitions_that_a_new_champion_cannot_see_stand(three: Settin
     assert publish.run(three, PublishRequest()).done == {"withdrawals": 2}
 
 
-def test_no_champion_is_an_expected_skip(settings: Settings, add_scene: AddScene) -> None:
+def test_without_a_champion_there_is_nothing_to_encode(settings: Settings, add_scene: AddScene) -> None:
     add_scene(reflectance())
-    with pytest.raises(ExpectedSkip, match="no champion yet"):
-        encode.run(settings, EncodeRequest())
+    summary = encode.run(settings, EncodeRequest())
+    assert not summary.done and not summary.failed
 
 
 def test_only_the_tiles_asked_for(three: Settings, add_scene: AddScene) -> None:

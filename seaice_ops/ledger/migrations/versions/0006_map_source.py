@@ -24,4 +24,5 @@ def upgrade() -> None:
 def downgrade() -> None:
     with op.batch_alter_table("map", naming_convention=_NAMES) as batch:
         batch.alter_column("source", new_column_name="model_id", existing_type=sa.String(96))
+    with op.batch_alter_table("map") as batch:  # SQLite knows the column's new name only now
         batch.create_foreign_key("map_model_id_fkey", "model", ["model_id"], ["id"])
