@@ -291,9 +291,10 @@ def rows(settings: Settings) -> dict[str, Scene]:
 
 
 def fresh(template: Path, folder: Path) -> Settings:
-    """Settings of a new home in `folder` whose ledger is a copy of `template`'s."""
+    """Settings of a new home in `folder` whose ledger and store are copies of `template` and of the store beside it."""
     home = folder / "home"
     (home / "archive").mkdir(parents=True)
     shutil.copy(template, home / "ledger.sqlite")
+    shutil.copytree(template.with_name("objects"), home / "objects")  # empty but for the marker that the ledger knows
     tiles = {"ross": {"title": "Ross Sea", "tiles": ["01CCV", "60CWS"]}}
     return Settings.model_validate({"home": home, "regions": tiles})
