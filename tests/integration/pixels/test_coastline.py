@@ -62,11 +62,12 @@ def test_a_tile_is_drawn_once_and_kept_for_all(settings: Settings, monkeypatch: 
 def test_a_process_that_ends_early_is_told_and_leaves_nothing(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str
 ) -> None:
-    shadow = tmp_path / "shadow" / "seaice_ops"
+    shadow = tmp_path / "shadow" / "seaice_ops" / "pixels"
     shadow.mkdir(parents=True)
-    (shadow / "__init__.py").touch()
+    for package in (shadow, shadow.parent):
+        (package / "__init__.py").touch()
     (shadow / "coastline.py").write_text(program)
-    monkeypatch.setattr(module.sys, "path", [str(shadow.parent), *sys.path])
+    monkeypatch.setattr(module.sys, "path", [str(tmp_path / "shadow"), *sys.path])
     store = open_store(settings.store)
     with pytest.raises(TransientError, match=r"the coastline of ross .* was not drawn"):
         coastline(store, ROSS, "ross")
