@@ -43,7 +43,7 @@ def look(name: str, settings: Settings | None = None) -> Check:
 def test_this_environment_is_well(well: Settings) -> None:
     checks = check(well)
     assert [f"{c.name}: {c.what}" for c in checks if not c.ok] == []
-    assert len({c.name for c in checks}) == len(checks) == 18
+    assert len({c.name for c in checks}) == len(checks) == 19
     assert all(c.what and not c.advice for c in checks)
 
 
@@ -51,7 +51,7 @@ def test_without_settings_the_reason_is_told_and_the_environment_still_checked()
     checks = check(None, "config/seaice.yaml: regions: Field required")
     assert [c.name for c in checks if not c.ok and c.name != "Spark"] == ["configuration"]
     assert "regions: Field required" in checks[-1].what and "SEAICE_CONFIG" in checks[-1].advice
-    assert len(checks) == 8
+    assert len(checks) == 9
 
 
 def test_nothing_is_left_behind(well: Settings) -> None:
@@ -115,7 +115,7 @@ def test_home_ledger_and_store_below_a_file(tmp_path: Path) -> None:
     assert "SEAICE_HOME" in answers["home"].advice and "seaice init" in answers["ledger"].advice
     assert "SEAICE_STORE_URL" in answers["object store"].advice and "seaice simulate" in answers["archive"].advice
     all_of_it = check(settings)
-    assert len(all_of_it) == 18
+    assert len(all_of_it) == 19
     assert [c.what for c in all_of_it if c.name in ("quota", "outage")] == ["not known without the ledger"] * 2
 
 
