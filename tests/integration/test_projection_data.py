@@ -50,7 +50,7 @@ def test_a_data_base_that_is_none_is_blamed_on_its_variable(tmp_path: Path, vari
     program = "from seaice_ops.geo.projections import to_globe; to_globe('EPSG:32701')"
     environment = {**os.environ, variable: str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=300)
-    assert "ConfigError" in done.stderr and f"{variable}={tmp_path} leads to" in done.stderr
+    assert "ConfigError" in done.stderr and f"{variable}={tmp_path} points to" in done.stderr
 
 
 def test_the_variable_is_named_and_the_scene_waits(home: Path, settings: Settings, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pystac
 import pytest
 from PIL import Image
 
+from helpers.mapped import prove
 from seaice_ops.archive import fetch, search
 from seaice_ops.labels import stage as labels
 from seaice_ops.ledger.operations import newest_maps, ready_scenes
@@ -70,7 +71,9 @@ def test_the_real_scene_becomes_a_map(tmp_path: Path, outside_data: Path, export
 
     ingest_and_label(settings)
     ledger = open_ledger(settings)
-    registry.promote(ledger, exchange.import_model(ledger, open_store(settings.store), exported), "imported")
+    champion = exchange.import_model(ledger, open_store(settings.store), exported)
+    registry.promote(ledger, champion, "imported")
+    prove(settings, champion)
     assert encode.run(settings, encode.EncodeRequest()).done["probabilities"] == 1
     assert publish.run(settings, publish.PublishRequest()).done["maps"] == 1
 

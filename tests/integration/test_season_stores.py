@@ -71,7 +71,8 @@ def test_both_hold_the_same_season(homes: tuple[Settings, Settings]) -> None:
     here, there = homes
     for settings in homes:
         first = loop(settings)
-        assert all(not summary.nothing_new for summary in first)
+        # One epoch teaches a network less than its labels know: they make the maps, and nothing is encoded.
+        assert [summary.stage for summary in first if summary.nothing_new] == ["encode"]
         assert [summary.stage for summary in loop(settings) if not summary.nothing_new] == []
     ours, theirs = published(here), published(there)
     assert ours.keys() == theirs.keys()

@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 from numpy.typing import NDArray
 
 from seaice_ops.classes.legend import LAND, NODATA
@@ -37,8 +37,8 @@ PACK_EXPIRES, FAST_EXPIRES = 5, 15
 #: Value of `age` where the pixel was never observed; largest age that is distinguished, days.
 NEVER, OLDEST = 255, 254
 
-# The compiled functions have signatures, so that they are compiled, or read from their cache, when the module is
-# imported and not again in each forked process.
+# The compiled functions have signatures: they are compiled, or read from their cache, when the module is imported, so
+# that processes that are forked after it need not. They use one thread: threads of OpenMP do not survive a fork.
 
 #: Added to each probability: 0 in 8 bits is not certainty.
 _FLOOR = np.float32(1 / 512)
@@ -94,7 +94,7 @@ def _filtered(s: float, p: int, kept: float) -> np.float32:
     return np.float32((kept * s + (1 - kept) / 3) * (p / 255 + _FLOOR))
 
 
-@njit("(f4[:,:,::1], i2[:,:,::1], u1[:,:,::1], b1[:,::1], f4[:,::1], i8)", cache=True, parallel=True)
+@njit("(f4[:,:,::1], i2[:,:,::1], u1[:,:,::1], b1[:,::1], f4[:,::1], i8)", cache=True, nogil=True)
 def _add(
     state: NDArray[np.float32],
     newest: NDArray[np.int16],
@@ -108,7 +108,7 @@ def _add(
     `newest` holds the newest acquisition that ranked each class first, and the newest that saw the pixel. `kept` (2, n)
     are the shares of pack's and of fast ice's state that are left since acquisition i of the window.
     """
-    for row in prange(fast.shape[0]):
+    for row in range(fast.shape[0]):
         for column in range(fast.shape[1]):
             a, b, c = evidence[0, row, column], evidence[1, row, column], evidence[2, row, column]
             if a | b | c == 0:
@@ -127,7 +127,7 @@ def _add(
             newest[3, row, column] = index
 
 
-@njit("(f4[:,:,::1], u1[:,:,::1], i2[:,:,::1], b1[:,::1], f4[::1], u1[:,:,::1])", cache=True, parallel=True)
+@njit("(f4[:,:,::1], u1[:,:,::1], i2[:,:,::1], b1[:,::1], f4[::1], u1[:,:,::1])", cache=True, nogil=True)
 def _decide(
     state: NDArray[np.float32],
     latest: NDArray[np.uint8],
@@ -138,7 +138,7 @@ def _decide(
 ) -> None:
     """Fill `layers` (3, rows, columns). `latest`: the newest acquisition's evidence; `ages`: days, by acquisition."""
     rows, columns = fast.shape
-    for row in prange(rows):
+    for row in range(rows):
         p = np.empty(3, np.float32)
         for column in range(columns):
             layers[0, row, column], layers[1, row, column], layers[2, row, column] = NODATA, NEVER, NODATA
