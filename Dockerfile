@@ -7,7 +7,7 @@ ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS base
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends openjdk-17-jre-headless libexpat1 procps tini \
+    && apt-get install -y --no-install-recommends openjdk-17-jre-headless libexpat1 libgomp1 procps tini \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 50000 --create-home seaice \
     && install -d -o seaice -g seaice /var/lib/seaice /var/lib/airflow
