@@ -103,7 +103,7 @@ def test_an_airflow_that_nobody_named_is_asked_for(
 def test_a_token_or_a_login_opens_airflow(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[str, dict[str, str]]] = []
 
-    def post(url: str, json: dict[str, str], timeout: float) -> httpx.Response:
+    def post(url: str, json: dict[str, str], timeout: float, trust_env: bool) -> httpx.Response:
         asked.append((url, json))
         return httpx.Response(201, json={"access_token": "fresh"})
 
