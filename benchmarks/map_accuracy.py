@@ -1,4 +1,4 @@
-"""How right maps are on the truth of their newest acquisition, beside its labels, on simulated seasons.
+"""Accuracy of maps on the truth of their newest acquisition, beside its labels, on simulated seasons.
 
     make map-accuracy [ARGS="--seeds 31-33 --size 512 --acquisitions 24 --json"]
 

@@ -1,4 +1,4 @@
-"""How right labels are on real pixels whose class a person sees, for every method: right / wrong / left out.
+"""Labels on real pixels whose class a person sees: right, wrong and left out by every method.
 
     make real-ice [ARGS="--sheets build/real-ice --json"]
 
@@ -115,7 +115,7 @@ def _below_air(plane: NDArray[np.int16], band: str, zenith: float) -> NDArray[np
 
 
 def labels(chip: Chip) -> dict[str, Labels]:
-    """What each method says of a chip; a chip without infrared has no answer of OURS but the true colour's."""
+    """The labels of a chip by each method; a chip without infrared has no answer of OURS but the true colour's."""
     settings = LabelSettings()
     found = {method: Labels(label_pixels(chip.rgb, chip.valid, chip.pixel_m, method, settings)) for method in PUBLISHED}
     found[OF_PICTURE] = reflectance_rgb(chip.rgb, chip.valid)

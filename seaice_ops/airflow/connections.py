@@ -1,4 +1,4 @@
-"""What tasks read from Airflow's connections: the archive's credentials, and a login to Airflow's own REST API."""
+"""Connections of Airflow that tasks read: the archive's credentials, and a login to Airflow's own REST API."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def search() -> PokeReturnValue:
 
 
 def search_request(settings: Settings, context: Context) -> SearchRequest:
-    """What the run is to search: in a backfill by sensing time in its interval, else by publication time up to its end.
+    """The search of the run: in a backfill by sensing time in its interval, else by publication time up to its end.
 
     A scheduled run begins where the last one that succeeded ended, however long ago that was. A run started by hand
     without dates ends now. The run's conf may name one `region`. Raises `ConfigError` for a region that does not exist.
