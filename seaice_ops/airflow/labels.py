@@ -51,7 +51,7 @@ def announce() -> list[str]:
 
 
 def waiting_for_labels(settings: Settings) -> int:
-    """How many ready scenes have no labels of the configured method."""
+    """The number of ready scenes without labels of the configured method."""
     from seaice_ops.ledger.operations import unlabelled_scenes
     from seaice_ops.ledger.session import open_ledger
 

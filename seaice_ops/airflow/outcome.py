@@ -1,4 +1,4 @@
-"""How a task begins and ends: what it is given, which errors are retried, skipped or final, and who is told."""
+"""The beginning and end of a task: its context, the errors that are retried, skipped or final, and who is told."""
 
 from __future__ import annotations
 

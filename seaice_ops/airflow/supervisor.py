@@ -68,7 +68,7 @@ def _component(command: list[str], logs: Path) -> subprocess.Popen[bytes]:
 
 
 def _answers(url: str) -> bool:
-    """Whether the API server answers; what it says of the others does not matter."""
+    """True if the API server answers, whatever it says of the others."""
     try:
         with urllib.request.urlopen(f"{url}/api/v2/monitor/health", timeout=5) as answer:  # noqa: S310
             return bool(answer.status == 200)

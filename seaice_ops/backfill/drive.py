@@ -48,11 +48,11 @@ class Day:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a request is."""
+    """The progress of a request."""
 
     state: Literal["running", "waiting", "done"]
     why: str
-    """What it runs or waits for, in words."""
+    """The work that it runs or waits for, in words."""
     days: int
     """All days of the request; the next three count some of them."""
     done: int

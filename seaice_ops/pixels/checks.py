@@ -9,8 +9,6 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime
 
-from seaice_ops.errors import ConfigError
-
 Transform = tuple[float, float, float, float, float, float]
 
 #: Years of acquisitions and publications; the calendar's own ends overflow with any offset or margin.
@@ -48,6 +46,8 @@ def check_crs(text: str) -> str:
     from rasterio.crs import CRS  # heavy, and only needed where a grid is read
     from rasterio.errors import CRSError
 
+    from seaice_ops.geo.projections import require_projections
+
     text = text.strip()
     if len(text) > LONGEST_CRS:
         raise ValueError(f"has more than {LONGEST_CRS} letters")
@@ -55,7 +55,7 @@ def check_crs(text: str) -> str:
         known = CRS.from_string(text)
         in_metres = known.is_projected and math.isclose(known.linear_units_factor[1], 1.0)
     except CRSError as error:
-        _check_proj()
+        require_projections()
         raise ValueError(f"is not a coordinate reference system: {error}") from None
     if not in_metres:
         raise ValueError("must be a projected system in metres, such as EPSG:32701")
@@ -79,16 +79,3 @@ def check_size(pixels: float) -> int:
     if not (1 <= pixels <= LARGEST_SIZE and pixels == int(pixels)):
         raise ValueError(f"has an edge of {pixels:g} pixels; whole numbers from 1 to {LARGEST_SIZE} are accepted")
     return int(pixels)
-
-
-def _check_proj() -> None:
-    from rasterio.crs import CRS
-    from rasterio.errors import CRSError
-
-    try:
-        CRS.from_epsg(4326)
-    except CRSError as error:
-        raise ConfigError(
-            f"PROJ cannot read its database: {error}; unset PROJ_DATA and PROJ_LIB, or let them name this "
-            "environment's own"
-        ) from None

@@ -112,7 +112,7 @@ def current(ledger: Ledger, archive: str) -> State:
 
 
 def sentence(archive: str, state: State) -> str:
-    """What is wrong, since when, and when the next try is due, for people. `state` is open."""
+    """One sentence for people: the fault, since when, and when the next try is due. `state` is open."""
     return (
         f"{archive} has not answered since {state.opened_at:%Y-%m-%dT%H:%MZ} ({state.failures} failures in a row, the "
         f"last: {state.reason}); next try at {state.retry_at:%Y-%m-%dT%H:%M:%SZ}"
