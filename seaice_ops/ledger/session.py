@@ -24,6 +24,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
 from seaice_ops.errors import ConfigError, TransientError, lack_now
+from seaice_ops.ledger.tables import storable_json
 from seaice_ops.settings import Settings, redact
 
 #: What SQLite answers when the file itself is wrong, which no repetition cures.
@@ -33,7 +34,7 @@ _SQLITE_FILE_ERRORS = ("SQLITE_CANTOPEN", "SQLITE_NOTADB", "SQLITE_READONLY", "S
 @lru_cache(maxsize=8)
 def _engine(url: str) -> Engine:
     try:
-        engine = create_engine(_url(url), poolclass=NullPool)
+        engine = create_engine(_url(url), poolclass=NullPool, json_serializer=storable_json)
     except (ArgumentError, ImportError) as error:
         raise ConfigError(
             f"SEAICE_LEDGER_URL {redact(url)!r} is not usable: {_words(url, error)}; "

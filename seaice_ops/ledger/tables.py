@@ -7,12 +7,16 @@ without a row, never a row without its object.
 from __future__ import annotations
 
 import enum
+import json
+import re
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from sqlalchemy import JSON, BigInteger, DateTime, Enum, ForeignKey, Index, String, TypeDecorator, false, text
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+_NOT_STORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -34,10 +38,26 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-def storable(text: str, length: int) -> str:
+def storable(text: str, length: int | None = None) -> str:
     """`text` as every database can hold it: no NUL, no half of a character, at most `length` characters."""
-    whole = text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
-    return whole.replace("\0", "\N{REPLACEMENT CHARACTER}")[:length]
+    return _NOT_STORABLE.sub("\N{REPLACEMENT CHARACTER}", text)[:length]
+
+
+def storable_json(value: Any) -> str:
+    """`value` as JSON whose texts are `storable`."""
+    # The engine is given this writer: psycopg's own is one for the whole process, and other packages replace it.
+    return json.dumps(_storable_values(value))
+
+
+def _storable_values(value: Any) -> Any:
+    match value:
+        case str():
+            return storable(value)
+        case dict():
+            return {_storable_values(name): _storable_values(part) for name, part in value.items()}
+        case list() | tuple():
+            return [_storable_values(part) for part in value]
+    return value
 
 
 class Words(TypeDecorator[str]):
