@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,6 +14,7 @@ from seaice_ops.cli.common import (
     Tiles,
     app,
     as_tiles,
+    busy,
     load_settings,
     out,
     progress_bar,
@@ -20,49 +22,104 @@ from seaice_ops.cli.common import (
     report,
     say,
 )
+from seaice_ops.errors import ConfigError
 
 if TYPE_CHECKING:
+    from seaice_ops.labels.output import Labelled
     from seaice_ops.quality.stage import QualityRequest
     from seaice_ops.settings import Settings
 
 
 @app.command("label-image")
 def label_image(
-    source: Annotated[Path, typer.Argument(help="PNG, GeoTIFF or JPEG: 8-bit grey, palette or true colour.")],
+    source: Annotated[
+        Path,
+        typer.Argument(
+            help="8-bit picture (PNG, GeoTIFF, JPEG), raster of reflectance with bands named B02 ..., or .SAFE folder."
+        ),
+    ],
     target: Annotated[Path, typer.Argument(help="GeoTIFF or PNG of class codes to write.")],
-    method: Annotated[str, typer.Option(help="Label method; a wrong name lists those that exist.")] = "colour",
-    ceiling: Annotated[
-        float | None, typer.Option(help="Reflectance that is shown as 255: 0.3558 in L1C (default), 0.2 in L2A.")
+    method: Annotated[
+        str | None, typer.Option(help="Label method. Default: colour for a picture, else reflectance.")
     ] = None,
-    pixel_size: Annotated[float | None, typer.Option(help="Metres; default: the file's, else 54.")] = None,
+    ceiling: Annotated[
+        float | None, typer.Option(help="Picture: reflectance shown as 255, 0.3558 in L1C (default), 0.2 in L2A.")
+    ] = None,
+    pixel_size: Annotated[float | None, typer.Option(help="Picture: metres; default: the file's, else 54.")] = None,
     nodata: Annotated[
         int | None,
-        typer.Option(help="Value of all bands where there is no data; default: the file's mask, else black edges."),
+        typer.Option(help="Picture: value of all bands without data; default: the file's mask, else black edges."),
+    ] = None,
+    scale: Annotated[
+        float | None, typer.Option(help="Raster: reflectance of one stored unit; default: what the file states.")
+    ] = None,
+    offset: Annotated[
+        float | None, typer.Option(help="Raster: reflectance of a stored 0; default: what the file states.")
+    ] = None,
+    sun_zenith: Annotated[
+        float | None, typer.Option(help="Raster: sun zenith angle in degrees; default: the file's tag SUN_ZENITH.")
     ] = None,
     preview: Annotated[bool, typer.Option(help="Also write a PNG in the legend's colours.")] = False,
     as_json: Json = False,
 ) -> None:
     """Label one image on its own: 1 open water, 2 thin ice, 3 thick ice, 205 cloud or shadow, 210 low sun, 254 land,
     255 no data. The georeference is kept."""
-    from seaice_ops.classes.legend import NAMES, SLUGS
-    from seaice_ops.labels.picture.image import label_image as run
-
+    pictures = {"ceiling": ceiling, "pixel_size": pixel_size, "nodata": nodata}
+    rasters = {"scale": scale, "offset": offset, "sun_zenith": sun_zenith}
     with readable_errors(as_json):
-        done = run(
-            source, target, method=method, ceiling=ceiling, pixel_size=pixel_size, nodata=nodata, preview=preview
-        )
-    lines = [
-        f"{100 * done.shares[slug]:6.1f} %  {code:3d}  {NAMES[code]}"
-        for code, slug in SLUGS.items()
-        if slug in done.shares
-    ]
+        done = _labelled(source, target, method, preview, _given(pictures), _given(rasters))
     text = [
         f"{target}: labels of {source} by {done.method}",
-        *lines,
+        *_share_lines(done.shares),
         f"pixel size {done.pixel_m:.4g} m ({done.pixel_from}); no data: {done.nodata_from}",
+        *([_sun_line(done.sun_zenith)] if done.method == "reflectance" else []),
         *([f"{done.preview}: preview"] if done.preview else []),
     ]
     say(as_json, asdict(done) | {"preview": str(done.preview) if done.preview else None}, *text)
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _labelled(
+    source: Path, target: Path, method: str | None, preview: bool, pictures: dict[str, Any], rasters: dict[str, Any]
+) -> Labelled:
+    """Label `source` as what it is; an option that its kind does not take is refused."""
+    from seaice_ops.labels.bands_image import has_bands, label_bands
+    from seaice_ops.labels.picture.image import label_image as label_picture
+    from seaice_ops.scenes.raster import write_safe
+
+    if source.is_dir():
+        _refuse({**pictures, **rasters}, "a product's folder")
+        with TemporaryDirectory(prefix="seaice-safe-") as folder:
+            raster = Path(folder) / f"{source.name}.tif"
+            with busy("decoding"):
+                write_safe(raster, source)
+            return label_bands(raster, target, method or "reflectance", preview=preview)
+    if has_bands(source):
+        _refuse(pictures, "a raster of reflectance")
+        return label_bands(source, target, method or "reflectance", preview=preview, **rasters)
+    _refuse(rasters, "an 8-bit picture")
+    return label_picture(source, target, method or "colour", preview=preview, **pictures)
+
+
+def _refuse(options: dict[str, Any], kind: str) -> None:
+    if options:
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in options)
+        raise ConfigError(f"{names} cannot be given for {kind}")
+
+
+def _share_lines(shares: dict[str, float]) -> list[str]:
+    from seaice_ops.classes.legend import NAMES, SLUGS
+
+    return [f"{100 * shares[slug]:6.1f} %  {code:3d}  {NAMES[code]}" for code, slug in SLUGS.items() if slug in shares]
+
+
+def _sun_line(zenith: float | None) -> str:
+    if zenith is None:
+        return "sun zenith angle unknown: the usual one is assumed; --sun-zenith states it"
+    return f"sun zenith angle {zenith:.4g} degrees"
 
 
 @app.command("label-quality")

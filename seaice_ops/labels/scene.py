@@ -147,10 +147,15 @@ def _encoded(labels: Labels, grid: Grid, scene: Scene, how: Labelling) -> bytes:
         "scene": scene.id,
         "parameters": json.dumps(label_parameters(how.labels, how.scenes), sort_keys=True),
     }
-    bands = {"class": labels.classes, "confidence": labels.confidence, "reasons": labels.reasons}
-    known = {name: band for name, band in bands.items() if band is not None}
+    known = bands_of(labels)
     colours = legend.COLOURS if len(known) == 1 else None  # a GeoTIFF of several bands takes no palette
     return cog_bytes(list(known.values()), grid, nodata=legend.NODATA, names=tuple(known), tags=tags, colours=colours)
+
+
+def bands_of(labels: Labels) -> dict[str, NDArray[np.uint8]]:
+    """The bands of a label raster by name: class; confidence and quality flags where the method gives them."""
+    bands = {"class": labels.classes, "confidence": labels.confidence, "reasons": labels.reasons}
+    return {name: band for name, band in bands.items() if band is not None}
 
 
 def class_shares(codes: NDArray[np.uint8]) -> dict[str, float]:

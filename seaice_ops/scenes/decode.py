@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import rasterio
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -19,12 +18,11 @@ from seaice_ops.ledger.runs import StageRun, recorded
 from seaice_ops.ledger.scenes import chunks, fail_scene, get_scene, move_scene
 from seaice_ops.ledger.session import Ledger
 from seaice_ops.ledger.tables import Scene, SceneState
-from seaice_ops.pixels.radiometry import UNOBSERVED
 from seaice_ops.scenes.decoders import open_scene
-from seaice_ops.scenes.source import Source, check_place
+from seaice_ops.scenes.raster import write_cog
+from seaice_ops.scenes.source import check_place
 from seaice_ops.settings import Settings
 from seaice_ops.storage import keys
-from seaice_ops.storage.rasters import cog_writer
 from seaice_ops.storage.store import ObjectStore
 from seaice_ops.summary import Summary, each_alone
 
@@ -114,7 +112,7 @@ def _write(store: ObjectStore, scene: Scene, inbox: Path, ceiling: float) -> dic
     # In a new folder: a task that Airflow has given up may still be decoding the same scene.
     with writing(inbox), tempfile.TemporaryDirectory(dir=inbox, prefix="decode-") as folder:
         cog = Path(folder) / "scene.tif"
-        share = _write_cog(cog, scene, source)
+        share = write_cog(cog, source, {"SCENE_ID": scene.id, "SENSED": scene.sensed_at.isoformat()})
         key = keys.scene(scene.tile, scene.sensed_at, scene.id)
         size = cog.stat().st_size
         sha256 = store.put_file(key, cog)
@@ -131,26 +129,6 @@ def _write(store: ObjectStore, scene: Scene, inbox: Path, ceiling: float) -> dic
         "valid_share": share,
         "details": {**details, **source.details},
     }
-
-
-def _write_cog(path: Path, scene: Scene, source: Source) -> float:
-    """Write all strips to the COG `path`; returns the share of pixels that were observed in every band."""
-    tags = {
-        "SCENE_ID": scene.id,
-        "SENSED": scene.sensed_at.isoformat(),
-        "REFLECTANCE_SCALE": "0.0001",
-        **source.tags,
-    }
-    valid = 0
-    with cog_writer(
-        path, source.grid, count=len(source.bands), dtype=np.int16, nodata=UNOBSERVED, names=source.bands, tags=tags
-    ) as target:
-        for row, strip in source.strips():
-            target.write(strip, window=((row, row + strip.shape[1]), (0, strip.shape[2])))
-            valid += int((strip != UNOBSERVED).all(axis=0).sum())
-        if not valid:
-            raise ExpectedSkip("no data: no pixel was observed in all bands")
-    return valid / (source.grid.width * source.grid.height)
 
 
 def make_ready(session: Session, scene: Scene, values: dict[str, Any], *, caller: str) -> dict[str, int]:

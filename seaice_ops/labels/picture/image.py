@@ -1,53 +1,30 @@
-"""Label one picture: a PNG or GeoTIFF in, class codes out, without ledger and object store."""
+"""Label one 8-bit picture: a PNG, GeoTIFF or JPEG in, class codes out, without ledger and object store."""
 
 from __future__ import annotations
 
-import io
 import tempfile
 import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from rasterio.crs import CRS
 from rasterio.errors import NotGeoreferencedWarning
 
-from seaice_ops import files
 from seaice_ops.classes import legend
 from seaice_ops.errors import ConfigError
 from seaice_ops.geo.grid import pixel_metres
 from seaice_ops.labels.methods import known_method, label_pixels
+from seaice_ops.labels.output import Labelled, is_png, outputs, picture_png, write
 from seaice_ops.labels.picture.reading import Picture, read_picture
 from seaice_ops.labels.published.iqrah2024 import PUBLISHED_PIXEL_M
 from seaice_ops.labels.scene import class_shares
 from seaice_ops.settings import LabelSettings, SceneSettings, label_version
 from seaice_ops.storage.rasters import Grid, cog_writer
-from seaice_ops.versions import Method
 
 _NOWHERE = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
-_SUFFIXES = {".tif", ".tiff", ".png"}
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """The result of `label_image`."""
-
-    method: Method
-    """The method used."""
-    shares: dict[str, float]
-    """Each class's share of all pixels (0..1), by slug."""
-    pixel_m: float
-    """Size of a pixel on the ground, metres."""
-    pixel_from: str
-    """How the pixel size is known, in words."""
-    nodata_from: str
-    """How no-data is known, in words."""
-    preview: Path | None
-    """The picture in the legend's colours; None where none was asked for."""
 
 
 def label_image(
@@ -74,7 +51,7 @@ def label_image(
     `CorruptProduct` for a file that is no such picture.
     """
     chosen = known_method(method)
-    shown = _outputs(source, target, preview)
+    shown = outputs(source, target, preview)
     for what, value in (("ceiling", ceiling), ("pixel size", pixel_size)):
         if value is not None and not value > 0:
             raise ConfigError(f"the {what} must be above 0, not {value}")
@@ -83,21 +60,10 @@ def label_image(
     metres, how = _pixel_size(picture.grid, pixel_size)
     codes = label_pixels(rgb, picture.valid, metres, chosen, labels)
     tags = {"method": chosen, "version": label_version(chosen, labels, scenes), "pixel_size_m": f"{metres:g}"}
-    _write(target, picture_png(codes) if _is_png(target) else _geotiff(codes, picture, tags))
+    write(target, picture_png(codes) if is_png(target) else _geotiff(codes, picture, tags))
     if shown:
-        _write(shown, picture_png(codes, legend.COLOURS))
-    return Labelled(chosen, class_shares(codes), metres, how, picture.nodata_from, shown)
-
-
-def _outputs(source: Path, target: Path, preview: bool) -> Path | None:
-    """The preview's path, if any; raises `ConfigError` where an output has a wrong suffix or is the source."""
-    if target.suffix.lower() not in _SUFFIXES:
-        raise ConfigError(f"cannot write labels to {target}: its name must end with .tif or .png")
-    shown = target.with_suffix(".preview.png" if _is_png(target) else ".png") if preview else None
-    for path in (target, shown):
-        if path and path.resolve() == source.resolve():
-            raise ConfigError(f"{path} would replace the picture itself; give the labels another name")
-    return shown
+        write(shown, picture_png(codes, legend.COLOURS))
+    return Labelled(chosen, class_shares(codes), metres, how, picture.nodata_from, None, shown)
 
 
 def _pixel_size(grid: Grid, given: float | None) -> tuple[float, str]:
@@ -115,25 +81,6 @@ def rescaled(rgb: NDArray[np.uint8], given: float, wanted: float) -> NDArray[np.
     return np.asarray(cv2.LUT(rgb, table), np.uint8)
 
 
-def picture_png(codes: NDArray[np.uint8], colours: Mapping[int, tuple[int, int, int, int]] | None = None) -> bytes:
-    """(rows, columns) u8 as PNG: the bare numbers, or with `colours` (RGBA by code) as a palette."""
-    image = Image.fromarray(codes)
-    transparency = {}
-    if colours:
-        table = np.zeros((256, 4), np.uint8)
-        for code, colour in colours.items():
-            table[code] = colour
-        image.putpalette(table[:, :3].tobytes())
-        transparency = {"transparency": table[:, 3].tobytes()}
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG", **transparency)
-    return buffer.getvalue()
-
-
-def _is_png(path: Path) -> bool:
-    return path.suffix.lower() == ".png"
-
-
 def _geotiff(codes: NDArray[np.uint8], picture: Picture, tags: dict[str, str]) -> bytes:
     grid = replace(picture.grid, crs="", transform=_NOWHERE) if picture.points else picture.grid
     with tempfile.TemporaryDirectory(prefix="seaice-labels-") as folder, warnings.catch_warnings():
@@ -147,10 +94,3 @@ def _geotiff(codes: NDArray[np.uint8], picture: Picture, tags: dict[str, str]) -
                 target.gcps = list(picture.points), CRS.from_string(picture.grid.crs)
             target.write(codes, 1)
         return path.read_bytes()
-
-
-def _write(path: Path, data: bytes) -> None:
-    try:
-        files.write(path, data)
-    except OSError as error:
-        raise ConfigError(f"cannot write {path}: {error.strerror}") from error

@@ -67,7 +67,7 @@ def _check_depth(path: Path, dataset: Any) -> None:
         raise CorruptProduct(
             f"{path} holds {dataset.dtypes[0]} pixels; an 8-bit picture is needed, 255 standing for one reflectance "
             "(--ceiling): scale it first, for example gdal_translate -ot Byte -scale 0 3558 0 255 for reflectance "
-            "x 10000 and a ceiling of 0.3558"
+            "x 10000 and a ceiling of 0.3558; or name its bands B02, B04, B08, B11 to have its reflectance labelled"
         )
     if dataset.count == 2 and dataset.colorinterp[1] is not ColorInterp.alpha:
         raise CorruptProduct(

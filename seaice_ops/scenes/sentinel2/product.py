@@ -29,7 +29,19 @@ def open_product(scene: Scene, inbox: Path) -> Source:
     """The product in `inbox`; raises `CorruptProduct` where its metadata are wrong or not those of `scene`."""
     mirrored = (inbox / MIRROR).exists()
     product, tile = read_mirror(inbox) if mirrored else (read_product(inbox / PRODUCT_METADATA), _tile(inbox))
-    _check(scene, product, tile, inbox)
+    _check_name(scene, product, tile, inbox)
+    return _source(inbox, product, tile, mirrored)
+
+
+def open_safe(folder: Path) -> Source:
+    """A Level-1C product's own folder, whatever its name; raises `CorruptProduct` where it is none."""
+    if not (folder / PRODUCT_METADATA).is_file():
+        raise CorruptProduct(f"no {PRODUCT_METADATA} in {folder}: give the folder of a Level-1C product (.SAFE)")
+    return _source(folder, read_product(folder / PRODUCT_METADATA), _tile(folder), mirrored=False)
+
+
+def _source(inbox: Path, product: ProductMetadata, tile: TileMetadata, mirrored: bool) -> Source:
+    _check_grids(tile, inbox)
     paths = {band: _one(inbox, f"GRANULE/*/IMG_DATA/*_{band}.{'*' if mirrored else 'jp2'}") for band in BANDS}
     tables = {band: reflectance_table(product.offsets[band], product.quantification) for band in BANDS}
     offsets = {band: product.offsets[band] for band in BANDS}
@@ -94,12 +106,15 @@ def _read(path: Path, dataset: Any, table: NDArray[np.int16], factor: int, row: 
     return replicate(values, factor) if factor > 1 else values
 
 
-def _check(scene: Scene, product: ProductMetadata, tile: TileMetadata, inbox: Path) -> None:
+def _check_name(scene: Scene, product: ProductMetadata, tile: TileMetadata, inbox: Path) -> None:
     """The metadata must be those of the scene that the product's name promises."""
     said = (product.platform, tile.tile, product.sensed_at.replace(microsecond=0))
     named = (scene.platform, scene.tile, scene.sensed_at.replace(microsecond=0))
     if said != named:
         raise CorruptProduct(f"{inbox}: the metadata are of {_words(said)}, the product's name says {_words(named)}")
+
+
+def _check_grids(tile: TileMetadata, inbox: Path) -> None:
     fine, coarse = tile.grids[10], tile.grids[20]
     if (fine.width, fine.height) != (2 * coarse.width, 2 * coarse.height) or fine.transform[2::3] != coarse.transform[
         2::3

@@ -21,7 +21,8 @@ from typer.testing import CliRunner
 from seaice_ops.classes import legend
 from seaice_ops.cli import app
 from seaice_ops.errors import ConfigError, CorruptProduct
-from seaice_ops.labels.picture.image import label_image, picture_png, rescaled
+from seaice_ops.labels.output import picture_png
+from seaice_ops.labels.picture.image import label_image, rescaled
 from seaice_ops.labels.published.colour import colour
 from seaice_ops.labels.published.iqrah2024 import iqrah2024
 from seaice_ops.pixels.picture import black_border
@@ -209,7 +210,7 @@ def test_an_output_never_replaces_the_picture(tmp_path):
     Image.fromarray(picture()).save(source)
     before = source.read_bytes()
     for target, preview in (("scene.png", False), ("scene.tif", True), ("../{0}/scene.png", True)):
-        with pytest.raises(ConfigError, match="replace the picture"):
+        with pytest.raises(ConfigError, match="replace the image"):
             label_image(source, tmp_path / target.format(tmp_path.name), "colour", SETTINGS, preview=preview)
     assert source.read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["scene.png"]
