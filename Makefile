@@ -33,7 +33,7 @@ unit: setup
 	@$(PY) -m pytest tests/unit -n 2
 
 integration: setup
-	@scripts/postgis
+	@scripts/test-packages
 	@$(PY) -m pytest tests/integration
 
 e2e: setup

@@ -22,6 +22,7 @@ from seaice_ops.ledger.tables import Map
 from seaice_ops.ops.overview.collect import overview
 from seaice_ops.ops.overview.facts import age
 from seaice_ops.ops.overview.to_json import iso
+from seaice_ops.ops.viewer import routes as viewer
 from seaice_ops.settings import Settings
 from seaice_ops.storage.store import open_store
 
@@ -56,6 +57,7 @@ def create(load: Callable[[], Settings], guards: Sequence[Any]) -> FastAPI:
         headers = {"Cache-Control": "private, max-age=86400, immutable", "X-Content-Type-Options": "nosniff"}
         return Response(png, media_type="image/png", headers=headers)
 
+    app.include_router(viewer.router(load))
     return app
 
 
