@@ -26,7 +26,7 @@ Load = Callable[[dict[str, Any], Iterable[dict[str, Any]]], None]
 @contextmanager
 def stac_api() -> Iterator[tuple[str, Load]]:
     """The address of an empty STAC API, and what loads a collection and items into it."""
-    assert _NEEDED.exists(), "PostGIS is missing: apt install postgresql-15-postgis-3 (scripts/postgis does)"
+    assert _NEEDED.exists(), "PostGIS is missing: apt install postgresql-15-postgis-3 (scripts/test-packages does)"
     with _postgis() as port:
         environment = {
             **os.environ,
