@@ -17,16 +17,16 @@ from seaice_ops.classes import legend
 from seaice_ops.errors import ConfigError, CorruptProduct
 from seaice_ops.geo.grid import pixel_metres
 from seaice_ops.labels.methods import known_method, labels_of_picture
-from seaice_ops.labels.output import Labelled, is_png, outputs, picture_png, write
+from seaice_ops.labels.output import Labelled, is_png, label_cog, outputs, picture_png, write
 from seaice_ops.labels.published.iqrah2024 import PUBLISHED_PIXEL_M
 from seaice_ops.labels.reflectance.label import from_strips
 from seaice_ops.labels.reflectance.surfaces import BANDS
 from seaice_ops.labels.result import Labels
-from seaice_ops.labels.scene import bands_of, class_shares
+from seaice_ops.labels.scene import class_shares
 from seaice_ops.pixels.radiometry import SCALE, UNOBSERVED, true_colour
 from seaice_ops.sensors.sentinel2 import TRUE_COLOUR
 from seaice_ops.settings import LabelSettings, SceneSettings, label_version
-from seaice_ops.storage.rasters import RASTER_ERRORS, Grid, cog_bytes
+from seaice_ops.storage.rasters import RASTER_ERRORS, Grid
 from seaice_ops.versions import Method
 
 SCALE_TAG, SUN_TAG = "REFLECTANCE_SCALE", "SUN_ZENITH"
@@ -66,8 +66,6 @@ def label_bands(
     raster that lacks a band or cannot be read.
     """
     chosen, shown = known_method(method), outputs(source, target, preview)
-    if sun_zenith is not None and not 0 <= sun_zenith <= 180:
-        raise ConfigError(f"the sun zenith angle must be from 0 to 180 degrees, not {sun_zenith}")
     try:
         with _opened(source) as dataset:
             grid, read = Grid.of(dataset), _reader(source, dataset, chosen, scale, offset)
@@ -77,12 +75,12 @@ def label_bands(
     except RASTER_ERRORS as error:
         raise CorruptProduct(f"{source} cannot be read: {error}") from error
     tags = {"method": chosen, "version": label_version(chosen, labels, scenes), "source": source.name}
-    write(target, picture_png(result.classes) if is_png(target) else _geotiff(result, grid, tags))
+    write(target, picture_png(result.classes) if is_png(target) else label_cog(result, grid, tags))
     if shown:
         write(shown, picture_png(result.classes, legend.COLOURS))
     how = "from the file" if metres else "the published size, the file states none"
     shares = class_shares(result.classes)
-    return Labelled(chosen, shares, metres or PUBLISHED_PIXEL_M, how, "by the file's no-data", sun, shown)
+    return Labelled(chosen, shares, metres or PUBLISHED_PIXEL_M, how, "by the file's no-data value or mask", sun, shown)
 
 
 def _opened(path: Path) -> Any:
@@ -137,27 +135,32 @@ def _indexes(path: Path, dataset: Any, bands: Sequence[str]) -> list[int]:
 
 def _factor(path: Path, dataset: Any, index: int, scale: float | None, offset: float | None) -> tuple[float, float]:
     """(scale, offset) from stored numbers to reflectance."""
-    own, shift, tag = dataset.scales[index - 1], dataset.offsets[index - 1], dataset.tags().get(SCALE_TAG)
-    if scale is not None and not (np.isfinite(scale) and scale > 0):
-        raise ConfigError(f"the scale must be above 0, not {scale}")
-    if scale is None and (own, shift) == (1.0, 0.0) and tag is None and "float" not in dataset.dtypes[index - 1]:
-        raise ConfigError(
-            f"the reflectance of one stored unit is unknown: {path} states none; give --scale (0.0001 for "
-            "reflectance x 10000) and, where the product has one, --offset (-0.1 since baseline 04.00)"
-        )
-    known = own if (own, shift) != (1.0, 0.0) else float(tag) if tag else 1.0
-    return scale if scale is not None else known, offset if offset is not None else shift
+    own, shift = dataset.scales[index - 1], dataset.offsets[index - 1]
+    if scale is None and (own, shift) == (1.0, 0.0):
+        scale = _tag(path, dataset, SCALE_TAG)
+        if scale is None and "float" not in dataset.dtypes[index - 1]:
+            raise ConfigError(
+                f"the reflectance of one stored unit is unknown: {path} states none; give --scale (0.0001 for "
+                "reflectance x 10000) and, where the product has one, --offset (-0.1 since baseline 04.00)"
+            )
+    scale, offset = own if scale is None else scale, shift if offset is None else offset
+    if not (0 < scale < np.inf and np.isfinite(offset)):
+        raise ConfigError(f"the scale must be above 0 and the offset a number, not {scale} and {offset}, for {path}")
+    return scale, offset
 
 
 def _sun(path: Path, dataset: Any, given: float | None) -> float | None:
-    tag = dataset.tags().get(SUN_TAG)
+    """The sun's zenith angle in degrees, given or from the file; None where unknown."""
+    zenith = given if given is not None else _tag(path, dataset, SUN_TAG)
+    if zenith is not None and not 0 <= zenith <= 180:
+        raise ConfigError(f"the sun zenith angle must be from 0 to 180 degrees, not {zenith}, for {path}")
+    return zenith
+
+
+def _tag(path: Path, dataset: Any, name: str) -> float | None:
+    """The file's tag `name` as a number; None without it."""
+    text = dataset.tags().get(name)
     try:
-        return given if given is not None else float(tag) if tag else None
+        return None if text is None else float(text)
     except ValueError:
-        raise CorruptProduct(f"{path}: its tag {SUN_TAG} is {tag!r}, not a number of degrees") from None
-
-
-def _geotiff(result: Labels, grid: Grid, tags: dict[str, str]) -> bytes:
-    bands = bands_of(result)
-    colours = legend.COLOURS if len(bands) == 1 else None
-    return cog_bytes(list(bands.values()), grid, nodata=legend.NODATA, names=tuple(bands), tags=tags, colours=colours)
+        raise CorruptProduct(f"the tag {name} is {text!r}, not a number, in {path}") from None

@@ -1,4 +1,4 @@
-"""The files that labels of one image are written to, without ledger and object store."""
+"""The files that labels are written to: rasters and pictures."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from seaice_ops import files
+from seaice_ops.classes import legend
 from seaice_ops.errors import ConfigError
+from seaice_ops.labels.result import Labels
+from seaice_ops.storage.rasters import Grid, cog_bytes
 from seaice_ops.versions import Method
 
 _SUFFIXES = {".tif", ".tiff", ".png"}
@@ -29,9 +32,9 @@ class Labelled:
     pixel_m: float
     """Size of a pixel on the ground, metres."""
     pixel_from: str
-    """How the pixel size is known, in words."""
+    """Source of the pixel size, in words."""
     nodata_from: str
-    """How no-data is known, in words."""
+    """Source of the no-data mask, in words."""
     sun_zenith: float | None
     """Sun zenith angle that was used, degrees; None where the method asks for none or none is known."""
     preview: Path | None
@@ -47,6 +50,14 @@ def outputs(source: Path, target: Path, preview: bool) -> Path | None:
         if path and path.resolve() == source.resolve():
             raise ConfigError(f"{path} would replace the image itself; give the labels another name")
     return shown
+
+
+def label_cog(labels: Labels, grid: Grid, tags: Mapping[str, str]) -> bytes:
+    """Labels as a COG (u8, no-data 255): class; confidence and quality flags where the method gives them."""
+    bands = {"class": labels.classes, "confidence": labels.confidence, "reasons": labels.reasons}
+    known = {name: band for name, band in bands.items() if band is not None}
+    colours = legend.COLOURS if len(known) == 1 else None  # a GeoTIFF of several bands takes no palette
+    return cog_bytes(list(known.values()), grid, nodata=legend.NODATA, names=tuple(known), tags=tags, colours=colours)
 
 
 def picture_png(codes: NDArray[np.uint8], colours: Mapping[int, tuple[int, int, int, int]] | None = None) -> bytes:

@@ -20,6 +20,7 @@ from seaice_ops.classes import legend
 from seaice_ops.errors import CorruptProduct, ObjectMissing
 from seaice_ops.geo.grid import pixel_metres
 from seaice_ops.labels.methods import labels_of_picture
+from seaice_ops.labels.output import label_cog
 from seaice_ops.labels.reflectance.label import from_strips
 from seaice_ops.labels.reflectance.surfaces import BANDS
 from seaice_ops.labels.result import Labels
@@ -29,7 +30,7 @@ from seaice_ops.pixels.imagery import read_true_colour, strips
 from seaice_ops.pixels.land import land
 from seaice_ops.settings import LabelSettings, SceneSettings, label_parameters, label_version
 from seaice_ops.storage import keys
-from seaice_ops.storage.rasters import Grid, cog_bytes
+from seaice_ops.storage.rasters import Grid
 from seaice_ops.storage.store import ObjectStore
 from seaice_ops.versions import Method
 
@@ -147,15 +148,7 @@ def _encoded(labels: Labels, grid: Grid, scene: Scene, how: Labelling) -> bytes:
         "scene": scene.id,
         "parameters": json.dumps(label_parameters(how.labels, how.scenes), sort_keys=True),
     }
-    known = bands_of(labels)
-    colours = legend.COLOURS if len(known) == 1 else None  # a GeoTIFF of several bands takes no palette
-    return cog_bytes(list(known.values()), grid, nodata=legend.NODATA, names=tuple(known), tags=tags, colours=colours)
-
-
-def bands_of(labels: Labels) -> dict[str, NDArray[np.uint8]]:
-    """The bands of a label raster by name: class; confidence and quality flags where the method gives them."""
-    bands = {"class": labels.classes, "confidence": labels.confidence, "reasons": labels.reasons}
-    return {name: band for name, band in bands.items() if band is not None}
+    return label_cog(labels, grid, tags)
 
 
 def class_shares(codes: NDArray[np.uint8]) -> dict[str, float]:

@@ -20,8 +20,8 @@ from seaice_ops.storage.store import ObjectStore
 
 log = logging.getLogger(__name__)
 
-#: Layers of a map that a history gives, and the value of each that means nothing was seen.
-LAYERS = {"class": 255, "age": 255, "conf": 255}
+#: Layers of a map that a history gives. In each of them 255 says that nothing was seen.
+_LAYERS, _UNSEEN = ("class", "age", "conf"), 255
 
 
 @dataclass(frozen=True)
@@ -41,17 +41,20 @@ def place_of(x: float, y: float, epsg: int) -> Place:
 
 
 def maps_there(store: ObjectStore, maps: Sequence[Shown], place: Place) -> list[dict[str, object]]:
-    """For each of `maps` that reaches `place`: id, tile, time and the values of `LAYERS` (None: nothing was seen)."""
+    """Id, tile, time, class, age (days) and conf (%; None where nothing was seen) of each of `maps` at `place`.
+
+    Maps that do not reach `place` are left out.
+    """
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda each: _map_there(store, each, place), maps))
     return [each for each in found if each]
 
 
 def _map_there(store: ObjectStore, shown: Shown, place: Place) -> dict[str, object]:
-    values = {layer: _value(store, f"{shown.folder}/{layer}.tif", 1, place) for layer in LAYERS}
+    values = {layer: _value(store, f"{shown.folder}/{layer}.tif", 1, place) for layer in _LAYERS}
     if all(value is None for value in values.values()):
         return {}
-    seen = {layer: None if value == LAYERS[layer] else value for layer, value in values.items()}
+    seen = {layer: None if value == _UNSEEN else value for layer, value in values.items()}
     return {"map": shown.id, "tile": shown.tile, "at": shown.at.isoformat(), **seen}
 
 

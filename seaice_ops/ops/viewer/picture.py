@@ -20,6 +20,10 @@ from seaice_ops.storage.store import ObjectStore
 log = logging.getLogger(__name__)
 
 EDGE = 256
+"""Edge of a picture tile, pixels."""
+
+At = tuple[int, int, int]
+"""(zoom, column, row) of a picture tile."""
 
 LAYERS = ("class", "class_stable", "age", "conf", "n_valid")
 """The layers of a map that can be shown, beside the true colour of its newest acquisition."""
@@ -33,39 +37,23 @@ RAMPS = {
 }
 
 
-def classes_picture(store: ObjectStore, keys: Iterable[str], layer: str, at: tuple[int, int, int], epsg: int) -> bytes:
-    """PNG of one layer, from the rasters `keys`; where two saw a pixel, the earlier key of the list counts.
+def layer_picture(store: ObjectStore, keys: Iterable[str], layer: str, at: At, epsg: int) -> bytes:
+    """PNG of one layer of a map, transparent where nothing was observed.
 
-    `at` is (zoom, column, row). Transparent where nothing was observed.
+    Where two of the rasters `keys` saw a pixel, the earlier key counts.
     """
-    values = np.zeros((EDGE, EDGE), np.uint8)
-    seen = np.zeros((EDGE, EDGE), np.bool_)
-    for key in keys:
-        for part, there in _read(store, key, at, epsg, (1,)):
-            new = there & ~seen
-            values[new], seen[new] = part[0][new], True
-        if seen.all():
-            break
-    rgba = palette(layer)[values]
+    values, seen = _mosaic(store, [(key, (1,)) for key in keys], 1, at, epsg)
+    rgba = palette(layer)[np.where(seen, values[0], 0).astype(np.uint8)]
     rgba[~seen] = 0
     return png_bytes(rgba)
 
 
 def colour_picture(
-    store: ObjectStore,
-    scenes: Iterable[tuple[str, Sequence[int]]],
-    ceiling: float,
-    at: tuple[int, int, int],
-    epsg: int,
+    store: ObjectStore, scenes: Iterable[tuple[str, Sequence[int]]], ceiling: float, at: At, epsg: int
 ) -> bytes:
     """PNG of the true colour of `scenes`: (key, numbers of the red, green and blue band), the uppermost first."""
-    rgba = np.zeros((EDGE, EDGE, 4), np.uint8)
-    for key, bands in scenes:
-        for part, there in _read(store, key, at, epsg, bands):
-            new = there & (rgba[..., 3] == 0)
-            rgba[new, :3] = true_colour(np.ascontiguousarray(part, np.int16), ceiling)[new]
-            rgba[new, 3] = 255
-    return png_bytes(rgba)
+    values, seen = _mosaic(store, scenes, 3, at, epsg)
+    return png_bytes(np.dstack([true_colour(values, ceiling), np.where(seen, 255, 0).astype(np.uint8)]))
 
 
 def palette(layer: str) -> NDArray[np.uint8]:
@@ -84,19 +72,32 @@ def palette(layer: str) -> NDArray[np.uint8]:
     return table
 
 
-def _read(
-    store: ObjectStore, key: str, at: tuple[int, int, int], epsg: int, bands: Sequence[int]
-) -> Iterable[tuple[NDArray[Any], NDArray[np.bool_]]]:
-    """(bands, 256, 256) and where all were observed; nothing where the raster does not reach, or cannot be read."""
+def _mosaic(
+    store: ObjectStore, rasters: Iterable[tuple[str, Sequence[int]]], count: int, at: At, epsg: int
+) -> tuple[NDArray[np.int16], NDArray[np.bool_]]:
+    """(count, 256, 256) int16 of `rasters` (key, numbers of `count` bands), the earlier uppermost; where any saw."""
+    values = np.zeros((count, EDGE, EDGE), np.int16)
+    seen = np.zeros((EDGE, EDGE), np.bool_)
+    for key, bands in rasters:
+        if seen.all():
+            break
+        part = _read(store, key, bands, at, epsg)
+        if part is not None:
+            new = ~np.ma.getmaskarray(part).any(axis=0) & ~seen
+            values[:, new], seen[new] = part.data[:, new], True
+    return values, seen
+
+
+def _read(store: ObjectStore, key: str, bands: Sequence[int], at: At, epsg: int) -> Any:
+    """(bands, 256, 256) masked array; None where the raster does not reach, or cannot be read."""
     zoom, column, row = at
     nearest: dict[str, Any] = {"resampling_method": "nearest", "reproject_method": "nearest"}
     try:
         with Reader(store.gdal_path(key), tms=matrix(epsg)) as raster:
-            image = raster.tile(column, row, zoom, tilesize=EDGE, indexes=tuple(bands), **nearest)
+            return raster.tile(column, row, zoom, tilesize=EDGE, indexes=tuple(bands), **nearest).array
     except TileOutsideBounds:
-        return
+        return None
     except RASTER_ERRORS as error:
         # The other maps of the picture are shown all the same.
         log.warning("%s cannot be shown: %s", key, error)
-        return
-    yield image.array.data, np.asarray(~np.ma.getmaskarray(image.array).any(axis=0))
+        return None

@@ -7,7 +7,7 @@ from datetime import date
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import jinja2
 from fastapi import APIRouter, HTTPException, Query, Response
@@ -22,7 +22,7 @@ from seaice_ops.geo.regions import Region
 from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Scene
 from seaice_ops.ops.viewer.history import label_keys, labels_there, maps_there, place_of
-from seaice_ops.ops.viewer.picture import LAYERS, RAMPS, TRUE_COLOUR, classes_picture, colour_picture
+from seaice_ops.ops.viewer.picture import LAYERS, RAMPS, TRUE_COLOUR, colour_picture, layer_picture
 from seaice_ops.ops.viewer.polar import DEEPEST, HALF, box, box_of, matrix, meeting, plane_of
 from seaice_ops.ops.viewer.shown import days_of, grids_of, history_of, shown_on
 from seaice_ops.sensors.known import true_colour_of
@@ -43,7 +43,6 @@ _POLICY = (
 )
 
 RegionName = Annotated[str, PathParameter(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
-Layer = Literal["class", "class_stable", "age", "conf", "n_valid", "true_colour"]
 Zoom = Annotated[int, PathParameter(ge=0, le=DEEPEST)]
 Step = Annotated[int, PathParameter(ge=0, lt=2**DEEPEST)]
 Day = Annotated[date, PathParameter(ge=date(2015, 1, 1), le=date(2115, 1, 1))]
@@ -77,8 +76,10 @@ def router(load: Callable[[], Settings]) -> APIRouter:
         return _index(tiles, days, grids)
 
     @routes.get("/{region}/{day}/{layer}/{zoom}/{column}/{row}.png")
-    def picture(region: RegionName, day: Day, layer: Layer, zoom: Zoom, column: Step, row: Step) -> Response:
+    def picture(region: RegionName, day: Day, layer: str, zoom: Zoom, column: Step, row: Step) -> Response:
         settings = load()
+        if layer not in (*LAYERS, TRUE_COLOUR):
+            raise HTTPException(404, "no such layer")
         png = _picture(settings, _region(settings, region).tiles, day, layer, (zoom, column, row))
         headers = {"Cache-Control": "private, max-age=300", "X-Content-Type-Options": "nosniff"}
         return Response(png, media_type="image/png", headers=headers)
@@ -133,7 +134,7 @@ def _picture(settings: Settings, tiles: tuple[str, ...], day: date, layer: str, 
     store = open_store(settings.store)
     with store.gdal_env():
         if layer != TRUE_COLOUR:
-            return classes_picture(store, [f"{shown.folder}/{layer}.tif" for shown in maps], layer, at, epsg)
+            return layer_picture(store, [f"{shown.folder}/{layer}.tif" for shown in maps], layer, at, epsg)
         known = [scenes[each] for each in newest if each in scenes]
         pictures = [(key, _numbers(bands)) for key, bands in known if key and bands]
         return colour_picture(store, pictures, settings.scenes.ceiling, at, epsg)

@@ -28,7 +28,7 @@ class Shown:
     at: datetime
     """The end of its window: the moment that it is of."""
     folder: str
-    """Where its layers lie in the store."""
+    """Key prefix of its layers in the store."""
     scenes: tuple[str, ...]
     """The acquisitions of its window, oldest first."""
 

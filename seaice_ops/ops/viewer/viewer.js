@@ -4,7 +4,7 @@
 const at = (id) => document.getElementById(id);
 const controls = { region: at("region"), tile: at("tile"), layer: at("layer"), opacity: at("opacity"), compare: at("compare"),
   before: at("before"), divider: at("divider"), day: at("day"), play: at("play") };
-let index = null, map = null, after = null, earlier = null, playing = null;
+let index = null, map = null, after = null, earlier = null, playing = null, asked = 0;
 
 const wanted = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
 for (const name of ["region", "layer", "opacity"]) {
@@ -46,8 +46,8 @@ async function open_region() {
   L.control.scale({ imperial: false }).addTo(map);
   const count = index.days.length;
   controls.day.max = Math.max(0, count - 1);
-  const asked = index.days.findIndex((each) => each.day === wanted.day);
-  controls.day.value = asked >= 0 ? asked : count - 1;
+  const chosen = index.days.findIndex((each) => each.day === wanted.day);
+  controls.day.value = chosen >= 0 ? chosen : count - 1;
   controls.before.replaceChildren(...index.days.map(({ day }) => made("option", { value: day }, day)));
   if (wanted.before) { controls.before.value = wanted.before; controls.compare.checked = true; }
   map.on("moveend zoomend", remember);
@@ -101,13 +101,11 @@ function clip() {
   const pane = map.getPane("earlier"), size = map.getSize(), corner = map.containerPointToLayerPoint([0, 0]);
   const x = size.x * controls.divider.value / 100;
   pane.style.clip = `rect(${corner.y}px, ${corner.x + x}px, ${corner.y + size.y}px, ${corner.x}px)`;
-  const tiles = map.getPane("tilePane");
   if (after) {
     const left = controls.compare.checked ? corner.x + x : corner.x;
     const box = after.getContainer();
     if (box) box.style.clip = `rect(${corner.y}px, ${corner.x + size.x}px, ${corner.y + size.y}px, ${left}px)`;
   }
-  tiles.style.pointerEvents = "none";
 }
 
 function legend() {
@@ -132,10 +130,11 @@ function remember() {
 
 async function history_at({ lat: y, lng: x }) {
   if (!day()) return;
+  const question = ++asked;
   at("history").replaceChildren(made("p", { class: "faint" }, "Reading ..."));
   try {
     const found = await json(`map/${controls.region.value}/${day()}/pixel.json?x=${x.toFixed(1)}&y=${y.toFixed(1)}`);
-    at("history").replaceChildren(...told(found));
+    if (question === asked) at("history").replaceChildren(...told(found));
   } catch (error) {
     at("history").replaceChildren(made("p", { class: "bad" }, `The history cannot be read: ${error.message}`));
   }

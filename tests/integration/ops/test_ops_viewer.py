@@ -24,7 +24,9 @@ from seaice_ops.geo.tiles import tile_of
 from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.stores import initialise
 from seaice_ops.ledger.tables import Base, Map, Scene
+from seaice_ops.mapping.window.strips import LAYERS as published
 from seaice_ops.ops.pages.app import create
+from seaice_ops.ops.viewer.picture import LAYERS as viewed
 from seaice_ops.ops.viewer.picture import palette
 from seaice_ops.ops.viewer.polar import HALF, box_of
 from seaice_ops.settings import Settings
@@ -172,6 +174,7 @@ def test_a_withdrawn_map_is_not_shown(client: TestClient, shown: Settings) -> No
 
 
 def test_every_layer_and_the_true_colour_are_pictures(client: TestClient) -> None:
+    assert set(viewed) == set(published)
     at = address(*middle(grid_of("01CCV", 98_800)))
     for layer in ("class_stable", "age", "conf", "n_valid", "true_colour"):
         image = picture(client, LATEST - timedelta(days=1), layer, at)
@@ -216,7 +219,7 @@ def test_the_index_names_days_tiles_and_colours(client: TestClient) -> None:
     [
         ("nowhere/index.json", 404),
         ("..%2f..%2fsecret/index.json", 404),
-        (f"test/{LATEST}/secret/3/0/0.png", 422),
+        (f"test/{LATEST}/secret/3/0/0.png", 404),
         (f"test/{LATEST}/..%2fclass/3/0/0.png", 404),
         (f"test/{LATEST}/class/13/0/0.png", 422),
         (f"test/{LATEST}/class/3/8/0.png", 404),

@@ -101,11 +101,18 @@ def test_what_cannot_be_labelled_is_refused_and_nothing_written(tmp_path):
     bare = save(tmp_path / "bare.tif", scene())
     narrow = save(tmp_path / "narrow.tif", scene()[:3], BANDS[:3])
     odd = save(tmp_path / "odd.tif", scene(), tags={"REFLECTANCE_SCALE": "0.0001", "SUN_ZENITH": "high"})
+    worded = save(tmp_path / "worded.tif", scene(), tags={"REFLECTANCE_SCALE": "one"})
+    negative = save(tmp_path / "negative.tif", scene(), tags={"REFLECTANCE_SCALE": "-1"})
+    below = save(tmp_path / "below.tif", scene(), tags={"REFLECTANCE_SCALE": "0.0001", "SUN_ZENITH": "500"})
     out = tmp_path / "out.tif"
     for wrong, source, options, error in (
         ("reflectance of one stored unit is unknown", bare, {}, ConfigError),
         ("bands B08, B11 are missing", narrow, {"scale": 1e-4}, CorruptProduct),
         ("scale must be above 0", bare, {"scale": 0.0}, ConfigError),
+        ("the offset a number", bare, {"scale": 1e-4, "offset": float("nan")}, ConfigError),
+        ("REFLECTANCE_SCALE is 'one'", worded, {}, CorruptProduct),
+        ("scale must be above 0", negative, {}, ConfigError),
+        ("from 0 to 180", below, {}, ConfigError),
         ("from 0 to 180", bare, {"scale": 1e-4, "sun_zenith": -1.0}, ConfigError),
         ("SUN_ZENITH is 'high'", odd, {}, CorruptProduct),
         ("replace the image", bare, {"target": bare}, ConfigError),
