@@ -17,7 +17,21 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ("pyproject.toml", "README.md", "LICENSE", "NOTICE", "config", "dags", "plugins", "seaice_ops")
-EXTRAS = {"airflow", "cryptography", "fastapi", "horovod", "jinja2", "py4j", "pyspark", "safetensors", "torch"}
+EXTRAS = set(
+    [
+        "airflow",
+        "cryptography",
+        "fastapi",
+        "horovod",
+        "jinja2",
+        "morecantile",
+        "py4j",
+        "pyspark",
+        "rio_tiler",
+        "safetensors",
+        "torch",
+    ]
+)
 """What is imported at the top of modules that belong to an extra; sentinelsat is not among them."""
 
 
