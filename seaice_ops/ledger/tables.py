@@ -294,6 +294,21 @@ class Watermark(Base):
     updated_at: Mapped[datetime]
 
 
+class Searched(Base):
+    """What of `tile` searches of `archive` have covered, besides its watermark.
+
+    What was published from `published_from` until the watermark is in the ledger. `sensed` holds the intervals of
+    sensing time that were searched, in order and apart: [start, end, when], ISO 8601, `when` that of the first search.
+    """
+
+    __tablename__ = "searched"
+
+    archive: Mapped[str] = mapped_column(String(64), primary_key=True)
+    tile: Mapped[str] = mapped_column(String(16), primary_key=True)
+    published_from: Mapped[datetime | None]
+    sensed: Mapped[list[list[str]]] = mapped_column(JSON)
+
+
 class TransferUsage(Base):
     """Bytes received from and requests sent to an archive within one UTC hour, named by its start."""
 
