@@ -46,3 +46,8 @@ def map_folder(tile: str, window_end: datetime, map_id: str) -> str:
 def map_item(folder: str) -> str:
     """The STAC item that commits a map."""
     return f"{folder}/item.json"
+
+
+def change_folder(tile: str, content: str) -> str:
+    """The folder of one dated change as it was found: its pixels, polygons and pictures."""
+    return f"changes/{tile}/{content}"
