@@ -280,6 +280,26 @@ class Map(Base):
     __table_args__ = (Index("uq_map_tile_end_revision", "tile", "window_end", "revision", unique=True),)
 
 
+class Drift(Base):
+    """The ice drift between two neighbouring acquisitions of a tile.
+
+    `inputs` is the SHA-256 of what the vectors were made from: a row of other inputs counts as missing. `median_speed`
+    is in m/s; None where no ice could be followed.
+    """
+
+    __tablename__ = "drift"
+
+    before_id: Mapped[str] = mapped_column(ForeignKey("scene.id"), primary_key=True)
+    after_id: Mapped[str] = mapped_column(ForeignKey("scene.id"), primary_key=True)
+    tile: Mapped[str] = mapped_column(String(5), index=True)
+    inputs: Mapped[str] = mapped_column(String(64))
+    key: Mapped[str] = mapped_column(String(512))
+    sha256: Mapped[str] = mapped_column(String(64))
+    vectors: Mapped[int]
+    median_speed: Mapped[float | None]
+    created_at: Mapped[datetime]
+
+
 class Watermark(Base):
     """Up to which publication time everything that `archive` published of `tile` is in the ledger.
 
