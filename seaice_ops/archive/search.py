@@ -20,6 +20,7 @@ from seaice_ops.archive.product import By, Product, Withdrawn
 from seaice_ops.archive.record import record
 from seaice_ops.archive.source import Archive, open_archive
 from seaice_ops.errors import ConfigError, plain
+from seaice_ops.ledger.coverage import note_followed, note_sensed
 from seaice_ops.ledger.operations import now
 from seaice_ops.ledger.runs import recorded
 from seaice_ops.ledger.scenes import chunks, release_scenes
@@ -82,6 +83,8 @@ class Answer:
     """The watermarks that may move once this is in the ledger."""
     until: datetime | None = None
     """The publication time they move to."""
+    since: datetime | None = None
+    """From which publication time on the tiles were searched, up to where they were searched before."""
 
 
 def run(settings: Settings, request: SearchRequest, *, caller: str = "") -> Summary:
@@ -101,6 +104,10 @@ def run(settings: Settings, request: SearchRequest, *, caller: str = "") -> Summ
                 decided = record(session, inbox, answer.found, answer.tiles, answer.withdrawn, caller=stage.caller)
                 if answer.until:
                     advance_watermarks(session, name, answer.marks, answer.until)
+                if answer.since:
+                    note_followed(session, name, answer.tiles, answer.since)
+                elif request.by == "sensed":
+                    note_sensed(session, name, answer.tiles, (request.start, request.end), began)
             _report(stage.summary, planned, decided, answer.found)
         stage.summary.items = _hand_on(stage.ledger, planned.ingest)
         return stage.summary
@@ -134,7 +141,7 @@ def _answers(
         found = archive.search(part.tiles, request.by, part.start, part.end)
         oldest = min([oldest, *(product.published_at for product in found if product.platform)])
         # Not beyond the run's beginning: what is published since then may not have been found.
-        yield Answer(found, part.tiles, marks=part.tiles, until=min(part.end, began))
+        yield Answer(found, part.tiles, marks=part.tiles, until=min(part.end, began), since=part.start)
     first = marks.get(WITHDRAWN, oldest)
     if first < request.end:
         yield from _withdrawals(ledger, archive, earlier(max(first, _LAUNCH), overlap), request.end, began)

@@ -351,6 +351,26 @@ class ChangeEvent(Base):
     caller: Mapped[str] = mapped_column(Words(256))
 
 
+class Drift(Base):
+    """The ice drift between two neighbouring acquisitions of a tile.
+
+    `inputs` is the SHA-256 of what the vectors were made from: a row of other inputs counts as missing. `median_speed`
+    is in m/s; None where no ice could be followed.
+    """
+
+    __tablename__ = "drift"
+
+    before_id: Mapped[str] = mapped_column(ForeignKey("scene.id"), primary_key=True)
+    after_id: Mapped[str] = mapped_column(ForeignKey("scene.id"), primary_key=True)
+    tile: Mapped[str] = mapped_column(String(5), index=True)
+    inputs: Mapped[str] = mapped_column(String(64))
+    key: Mapped[str] = mapped_column(String(512))
+    sha256: Mapped[str] = mapped_column(String(64))
+    vectors: Mapped[int]
+    median_speed: Mapped[float | None]
+    created_at: Mapped[datetime]
+
+
 class Watermark(Base):
     """Up to which publication time everything that `archive` published of `tile` is in the ledger.
 
@@ -363,6 +383,21 @@ class Watermark(Base):
     tile: Mapped[str] = mapped_column(String(16), primary_key=True)
     published_until: Mapped[datetime]
     updated_at: Mapped[datetime]
+
+
+class Searched(Base):
+    """What of `tile` searches of `archive` have covered, besides its watermark.
+
+    What was published from `published_from` until the watermark is in the ledger. `sensed` holds the intervals of
+    sensing time that were searched, in order and apart: [start, end, when], ISO 8601, `when` that of the first search.
+    """
+
+    __tablename__ = "searched"
+
+    archive: Mapped[str] = mapped_column(String(64), primary_key=True)
+    tile: Mapped[str] = mapped_column(String(16), primary_key=True)
+    published_from: Mapped[datetime | None]
+    sensed: Mapped[list[list[str]]] = mapped_column(JSON)
 
 
 class TransferUsage(Base):

@@ -59,10 +59,7 @@ def find(store: ObjectStore, tile: TileState, known: Told, window: int) -> list[
         numbers, times = known.numbers[part.start : part.stop], known.times[part.start : part.stop]
         with ExitStack() as stack:
             read = evidence_reader(stack, store, tile, set(numbers))
-            found = [
-                _block(partial(read, at), numbers, times, window, at)
-                for at in blocks(grid.height, grid.width)
-            ]
+            found = [_block(partial(read, at), numbers, times, window, at) for at in blocks(grid.height, grid.width)]
         whole += components(np.concatenate([np.zeros(0, CHANGE), *found]), times, grid.width)
     return sorted(whole, key=lambda each: (-len(each.pixels), each.box, each.date()))
 

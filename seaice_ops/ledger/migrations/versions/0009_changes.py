@@ -29,7 +29,7 @@ def upgrade() -> None:
         sa.Column("last_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("confidence", sa.Integer(), nullable=False),
         sa.Column("pixels", sa.Integer(), nullable=False),
-        sa.Column("area_km2", sa.Float(), nullable=False),
+        sa.Column("area_km2", sa.Double(), nullable=False),
         sa.Column("crs", sa.String(2048), nullable=False),
         sa.Column("transform", sa.JSON(), nullable=False),
         sa.Column("top", sa.Integer(), nullable=False),
