@@ -7,7 +7,7 @@ partition key is for all tiles.
 **What.** `encode` computes the champion's class probabilities of each new scene, once. -> `publish` shifts the window by one
 acquisition a map and publishes: pixels first, the STAC item last. Maps are issued again as new revisions where a scene came
 late, where one was withdrawn, and, for each tile's newest map, where a model was promoted. A map of which no scene is left is
-withdrawn.
+withdrawn. `drift` tracks the ice between neighbouring acquisitions; maps do not wait for it.
 
 | you see | it means | do |
 |---|---|---|
@@ -35,3 +35,4 @@ with DAG(
     encoded = task(maps.encode, task_id="encode")()
     published = task(maps.publish, task_id="publish", outlets=[MAPS])()
     encoded >> published
+    task(maps.drift, task_id="drift")()

@@ -90,6 +90,10 @@ class PublishConflict(SeaIceError):
     """Another writer published different content under the same name first."""
 
 
+class DecidedMeanwhile(SeaIceError):
+    """Somebody else has decided, or what was to be decided has changed since it was looked at."""
+
+
 class TrainingFailed(SeaIceError, RuntimeError):
     """A training rank ended with an error; the message holds its last words."""
 

@@ -14,5 +14,8 @@ LABELS: dict[str, int] = {"colour": 1, "iqrah2024": 2, "reflectance": 9}
 #: How a map is made from probabilities. A new name re-issues the newest map of each tile.
 MAPS = "clocks-1"
 
+#: How the drift of a pair of acquisitions is tracked. A new name tracks all pairs anew.
+DRIFT = "ncc-1"
+
 #: How a model is trained from a manifest. A new number makes another model of the same scenes.
 TRAINING = 1

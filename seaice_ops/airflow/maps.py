@@ -1,4 +1,4 @@
-"""The tasks of `seaice_update_maps`: class probabilities of new scenes, then the maps that are due."""
+"""The tasks of `seaice_update_maps`: class probabilities of new scenes, then the maps that are due; ice drift."""
 
 from __future__ import annotations
 
@@ -26,6 +26,15 @@ def publish() -> dict[str, object]:
         summary = report(stage.run(run.settings, stage.PublishRequest(tiles=chosen), caller=run.caller))
         run.context["outlet_events"][MAPS].add_partitions(list(chosen))
         return summary.to_dict()
+
+
+def drift() -> dict[str, object]:
+    """Track the ice between each labelled acquisition and the one before it."""
+    from seaice_ops.mapping.drift import stage
+
+    with task_run() as run:
+        request = stage.DriftRequest(tiles=tiles(run.context))
+        return report(stage.run(run.settings, request, caller=run.caller)).to_dict()
 
 
 def tiles(context: Context) -> tuple[str, ...] | None:

@@ -24,9 +24,30 @@ from seaice_ops.summary import Summary
 
 #: The verbs as `seaice --help` lists them: set up and look, the stages in the order of the data, then the rest.
 ORDER = (
-    "init", "doctor", "status", "account", "up", "down", "region", "ingest", "backfill", "label", "label-quality",
-    "train", "encode", "map", "model", "simulate", "label-image", "paper-protocol", "settings", "validate", "env",
-)  # fmt: skip
+    "init",
+    "doctor",
+    "status",
+    "account",
+    "up",
+    "down",
+    "region",
+    "ingest",
+    "backfill",
+    "label",
+    "label-quality",
+    "train",
+    "encode",
+    "map",
+    "changes",
+    "drift",
+    "model",
+    "simulate",
+    "label-image",
+    "paper-protocol",
+    "settings",
+    "validate",
+    "env",
+)
 
 
 class _Ordered(TyperGroup):

@@ -164,6 +164,17 @@ def publish(tile: Tiles = None, as_json: Json = False) -> None:
 
 
 @app.command()
+def drift(tile: Tiles = None, as_json: Json = False) -> None:
+    """Track the ice between each labelled acquisition of a tile and the one before it."""
+    from seaice_ops.mapping.drift import stage
+
+    with readable_errors(as_json):
+        with busy("tracking"):
+            summary = stage.run(load_settings(), stage.DriftRequest(tiles=as_tiles(tile)), caller="cli")
+        report(summary, as_json)
+
+
+@app.command()
 def simulate(
     folder: Annotated[Path | None, typer.Argument(help="Archive folder; default: archive.path.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the simulated ocean and sky.")] = 1,

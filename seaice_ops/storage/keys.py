@@ -51,6 +51,22 @@ def map_folder(tile: str, window_end: datetime, map_id: str) -> str:
     return f"{maps(tile)}/{window_end:%Y/%m}/{map_id}"
 
 
+def drift(tile: str, begins: datetime, ends: datetime, inputs: str) -> str:
+    """The GeoParquet of the ice drift between two acquisitions; `inputs` is a digest of what it was made from."""
+    name = f"{tile}_{begins:%Y%m%dT%H%M%S}_{ends:%Y%m%dT%H%M%S}_drift-{inputs[:12]}"
+    return f"drift/{tile}/{ends:%Y/%m}/{name}.parquet"
+
+
+def drift_picture(key: str) -> str:
+    """The picture beside a drift's table."""
+    return f"{key.removesuffix('.parquet')}.png"
+
+
 def map_item(folder: str) -> str:
     """The STAC item that commits a map."""
     return f"{folder}/item.json"
+
+
+def change_folder(tile: str, content: str) -> str:
+    """The folder of one dated change as it was found: its pixels, polygons and pictures."""
+    return f"changes/{tile}/{content}"

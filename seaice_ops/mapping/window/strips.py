@@ -55,7 +55,7 @@ def map_strips(
     grid, times = tile.grid, [scene.sensed_at for scene in tile.scenes]
     shore = np.zeros((grid.height, grid.width), np.bool_) if land is None else land
     with ExitStack() as stack:
-        read = _reader(stack, store, tile, {*change(old, due.window)[0], *due.window})
+        read = evidence_reader(stack, store, tile, {*change(old, due.window)[0], *due.window})
         span = times[due.window.stop - 1] - times[due.window.start]
         stable, seen = np.empty(shore.shape, np.uint8), np.empty(shore.shape, np.uint8)
         for rows, sums in _sums(read, shore.shape, due.window, old, kept):
@@ -90,8 +90,8 @@ def _sums(
         yield rows, sums
 
 
-def _reader(stack: ExitStack, store: ObjectStore, tile: TileState, indexes: set[int]) -> Read:
-    """A function that reads the evidence of the scenes of `indexes`, opened once."""
+def evidence_reader(stack: ExitStack, store: ObjectStore, tile: TileState, indexes: set[int]) -> Read:
+    """A function that reads the evidence of the scenes of `indexes`, opened once until `stack` closes."""
     told = {index: tile.evidence[tile.scenes[index].id] for index in indexes}
     sources = {index: stack.enter_context(open_verified(store, each.key, each.sha256)) for index, each in told.items()}
     as_labels = tile.source.model is None

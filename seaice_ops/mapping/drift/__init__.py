@@ -1,0 +1,1 @@
+"""Ice drift between two acquisitions of a tile, by tracking the ice's own patterns."""
