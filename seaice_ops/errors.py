@@ -98,6 +98,10 @@ class TrainingFailed(SeaIceError, RuntimeError):
     """A training rank ended with an error; the message holds its last words."""
 
 
+class Unexplained(SeaIceError):
+    """The daily account found what nothing in the ledger explains; a person must look."""
+
+
 #: What the operating system answers where waiting does not help.
 _PERMANENT = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG}
 _ABSENT = {errno.ENOENT, errno.ELOOP}

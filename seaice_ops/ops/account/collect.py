@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import func, or_, select
@@ -21,11 +21,15 @@ from seaice_ops.ledger.session import Ledger
 from seaice_ops.ledger.tables import Breaker, Run, Scene, SceneEvent, SceneState
 from seaice_ops.mapping.due.source import Source, source
 from seaice_ops.mapping.due.tile_state import Rules, TileState, tile_state
+from seaice_ops.mapping.product.release import FILES
 from seaice_ops.ops.account import rows
 from seaice_ops.ops.account.facts import Acquisition, Circumstances, Coverage, Made, Offer, Version
+from seaice_ops.ops.account.objects import Wanted
 from seaice_ops.ops.account.reasons import Reason
 from seaice_ops.ops.account.rows import Held, NewestMap, Span
 from seaice_ops.settings import Settings
+from seaice_ops.storage import keys
+from seaice_ops.versions import MAPS
 
 DAY = timedelta(days=1)
 
@@ -87,10 +91,21 @@ def clock_ahead(session: Session, at: datetime) -> datetime | None:
     return max((moment for moment in newest if moment and moment > at + timedelta(minutes=5)), default=None)
 
 
+@dataclass(frozen=True)
+class Found:
+    """The acquisitions of a span, by tile and time, and what belongs to them."""
+
+    acquisitions: list[Acquisition]
+    coverage: dict[str, Coverage]
+    """What searches covered of each tile."""
+    objects: list[Wanted]
+    """The objects that the ledger names of them."""
+
+
 def acquisitions(
     ledger: Ledger, settings: Settings, span: Span, offered: Iterable[Product] | None, now: Circumstances
-) -> tuple[list[Acquisition], dict[str, Coverage]]:
-    """Every acquisition of `span` that is offered or in the ledger, in order, and what searches covered of its tiles.
+) -> Found:
+    """Every acquisition of `span` that is offered or in the ledger.
 
     `offered` is what the catalogue answered; None where it was not asked.
     """
@@ -102,7 +117,7 @@ def acquisitions(
     with ledger.begin() as session:
         held, chosen = rows.scenes(session, span), source(session, rules.labels)
         wanted = _wanted(session, products, held)
-        made = _made(session, span, rules, chosen, held)
+        made, objects = _made(session, span, rules, chosen, held)
         cover = rows.coverage(session, settings.archive.kind, span.tiles)
         failures = _failed_maps(session, now)
     found = [
@@ -110,7 +125,7 @@ def acquisitions(
         for identity in sorted(products.keys() | held.keys())
     ]
     found = _with_obstacles(ledger, rules, found, failures, now)
-    return sorted(found, key=lambda each: (each.tile, each.sensed_at, each.identity)), cover
+    return Found(sorted(found, key=lambda each: (each.tile, each.sensed_at, each.identity)), cover, objects)
 
 
 def _acquisition(
@@ -151,12 +166,15 @@ def _wanted(session: Session, products: Mapping[str, list[Product]], held: Mappi
     return result
 
 
-def _made(session: Session, span: Span, rules: Rules, chosen: Source, held: Mapping[str, Held]) -> dict[str, Made]:
-    """What was made of each ready acquisition, by identity."""
+def _made(
+    session: Session, span: Span, rules: Rules, chosen: Source, held: Mapping[str, Held]
+) -> tuple[dict[str, Made], list[Wanted]]:
+    """What was made of each ready acquisition, by identity, and the objects that the ledger names."""
     labelled = rows.labels(session, span, rules.labels)
     encoded = rows.encoded(session, span, chosen.model) if chosen.model else {}
     published = rows.maps(session, span)
-    result = {}
+    result: dict[str, Made] = {}
+    objects: list[Wanted] = []
     for identity, each in held.items():
         ready = next((version for version in each.versions if version.state is SceneState.READY), None)
         if ready is None:
@@ -171,7 +189,17 @@ def _made(session: Session, span: Span, rules: Rules, chosen: Source, held: Mapp
             map_id=newest.id if newest and mapped else None,
             ready_to_map=told,
         )
-    return result
+        objects += [Wanted(each.key, identity, "scene", each.bytes)] if each.key else []
+        objects += [Wanted(labelled[ready.id][1], identity, "labels")] if ready.id in labelled else []
+        objects += _of_map(newest, identity) if newest and mapped else []
+    return result, objects
+
+
+def _of_map(newest: NewestMap, identity: str) -> list[Wanted]:
+    """The objects of a map; of one that an older method made only the item, which alone knows its layers."""
+    files = FILES if (newest.method or "").startswith(MAPS) else ()
+    names = [keys.map_item(newest.folder), *(f"{newest.folder}/{name}" for name in files)]
+    return [Wanted(name, identity, "map") for name in names]
 
 
 def _failed_maps(session: Session, now: Circumstances) -> dict[str, str]:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Literal
 
 from seaice_ops.ledger.tables import SceneState
 from seaice_ops.ops.account.reasons import Reason
+
+Part = Literal["scene", "labels", "map"]
 
 
 @dataclass(frozen=True)
@@ -62,8 +65,8 @@ class Made:
     """Why its map cannot be made, where that is known."""
     lost: str = ""
     """What is wrong with an object of its pixels, labels or map; empty where nothing is."""
-    map_lost: bool = False
-    """Whether that object is one of its map's."""
+    lost_part: Part | None = None
+    """What that object is of."""
     ready_to_map: datetime | None = None
     """Since when labels or probabilities are there."""
 

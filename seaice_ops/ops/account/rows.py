@@ -54,6 +54,8 @@ class NewestMap:
     folder: str
     scene_ids: list[str]
     contents: list[str] | None
+    method: str | None
+    """How it was made, with its version."""
 
     def shows(self, scene_id: str, sha256: str | None) -> bool:
         """True where it was made from the scene's present pixels."""
@@ -115,9 +117,10 @@ def encoded(session: Session, span: Span, model: str) -> dict[str, datetime]:
 
 def maps(session: Session, span: Span) -> dict[tuple[str, datetime], NewestMap]:
     """The newest map by tile and end of its window."""
-    columns = (Map.tile, Map.window_end, Map.id, Map.folder, Map.scene_ids, Map.scene_contents)
+    method = Map.statistics["method"].as_string().label("method")
+    columns = (Map.tile, Map.window_end, Map.id, Map.folder, Map.scene_ids, Map.scene_contents, method)
     return {
-        (row.tile, row.window_end): NewestMap(row.id, row.folder, row.scene_ids, row.scene_contents)
+        (row.tile, row.window_end): NewestMap(row.id, row.folder, row.scene_ids, row.scene_contents, row.method)
         for where in _within(span, Map.tile, Map.window_end)
         for row in session.execute(select(*columns).where(where).order_by(Map.revision))
     }

@@ -60,7 +60,7 @@ def account_for(found: Acquisition, tile: Coverage, now: Circumstances) -> Line 
         labelled=held and made.labelled,
         encoded=held and made.encoded,
         mapped=held and made.mapped,
-        published=held and made.mapped and not made.map_lost,
+        published=held and made.mapped and made.lost_part != "map",
         reason=reason,
         words=words,
         since=since,
@@ -85,7 +85,7 @@ def _why(found: Acquisition, tile: Coverage, now: Circumstances) -> Why | None:
     if now.asked and found.offered is None:
         return _vanished(found, now)
     if found.made.lost:
-        return Reason.UNEXPLAINED, found.made.lost, None, not found.made.map_lost
+        return Reason.UNEXPLAINED, found.made.lost, None, found.made.lost_part == "scene"
     return _made(found, found.ready, now) or _better(found, tile, now)
 
 
