@@ -70,3 +70,8 @@ def map_item(folder: str) -> str:
 def change_folder(tile: str, content: str) -> str:
     """The folder of one dated change as it was found: its pixels, polygons and pictures."""
     return f"changes/{tile}/{content}"
+
+
+def change_pixels(folder: str) -> str:
+    """The PNG with the pixels of a dated change: 255 where it is."""
+    return f"{folder}/pixels.png"

@@ -20,7 +20,7 @@ ICE, BREAKUP = (slice(8, 28), slice(10, 40)), 10
 
 def probabilities(number: float, places: Sequence[tuple[slice, slice]] = (ICE,)) -> np.ndarray:
     """(3, rows, columns) u8 of day `number`: `places` are thick ice, and water from `BREAKUP` on; the rest drifts."""
-    rng = np.random.default_rng(int(number * 10) + 5)
+    rng = np.random.default_rng(int(number * 10) + 500)
     codes = rng.integers(0, 3, SHAPE)
     for place in places:
         codes[place] = 2 if number < BREAKUP else 0

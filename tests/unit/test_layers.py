@@ -90,6 +90,7 @@ ARRAYS = [
     "seaice_ops.mapping.change.pixels",
     "seaice_ops.mapping.sequence",
     "seaice_ops.mapping.window.current",
+    "seaice_ops.mapping.window.painted",
     "seaice_ops.mapping.window.steady",
     "seaice_ops.mapping.window.vote",
     "seaice_ops.pixels.picture",

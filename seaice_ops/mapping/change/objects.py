@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -14,11 +13,9 @@ from typing import Any
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from PIL import Image
 from rasterio.windows import Window
 
 from seaice_ops.classes.legend import NODATA, SLUGS
-from seaice_ops.errors import ObjectDamaged
 from seaice_ops.geo.grid import Grid, pixel_km2, pixel_metres
 from seaice_ops.ledger.tables import Scene
 from seaice_ops.mapping.change.chip import chip, window_of
@@ -48,14 +45,6 @@ ENOUGH = 0.9
 def pixels_png(mask: NDArray[np.bool_]) -> bytes:
     """The (rows, columns) pixels of a change's box as PNG, 255 where it is."""
     return png_bytes(mask.astype(np.uint8) * np.uint8(255))
-
-
-def read_pixels(store: ObjectStore, folder: str, sha256: str) -> NDArray[np.bool_]:
-    """The (rows, columns) bool that `pixels_png` wrote; raises `ObjectMissing` or `ObjectDamaged`."""
-    data = store.get(f"{folder}/{PIXELS}")
-    if hashlib.sha256(data).hexdigest() != sha256:
-        raise ObjectDamaged(f"damaged since it was written: {store.url}/{folder}/{PIXELS}; put it back from a copy")
-    return np.asarray(Image.open(io.BytesIO(data))) > 0
 
 
 def content_of(found: Component, tile: str, grid: Grid) -> str:
@@ -100,8 +89,8 @@ class Drawer:
             "area_km2": round(len(found.pixels) * pixel_km2(grid), 4),
         }
         scenes = [self.tile.scenes[number].id for number in (before, after)]
-        data = png = pixels_png(found.mask)
-        self.store.put(f"{folder}/{PIXELS}", data)
+        data = pixels_png(found.mask)
+        self.store.put(keys.change_pixels(folder), data)
         feature = _feature(content, self.tile.tile, about, geometry, scenes, _metres(found, grid))
         self.store.put(f"{folder}/{POLYGONS}", json.dumps(feature, allow_nan=False).encode())
         for name, number in ((BEFORE, before), (AFTER, after)):
@@ -117,7 +106,7 @@ class Drawer:
             "box": feature["bbox"],
             "content": content,
             "folder": folder,
-            "pixels_sha256": hashlib.sha256(png).hexdigest(),
+            "pixels_sha256": hashlib.sha256(data).hexdigest(),
             "scene_ids": scenes,
         }
 

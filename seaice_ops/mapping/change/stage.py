@@ -23,10 +23,12 @@ from seaice_ops.ledger.tables import Change, ChangeState
 from seaice_ops.mapping.change.components import Component
 from seaice_ops.mapping.change.find import MAPS, Told, enough, find, told
 from seaice_ops.mapping.change.match import Known, Settled, settle
-from seaice_ops.mapping.change.objects import FILES, Drawer, content_of, read_pixels
+from seaice_ops.mapping.change.objects import FILES, Drawer, content_of
 from seaice_ops.mapping.due.tile_state import Rules, TileState, chosen_tiles, tile_state
 from seaice_ops.settings import Settings
+from seaice_ops.storage import keys
 from seaice_ops.storage.store import ObjectStore
+from seaice_ops.storage.verified import read_mask
 from seaice_ops.summary import Summary
 
 log = logging.getLogger(__name__)
@@ -116,7 +118,7 @@ def _keep(
 def _known(store: ObjectStore, rows: dict[str, Change], width: int) -> list[Known]:
     known = []
     for row in rows.values():
-        y, x = np.nonzero(read_pixels(store, row.folder, row.pixels_sha256))
+        y, x = np.nonzero(read_mask(store, keys.change_pixels(row.folder), row.pixels_sha256))
         places = np.sort((y + row.top).astype(np.int64) * width + x + row.left)
         decided = row.state in DECIDED
         known.append(Known(row.id, decided, row.before_class, row.after_class, row.since, row.last_at, places))

@@ -15,10 +15,11 @@ from seaice_ops.ledger.changes import APPROVED, CONFIRMED, GONE, PROVISIONAL, RE
 from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Change, Scene
 from seaice_ops.mapping.change import stage as stage_module
-from seaice_ops.mapping.change.objects import FILES, read_pixels
+from seaice_ops.mapping.change.objects import FILES
 from seaice_ops.mapping.change.stage import FindRequest, run
 from seaice_ops.settings import Settings
 from seaice_ops.storage.store import open_store
+from seaice_ops.storage.verified import read_mask
 from seaice_ops.summary import Summary
 
 DAYS = [float(number) for number in range(14)]
@@ -52,7 +53,7 @@ def test_a_break_up_is_found_once_with_its_place_date_and_pictures(
     assert (row.at, row.since, row.state) == (day(BREAKUP), day(BREAKUP - 1), PROVISIONAL)
     assert (row.before_class, row.after_class, row.confidence, row.tile) == (3, 1, 100, "01CCV")
     mask, store = np.zeros((64, 64), np.bool_), open_store(short.store)
-    pixels = read_pixels(store, row.folder, row.pixels_sha256)
+    pixels = read_mask(store, f"{row.folder}/pixels.png", row.pixels_sha256)
     mask[row.top : row.top + row.height, row.left : row.left + row.width] = pixels
     truth = np.zeros_like(mask)
     truth[ICE] = True
