@@ -177,7 +177,7 @@ def _made(
         shown = newest if newest and newest.shows(ready.id, each.sha256) else None
         result[identity] = Made(
             labelled=each.labelled is not None,
-            encoded=not model or shown is not None or each.encoded is not None,
+            encoded=shown is not None or (each.encoded if model else each.labelled) is not None,
             mapped=shown is not None,
             map_id=shown.id if shown else None,
             ready_to_map=each.encoded if model else each.labelled,
