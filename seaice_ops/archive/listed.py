@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from seaice_ops.archive.plan import Plan
 from seaice_ops.archive.product import Product, parse_name
@@ -65,13 +66,12 @@ def run(settings: Settings, request: ListedRequest, *, caller: str = "") -> Summ
         places = _places(stage, request.products, settings.tiles)
         for sensed, tiles in sorted(_together(places.values()).items()):
             found = archive.search(sorted(tiles), "sensed", sensed, sensed + _SECOND)
-            meant = [id_ for id_, place in places.items() if place[0] == sensed]
-            found = _of_the_same(stage.ledger, found, meant, stage.summary)
-            lost = _lost(stage.ledger, stage.store, meant)
+            meant = {id_: place for id_, place in places.items() if place[0] == sensed}
+            found, lost = _of_the_same(found, meant, stage.summary), _lost(stage.ledger, stage.store, meant)
             with stage.ledger.alone() as session:
                 for scene in session.scalars(select(Scene).where(Scene.id.in_(lost))):
                     fetch_scene_again(session, scene, lost[scene.id], caller=stage.caller)
-                forgive_scenes(session, meant)
+                forgive_scenes(session, _failed(session, sensed, {tile for _, tile in meant.values()}))
                 decided = record(session, inbox, found, caller=stage.caller)
             report(stage.summary, planned, decided, found)
         stage.summary.items = hand_on(stage.ledger, planned.ingest)
@@ -99,7 +99,7 @@ def _places(stage: StageRun, products: Collection[str], tiles: Collection[str]) 
 
 def _by_name(id_: str) -> Place | None:
     try:
-        name = parse_name(id_)
+        name = parse_name(id_.partition("_with_")[0])  # of a merged scene: the newest part's
     except CorruptProduct:
         return None
     return name.sensed_at, name.tile
@@ -113,18 +113,17 @@ def _together(places: Iterable[Place]) -> Mapping[datetime, set[str]]:
     return found
 
 
-def _of_the_same(ledger: Ledger, found: list[Product], meant: Collection[str], summary: Summary) -> list[Product]:
+def _of_the_same(found: list[Product], meant: Mapping[str, Place], summary: Summary) -> list[Product]:
     """Those of `found` that are of the acquisitions meant; what is not offered is noted as skipped."""
-    with ledger.begin() as session:
-        rows = session.execute(select(Scene.id, Scene.identity).where(Scene.id.in_(meant)))
-        identities = {id_: identity for id_, identity in rows}
-    identities |= {product.id: product.identity for product in found if product.id in meant}
-    offered = {product.identity for product in found}
-    for id_ in meant:
-        if identities.get(id_) not in offered:
-            summary.skipped[id_] = "the archive does not offer it"
-    wanted = set(identities.values())
-    return [product for product in found if product.identity in wanted]
+    offered = {(product.sensed_at, product.tile) for product in found}
+    summary.skipped |= {id_: "the archive does not offer it" for id_, place in meant.items() if place not in offered}
+    return [product for product in found if (product.sensed_at, product.tile) in meant.values()]
+
+
+def _failed(session: Session, sensed: datetime, tiles: Collection[str]) -> list[str]:
+    """The ids of the failed versions of these acquisitions: a merged scene fails with a part of it."""
+    failed = select(Scene.id).where(Scene.sensed_at == sensed, Scene.state == SceneState.FAILED)
+    return list(session.scalars(failed.where(Scene.tile.in_(tiles))))
 
 
 def _lost(ledger: Ledger, store: ObjectStore, meant: Collection[str]) -> dict[str, str]:

@@ -19,17 +19,14 @@ from seaice_ops.errors import ArchiveUnavailable, QuotaExceeded
 from seaice_ops.ledger.scenes import chunks
 from seaice_ops.ledger.session import Ledger
 from seaice_ops.ledger.tables import Breaker, Run, Scene, SceneEvent, SceneState
-from seaice_ops.mapping.due.source import Source, source
+from seaice_ops.mapping.due.source import source
 from seaice_ops.mapping.due.tile_state import Rules, TileState, tile_state
-from seaice_ops.mapping.product.release import FILES
 from seaice_ops.ops.account import rows
 from seaice_ops.ops.account.facts import Acquisition, Circumstances, Coverage, Made, Offer, Version
-from seaice_ops.ops.account.objects import Wanted
+from seaice_ops.ops.account.objects import Named
 from seaice_ops.ops.account.reasons import Reason
 from seaice_ops.ops.account.rows import Held, NewestMap, Span
 from seaice_ops.settings import Settings
-from seaice_ops.storage import keys
-from seaice_ops.versions import MAPS
 
 DAY = timedelta(days=1)
 
@@ -98,7 +95,7 @@ class Found:
     acquisitions: list[Acquisition]
     coverage: dict[str, Coverage]
     """What searches covered of each tile."""
-    objects: list[Wanted]
+    objects: list[Named]
     """The objects that the ledger names of them."""
 
 
@@ -115,9 +112,9 @@ def acquisitions(
         if product.platform:  # a name that cannot be read is of no acquisition
             products[product.identity].append(product)
     with ledger.begin() as session:
-        held, chosen = rows.scenes(session, span), source(session, rules.labels)
+        held, published = rows.scenes(session, span, rules.labels, now.model), rows.maps(session, span)
         wanted = _wanted(session, products, held)
-        made, objects = _made(session, span, rules, chosen, held)
+        made, objects = _made(held, published, now.model)
         cover = rows.coverage(session, settings.archive.kind, span.tiles)
         failures = _failed_maps(session, now)
     found = [
@@ -167,39 +164,26 @@ def _wanted(session: Session, products: Mapping[str, list[Product]], held: Mappi
 
 
 def _made(
-    session: Session, span: Span, rules: Rules, chosen: Source, held: Mapping[str, Held]
-) -> tuple[dict[str, Made], list[Wanted]]:
+    held: Mapping[str, Held], published: Mapping[tuple[str, datetime], NewestMap], model: str | None
+) -> tuple[dict[str, Made], list[Named]]:
     """What was made of each ready acquisition, by identity, and the objects that the ledger names."""
-    labelled = rows.labels(session, span, rules.labels)
-    encoded = rows.encoded(session, span, chosen.model) if chosen.model else {}
-    published = rows.maps(session, span)
     result: dict[str, Made] = {}
-    objects: list[Wanted] = []
+    objects: list[Named] = []
     for identity, each in held.items():
-        ready = next((version for version in each.versions if version.state is SceneState.READY), None)
+        ready = each.ready
         if ready is None:
             continue
-        newest: NewestMap | None = published.get((each.tile, each.sensed_at))
-        mapped = newest is not None and newest.shows(ready.id, each.sha256)
-        told = encoded.get(ready.id) if chosen.model else (labelled.get(ready.id) or (None,))[0]
+        newest = published.get((each.tile, each.sensed_at))
+        shown = newest if newest and newest.shows(ready.id, each.sha256) else None
         result[identity] = Made(
-            labelled=ready.id in labelled,
-            encoded=not chosen.model or mapped or ready.id in encoded,
-            mapped=mapped,
-            map_id=newest.id if newest and mapped else None,
-            ready_to_map=told,
+            labelled=each.labelled is not None,
+            encoded=shown is not None or (each.encoded if model else each.labelled) is not None,
+            mapped=shown is not None,
+            map_id=shown.id if shown else None,
+            ready_to_map=each.encoded if model else each.labelled,
         )
-        objects += [Wanted(each.key, identity, "scene", each.bytes)] if each.key else []
-        objects += [Wanted(labelled[ready.id][1], identity, "labels")] if ready.id in labelled else []
-        objects += _of_map(newest, identity) if newest and mapped else []
+        objects.append(Named(identity, each.key, each.bytes, each.labels, shown))
     return result, objects
-
-
-def _of_map(newest: NewestMap, identity: str) -> list[Wanted]:
-    """The objects of a map; of one that an older method made only the item, which alone knows its layers."""
-    files = FILES if (newest.method or "").startswith(MAPS) else ()
-    names = [keys.map_item(newest.folder), *(f"{newest.folder}/{name}" for name in files)]
-    return [Wanted(name, identity, "map") for name in names]
 
 
 def _failed_maps(session: Session, now: Circumstances) -> dict[str, str]:

@@ -57,7 +57,7 @@ class Made:
     labelled: bool = False
     """It has labels in force, of its present pixels."""
     encoded: bool = False
-    """It has probabilities, or a map was made without them."""
+    """It has probabilities (labels, where those make the maps), or a map was made without them."""
     mapped: bool = False
     """The newest map that ends with it holds its present pixels."""
     map_id: str | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -14,15 +14,43 @@ from sqlalchemy.orm import Session
 from seaice_ops.ledger.scenes import chunks
 from seaice_ops.ledger.session import Ledger
 from seaice_ops.ledger.tables import LabelSet, Map, Scene, SceneState
+from seaice_ops.mapping.product.release import FILES
 from seaice_ops.ops.account.facts import Acquisition, Part
 from seaice_ops.ops.account.report import Checked, Damage
-from seaice_ops.ops.account.rows import Span
+from seaice_ops.ops.account.rows import NewestMap, Span
 from seaice_ops.ops.account.sample import compare, due_maps
 from seaice_ops.storage import keys
 from seaice_ops.storage.store import ObjectStore
+from seaice_ops.versions import MAPS
 
 #: Lists asked for at the same time: each waits for the store.
 AT_ONCE = 8
+
+
+@dataclass(frozen=True)
+class Named:
+    """What the ledger names of one acquisition that is held."""
+
+    identity: str
+    scene: str | None
+    """The key of its pixels."""
+    bytes: int | None
+    """The size of that object."""
+    labels: str | None
+    """The key of its labels in force."""
+    map: NewestMap | None
+    """The map that ends with it."""
+
+    def wanted(self) -> Iterator[Wanted]:
+        """Its objects. Of a map that an older method made only the item is known, which names the others."""
+        if self.scene:
+            yield Wanted(self.scene, self.identity, "scene", self.bytes)
+        if self.labels:
+            yield Wanted(self.labels, self.identity, "labels")
+        if self.map:
+            files = FILES if (self.map.method or "").startswith(MAPS) else ()
+            for key in (keys.map_item(self.map.folder), *(f"{self.map.folder}/{name}" for name in files)):
+                yield Wanted(key, self.identity, "map")
 
 
 @dataclass(frozen=True)
@@ -44,12 +72,13 @@ class Lost:
 
 
 def looked_for(
-    store: ObjectStore, ledger: Ledger, wanted: Sequence[Wanted], span: Span
+    store: ObjectStore, ledger: Ledger, named: Iterable[Named], span: Span
 ) -> tuple[dict[str, Lost], Checked]:
     """What is missing or has another size, by identity, and what was looked at.
 
-    `wanted` was read from the ledger before: an object is there before the row that names it.
+    `named` was read from the ledger before: an object is there before the row that names it.
     """
+    wanted = [each for acquisition in named for each in acquisition.wanted()]
     shelves = {_shelf(each.key) for each in wanted} | _map_shelves(span)
     with ThreadPoolExecutor(AT_ONCE) as pool:
         there = {key: size for sizes in pool.map(store.sizes, sorted(shelves)) for key, size in sizes.items()}

@@ -21,7 +21,7 @@ from seaice_ops.ops.account import catalogue
 from seaice_ops.ops.account.collect import acquisitions, circumstances, clock_ahead
 from seaice_ops.ops.account.facts import Acquisition, Circumstances
 from seaice_ops.ops.account.keep import keep
-from seaice_ops.ops.account.objects import Wanted, compared, looked_for, with_losses
+from seaice_ops.ops.account.objects import Named, compared, looked_for, with_losses
 from seaice_ops.ops.account.report import Checked, Report
 from seaice_ops.ops.account.rows import Span
 from seaice_ops.ops.account.why import account_for
@@ -118,11 +118,11 @@ def _with_withdrawals(
 
 
 def _with_objects(
-    stage: StageRun, span: Span, wanted: list[Wanted], found: list[Acquisition], at: datetime
+    stage: StageRun, span: Span, named: list[Named], found: list[Acquisition], at: datetime
 ) -> tuple[list[Acquisition], Checked]:
     """`found` with the objects that are lost, and what was looked at; where the store cannot be read, only why."""
     try:
-        lost, checked = looked_for(stage.store, stage.ledger, wanted, span)
+        lost, checked = looked_for(stage.store, stage.ledger, named, span)
         sampled, damaged = compared(stage.store, stage.ledger, span.tiles, at)
     except (TransientError, ConfigError) as reason:
         log.warning("the store was not looked at: %s", reason)

@@ -56,6 +56,33 @@ def test_unknown_failed_and_lost_products_are_taken_up_and_others_left(settings:
     assert set(states(settings).values()) == {SceneState.DISCOVERED.value}
 
 
+def test_a_merger_that_failed_with_a_part_is_made_again(settings: Settings) -> None:
+    settings.archive_path.mkdir(parents=True)
+    first = make_product(settings.archive_path, bands=BANDS)
+    second = make_product(
+        settings.archive_path,
+        bands=BANDS,
+        datastrip=SENSED + timedelta(minutes=1),
+        generated=SENSED + timedelta(hours=3),
+    )
+    metadata = settings.archive_path / f"{first}.SAFE" / "MTD_MSIL1C.xml"
+    right = metadata.read_bytes()
+    metadata.write_bytes(right[:-1] + b" ")
+    for _ in range(2):
+        items = search.run(settings, search.SearchRequest("sensed", SENSED, SENSED + DAY)).items
+        fetch.run(settings, fetch.FetchRequest(tuple(items)))
+        decode.run(settings, decode.DecodeRequest(tuple(items)))
+    [merged] = states(settings).keys() - {first, second}
+    assert states(settings) == {first: "failed", second: "ready", merged: "failed"}
+    metadata.write_bytes(right)
+    assert search.run(settings, search.SearchRequest("sensed", SENSED, SENSED + DAY)).items == []
+    items = listed.run(settings, listed.ListedRequest((first,))).items
+    assert items == [merged]
+    fetch.run(settings, fetch.FetchRequest(tuple(items)))
+    decode.run(settings, decode.DecodeRequest(tuple(items)))
+    assert states(settings) == {first: "superseded", second: "superseded", merged: "ready"}
+
+
 def test_what_cannot_be_ingested_is_told_with_its_reason(settings: Settings, three: list[str]) -> None:
     gone, foreign = product_name(SENSED + 9 * DAY), product_name(SENSED, tile="59CMV")
     found = listed.run(settings, listed.ListedRequest(("no\x1bsense", gone, foreign)))
