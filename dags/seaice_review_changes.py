@@ -12,6 +12,7 @@ the tile, which issues the touched maps again. `seaice changes` decides the same
 | `questions` pink (skipped) | no change waits for a decision | nothing |
 | `ask` waits | a person must choose | look at the pictures; *Approve*, *Reject*, or *Later*; correct the class where it is wrong |
 | `ask` ends by itself | nobody answered for 20 hours | nothing: the next daily run asks again |
+| `ask` asks again after an answer | the answer came before the scheduler had parked the task | answer again: nothing was decided |
 | `announce` pink (skipped) | the answer touches no map | nothing |
 
 What was approved is never asked again, and what was rejected stays rejected (docs/changes.md).
