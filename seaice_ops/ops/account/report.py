@@ -72,6 +72,12 @@ class Report:
         wanted = [(line.day, line.product) for line in self.lines if line.ingest]
         return list(dict.fromkeys(product for _, product in sorted(wanted)))
 
+    @property
+    def again(self) -> list[str]:
+        """The ids of the maps whose objects are lost: for `seaice map --again`."""
+        folders = (each.key.rpartition("/")[0] for each in self.objects.damaged if each.key.startswith("maps/"))
+        return list(dict.fromkeys(folder.rpartition("/")[2] for folder in folders))
+
     def table(self) -> tuple[Table, Cell]:
         """Counts by tile and day, and the totals."""
         return tally(self.lines)
@@ -101,6 +107,7 @@ def to_json(report: Report) -> dict[str, Any]:
         "objects": {**asdict(report.objects), "damaged": [asdict(each) for each in report.objects.damaged]},
         "unexplained": report.unexplained,
         "ingest": {"products": report.ingest},
+        "again": {"maps": report.again},
     }
 
 

@@ -81,7 +81,9 @@ def _strips(report: Report) -> Iterator[str]:
     yield '<div class="scroll"><table class="strips">'
     for tile in order[:MOST_TILES]:
         squares = "".join(_square(day, table[tile].get(day)) for day in days)
-        yield f'<tr><th scope="row">{_text(tile)}</th><td>{squares}</td></tr>'
+        missing = sum(bool(cell.reasons) for cell in table[tile].values())
+        said = f"{len(table[tile])} days with acquisitions, {missing} of them with something missing"
+        yield f'<tr><th scope="row">{_text(tile)}</th><td aria-label="{said}">{squares}</td></tr>'
     yield f"</table></div>{_more(len(order), MOST_TILES, 'tiles')}</section>"
 
 
@@ -115,7 +117,11 @@ def _objects(report: Report) -> Iterator[str]:
     yield f"<p>{_text(objects.trouble or said)}</p><ul>"
     yield from (f"<li>{_text(f'{each.key}: {each.what}')}</li>" for each in objects.damaged[:ROWS])
     yield from (f"<li>{_text(each)}: a map that the ledger does not know</li>" for each in objects.unknown[:ROWS])
-    yield "</ul></section>"
+    yield "</ul>"
+    if report.again:
+        command = " ".join(f"--again {map_id}" for map_id in report.again[:ROWS])
+        yield f"<p>Lost objects of maps are made again by <code>seaice map {_text(command)}</code></p>"
+    yield "</section>"
 
 
 def _reasons() -> Iterator[str]:

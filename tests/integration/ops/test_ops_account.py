@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import delete, func, select, update
 
 from helpers.account_season import DAY, HOUR, Catalogue, Season, put
+from helpers.ledger_rows import a_run
 from helpers.mapped import crown
 from seaice_ops.archive.product import Withdrawn
 from seaice_ops.errors import ArchiveUnavailable, ConfigError
@@ -145,8 +146,12 @@ def test_every_hole_is_reported_with_its_reason_to_the_last_row(home: Settings, 
     season.label(due)
     made[due.identity] = Reason.UNEXPLAINED
     keep(season)
+    with open_ledger(home).begin() as session:
+        session.add(a_run("publish", error="TransientError: the disk is full"))
     report = account(season)
     assert report.archive == "asked" and report.notices == ()
+    stuck = next(line for line in report.missing if line.identity == due.identity)
+    assert stuck.words.endswith("; the last run of publish ended with TransientError: the disk is full")
     assert told(report) == made
     assert set(told(report).values()) == set(Reason) - {Reason.OUTAGE, Reason.QUOTA}
     assert_counts(season, report)
@@ -319,6 +324,8 @@ def test_deleted_truncated_and_flipped_objects_are_found(
     assert told(report) == {row.identity: Reason.UNEXPLAINED for row in scenes[:6]}
     assert {line.identity for line in report.lines if not line.published} == {row.identity for row in scenes[:3]}
     assert set(report.ingest) == {scenes[3].id, scenes[4].id}
+    assert set(report.again) == {row.id for row in maps[:3]}
+    assert all(f"--again {row.id}" in to_markdown(report) for row in maps[:3])
 
 
 def test_a_flipped_byte_is_found_within_thirty_days(
