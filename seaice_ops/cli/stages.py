@@ -80,7 +80,7 @@ def label(
     if spark:
         from seaice_ops.labels.spark.package import APPLICATION, spark_conf, zip_package
 
-        code = zip_package(settings.work / "spark" / "seaice_ops.zip")
+        code = zip_package(settings.work / "spark" / "seaice_ops.zip", settings.sensors)
         conf = [word for key, value in spark_conf().items() for word in ("--conf", f"{key}={value}")]
         os.execvp(  # noqa: S606
             "spark-submit",

@@ -106,7 +106,7 @@ def _files_are_there(ledger: Ledger, scene: Scene, inbox: Path, caller: str) -> 
 def _write(store: ObjectStore, scene: Scene, inbox: Path, ceiling: float) -> dict[str, Any]:
     """Put the scene's COG into the store; returns the columns of its ready row."""
     details, source = scene.details or {}, open_scene(scene, inbox, ceiling)
-    check_place(source.grid, inbox)
+    check_place(source.grid, inbox, scene.tile)
     if source.sun_zenith is not None and source.sun_zenith >= NIGHT:
         raise ExpectedSkip(f"night: the sun stood {source.sun_zenith:.1f} degrees from the zenith")
     # In a new folder: a task that Airflow has given up may still be decoding the same scene.

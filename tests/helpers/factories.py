@@ -18,7 +18,7 @@ from seaice_ops.storage.rasters import Grid
 
 SENSED = datetime(2026, 2, 1, 20, 15, 29, tzinfo=UTC)
 BAND_IDS = {"B02": 1, "B03": 2, "B04": 3, "B08": 7, "B11": 11}
-ORIGIN = (399960.0, 1600020.0)
+ORIGIN = (300000.0, 2000020.0)
 
 
 def product_name(
