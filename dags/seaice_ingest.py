@@ -14,6 +14,8 @@ withdrawn products are marked. -> `ingest` is one task a scene: fetch it, check 
 - A **run by hand** does the same: with a logical date for the day before it, without one until now.
 - A **backfill** run looks for what was *sensed* in its interval.
 - The run's conf may name one region, `{"region": "ross_sea"}`. Without it all regions are searched.
+- It may list products instead, `{"products": ["S2B_MSIL1C_..."]}`, as the account does (docs/account.md): only these are
+  ingested, those that failed before too. The form of a run by hand has a field for them.
 
 The pool `copernicus` limits how many scenes are fetched or decoded at once. Give it as many slots as the workers have cores.
 Connections and requests have their own limits in `archive.quota`.
@@ -47,6 +49,7 @@ with DAG(
     catchup=False,
     max_active_runs=2,
     default_args=DEFAULT_ARGS,
+    params=ingest.form(),
     doc_md=__doc__,
     tags=["sea-ice", "ingest"],
 ):

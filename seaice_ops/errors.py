@@ -94,8 +94,16 @@ class PublishConflict(SeaIceError):
     """Another writer published different content under the same name first."""
 
 
+class DecidedMeanwhile(SeaIceError):
+    """Somebody else has decided, or what was to be decided has changed since it was looked at."""
+
+
 class TrainingFailed(SeaIceError, RuntimeError):
     """A training rank ended with an error; the message holds its last words."""
+
+
+class Unexplained(SeaIceError):
+    """The daily account found what nothing in the ledger explains; a person must look."""
 
 
 #: What the operating system answers where waiting does not help.

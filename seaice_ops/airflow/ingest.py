@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import re
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import Context, PokeReturnValue
+from airflow.sdk import Context, Param, PokeReturnValue
 from airflow.sdk.configuration import conf
 
 from seaice_ops.airflow.connections import lend_archive
@@ -27,14 +28,34 @@ BY_HAND = timedelta(days=1)
 
 def search() -> PokeReturnValue:
     """Sensor: record what is new in the archive and return the ids of the scenes to ingest, oldest first."""
+    from seaice_ops.archive import listed
     from seaice_ops.archive import search as stage
 
     with task_run() as run:
         lend_archive(run.settings)
-        request = search_request(run.settings, run.context)
-        return wait_for_archive(
-            run.settings, lambda: mappable(report(stage.run(run.settings, request, caller=run.caller)).items)
-        )
+        products = products_asked_for(run.context["dag_run"].conf)
+        if products:
+            chosen = listed.ListedRequest(products)
+            look = partial(listed.run, run.settings, chosen, caller=run.caller)
+        else:
+            look = partial(stage.run, run.settings, search_request(run.settings, run.context), caller=run.caller)
+        return wait_for_archive(run.settings, lambda: mappable(report(look()).items))
+
+
+def products_asked_for(asked: dict[str, object] | None) -> tuple[str, ...]:
+    """The `products` that a run's conf lists, as the account does; nothing for a search of all."""
+    from seaice_ops.archive.listed import read_list
+
+    found = (asked or {}).get("products") or []
+    if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
+        raise ConfigError(f"the run's conf has products {found!r}; it must be a list of names of products")
+    return read_list("\n".join(found))
+
+
+def form() -> dict[str, Any]:
+    """The fields of the form by which a run is started by hand."""
+    words = "Names of products, one a line, such as the account lists: only these are ingested, failed ones too."
+    return {"products": Param([], type="array", items={"type": "string"}, title="Products", description=words)}
 
 
 def search_request(settings: Settings, context: Context) -> SearchRequest:

@@ -96,10 +96,14 @@ class _Version:
             return False
         if self.state is SceneState.WITHDRAWN:
             return self.product is not None and self.product.published_at > _withdrawn_at(_present(self.row))
-        # A failed scene is tried again when its files in the archive have changed. One that failed at the search (its
-        # tile was not configured, say) was never attempted, and is tried when the search finds nothing wrong any more.
-        untried = self.row is not None and self.row.attempts == 0
-        return self.state is not SceneState.FAILED or (self.product is not None and (untried or self.differs(self.now)))
+        # A failed scene is tried again when its files in the archive have changed, or when it counts as never tried.
+        again = self.untried or self.differs(self.now)
+        return self.state is not SceneState.FAILED or (self.product is not None and again)
+
+    @property
+    def untried(self) -> bool:
+        """True where it failed at the search (its tile was not configured, say), or is to be tried as if it had."""
+        return self.row is not None and self.row.attempts == 0
 
     def differs(self, product: Product) -> bool:
         """True where `product` has another address or other files than the ledger's row.
@@ -142,7 +146,7 @@ class _Acquisition:
                 return parts[0]
             whole = merged(parts)
             known = self.mergers.get(whole.id)
-            if known is None or known.state is not SceneState.FAILED or known.differs(whole):
+            if known is None or known.state is not SceneState.FAILED or known.untried or known.differs(whole):
                 return whole
             # The merged scene failed: its parts are tried no more, unless one was ready before.
             tried = {part.id for part in parts if usable[part.id].state is not SceneState.READY}

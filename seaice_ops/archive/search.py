@@ -108,8 +108,8 @@ def run(settings: Settings, request: SearchRequest, *, caller: str = "") -> Summ
                     note_followed(session, name, answer.tiles, answer.since)
                 elif request.by == "sensed":
                     note_sensed(session, name, answer.tiles, (request.start, request.end), began)
-            _report(stage.summary, planned, decided, answer.found)
-        stage.summary.items = _hand_on(stage.ledger, planned.ingest)
+            report(stage.summary, planned, decided, answer.found)
+        stage.summary.items = hand_on(stage.ledger, planned.ingest)
         return stage.summary
 
 
@@ -186,7 +186,7 @@ def _still_offered(ledger: Ledger, archive: Archive, listed: Sequence[Withdrawn]
     return list({product.id: product for product in offered}.values())
 
 
-def _hand_on(ledger: Ledger, ids: Sequence[str]) -> list[str]:
+def hand_on(ledger: Ledger, ids: Sequence[str]) -> list[str]:
     """The first `MOST_SCENES` of `ids`; the others are released, so that any next search takes them up."""
     taken, later = list(ids[:MOST_SCENES]), ids[MOST_SCENES:]
     if later:
@@ -198,7 +198,8 @@ def _hand_on(ledger: Ledger, ids: Sequence[str]) -> list[str]:
     return taken
 
 
-def _report(summary: Summary, planned: Plan, decided: Plan, found: Sequence[Product]) -> None:
+def report(summary: Summary, planned: Plan, decided: Plan, found: Sequence[Product]) -> None:
+    """Note in `summary` what was decided about what was `found`, and in `planned` what is to be fetched."""
     planned.best |= decided.best
     for decision in decided.decisions:
         if decision.state is SceneState.FAILED:

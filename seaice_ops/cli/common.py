@@ -38,6 +38,7 @@ ORDER = (
     "train",
     "encode",
     "map",
+    "changes",
     "drift",
     "model",
     "simulate",

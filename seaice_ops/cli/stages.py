@@ -23,6 +23,8 @@ from seaice_ops.cli.common import (
     tracked,
     utc,
 )
+from seaice_ops.errors import ConfigError
+from seaice_ops.settings import Settings
 from seaice_ops.summary import Summary
 
 
@@ -34,28 +36,29 @@ def ingest(
         str, typer.Option(help="What the interval means: time of publication (published) or of sensing (sensed).")
     ] = "sensed",
     tile: Tiles = None,
+    listed: Annotated[
+        Path | None,
+        typer.Option("--list", help="File with names of products, one a line: only these, also failed ones."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Search the archive, fetch what is new and decode it into scenes.
 
     Without --from and --to: what was published or withdrawn since the last run (the first time: in the last days),
-    like the daily DAG. With them: a past period.
+    like the daily DAG. With them: a past period. With --list: what `seaice account` found to be missing.
     """
-    from seaice_ops.archive import fetch, search
-    from seaice_ops.ledger.operations import now
+    from seaice_ops.archive import fetch
     from seaice_ops.scenes import decode
 
     settings = load_settings()
     if by not in ("published", "sensed"):
         raise typer.BadParameter("--by is 'published' or 'sensed'")
     with readable_errors(as_json):
-        if start is None and end is None:
-            request = search.SearchRequest("published", now() - timedelta(days=1), now(), as_tiles(tile), catch_up=True)
-        elif start is None or end is None:
+        if listed and (start or end or tile):
+            raise typer.BadParameter("--list names all that is meant; leave out --from, --to and --tile")
+        if (start is None) != (end is None):
             raise typer.BadParameter("give --from and --to, or none of them")
-        else:
-            request = search.SearchRequest(by, utc(start), utc(end), as_tiles(tile))  # type: ignore[arg-type]
-        found = search.run(settings, request, caller="cli")
+        found = _listed(settings, listed) if listed else _searched(settings, by, start, end, as_tiles(tile))
         summaries = [found]
         for scene_id in tracked(found.items, "ingest"):
             fetched = fetch.run(settings, fetch.FetchRequest((scene_id,)), caller="cli")
@@ -63,6 +66,29 @@ def ingest(
             if scene_id not in fetched.failed:
                 summaries.append(decode.run(settings, decode.DecodeRequest((scene_id,)), caller="cli"))
     report(_merged(summaries), as_json)
+
+
+def _listed(settings: Settings, file: Path) -> Summary:
+    from seaice_ops.archive import listed
+
+    try:
+        products = listed.read_list(file.read_text())
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"the list {file} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    return listed.run(settings, listed.ListedRequest(products), caller="cli")
+
+
+def _searched(
+    settings: Settings, by: str, start: datetime | None, end: datetime | None, tiles: tuple[str, ...] | None
+) -> Summary:
+    from seaice_ops.archive import search
+    from seaice_ops.ledger.operations import now
+
+    if start is None or end is None:
+        request = search.SearchRequest("published", now() - timedelta(days=1), now(), tiles, catch_up=True)
+    else:
+        request = search.SearchRequest(by, utc(start), utc(end), tiles)  # type: ignore[arg-type]
+    return search.run(settings, request, caller="cli")
 
 
 @app.command()

@@ -149,6 +149,12 @@ def release_scenes(session: Session, scene_ids: Sequence[str]) -> None:
         session.execute(update(Scene).where(Scene.id.in_(some)).values(claimed_by=None))
 
 
+def forgive_scenes(session: Session, scene_ids: Sequence[str]) -> None:
+    """Forget how often these failed scenes were tried: the next search that finds them has them tried again."""
+    for some in chunks(scene_ids):
+        session.execute(update(Scene).where(Scene.id.in_(some), Scene.state == FAILED).values(attempts=0))
+
+
 def _require_move(before: SceneState | None, after: SceneState) -> None:
     if (before, after) not in MOVES:
         raise ValueError(f"a scene does not go from {before or 'nothing'} to {after}")

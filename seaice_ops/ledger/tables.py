@@ -280,6 +280,77 @@ class Map(Base):
     __table_args__ = (Index("uq_map_tile_end_revision", "tile", "window_end", "revision", unique=True),)
 
 
+class ChangeState(enum.StrEnum):
+    """The states of a dated change; `ledger.changes.MOVES` are the moves between them."""
+
+    PROVISIONAL = "provisional"
+    CONFIRMED = "confirmed"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    GONE = "gone"
+
+
+_CHANGE_STATE = Enum(ChangeState, native_enum=False, length=16, values_callable=lambda e: [m.value for m in e])
+
+
+class Change(Base):
+    """One dated change of a part of a tile: its pixels turned from one class to another.
+
+    `id` is that of its first finding. `content` is a hash of what was found: pixels, classes, dates. `folder` holds its
+    pixels, polygons and pictures; `pixels_sha256` is the SHA-256 of the object with the pixels. The change lies in
+    (`since`, `at`]; between `first_at` and `last_at` eight tenths of its pixels changed. `top`, `left`, `height` and
+    `width` are the box of its pixels on the grid `crs`, `transform`. `decided_class` is the class that a person gave
+    it. `moves` counts the changes of state; each is a `ChangeEvent`. Only `ledger.changes` changes `state`.
+    """
+
+    __tablename__ = "change"
+
+    id: Mapped[str] = mapped_column(String(96), primary_key=True)
+    tile: Mapped[str] = mapped_column(String(5), index=True)
+    state: Mapped[ChangeState] = mapped_column(_CHANGE_STATE)
+    moves: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    before_class: Mapped[int]
+    after_class: Mapped[int]
+    decided_class: Mapped[int | None]
+    at: Mapped[datetime]
+    since: Mapped[datetime]
+    first_at: Mapped[datetime]
+    last_at: Mapped[datetime]
+    confidence: Mapped[int]
+    pixels: Mapped[int]
+    area_km2: Mapped[float]
+    crs: Mapped[str] = mapped_column(String(2048))
+    transform: Mapped[list[float]]
+    top: Mapped[int]
+    left: Mapped[int]
+    height: Mapped[int]
+    width: Mapped[int]
+    box: Mapped[list[float]]
+    content: Mapped[str] = mapped_column(String(64))
+    folder: Mapped[str] = mapped_column(String(512))
+    pixels_sha256: Mapped[str] = mapped_column(String(64))
+    scene_ids: Mapped[list[str]]
+    reason: Mapped[str | None] = mapped_column(Words(2048))
+    decided_by: Mapped[str | None] = mapped_column(Words(256))
+    decided_at: Mapped[datetime | None]
+    found_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class ChangeEvent(Base):
+    """One change of a dated change's state: the `number`-th, by whom, and why. `before` is None for a new one."""
+
+    __tablename__ = "change_event"
+
+    change_id: Mapped[str] = mapped_column(ForeignKey("change.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    at: Mapped[datetime]
+    before: Mapped[ChangeState | None] = mapped_column(_CHANGE_STATE)
+    after: Mapped[ChangeState] = mapped_column(_CHANGE_STATE)
+    reason: Mapped[str | None] = mapped_column(Words(2048))
+    caller: Mapped[str] = mapped_column(Words(256))
+
+
 class Drift(Base):
     """The ice drift between two neighbouring acquisitions of a tile.
 

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from seaice_ops.errors import CorruptProduct, ExpectedSkip, ObjectMissing, PublishConflict, writing
 from seaice_ops.ledger.runs import StageRun, recorded
+from seaice_ops.mapping.due.decided import until
 from seaice_ops.mapping.due.plan import Due
 from seaice_ops.mapping.due.tile_state import Rules, TileState, chosen_tiles, tile_state
 from seaice_ops.mapping.product import release, withdrawal
@@ -180,4 +181,5 @@ def _inputs(state: TileState, due: Due, rules: Rules) -> MapInputs:
         supersedes=due.supersedes,
         complete_at=max(row.created_at for row in rows),
         grid=state.grid,
+        changes=tuple(each.mark for each in until(state.decisions, due.window_end)),
     )

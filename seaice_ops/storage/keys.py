@@ -7,6 +7,9 @@ from datetime import datetime
 #: The object by which a store is known: its id, as JSON. Written once, by `seaice init`.
 MARKER = "store.json"
 
+#: The folder of all accounts.
+ACCOUNTS = "account"
+
 
 def scene(tile: str, sensed_at: datetime, scene_id: str) -> str:
     """The COG of a scene: int16 reflectance x 10000."""
@@ -26,6 +29,11 @@ def probabilities(model_id: str, tile: str, scene_id: str) -> str:
 def coastline(tile: str, digest: str) -> str:
     """The COG of a tile's land: u8, 1 = land or ice shelf. `digest` stands for the grid and the polygons' edition."""
     return f"land/{tile}/coastline-{digest}.tif"
+
+
+def account(region: str, made: datetime, days: str) -> str:
+    """The folder of an account of `region` (empty: all), made on a day, of the days named `days`."""
+    return f"{ACCOUNTS}/{region or '_all'}/{made:%Y-%m-%d}/{days}"
 
 
 def model(model_id: str, name: str) -> str:
@@ -57,3 +65,13 @@ def drift_picture(key: str) -> str:
 def map_item(folder: str) -> str:
     """The STAC item that commits a map."""
     return f"{folder}/item.json"
+
+
+def change_folder(tile: str, content: str) -> str:
+    """The folder of one dated change as it was found: its pixels, polygons and pictures."""
+    return f"changes/{tile}/{content}"
+
+
+def change_pixels(folder: str) -> str:
+    """The PNG with the pixels of a dated change: 255 where it is."""
+    return f"{folder}/pixels.png"

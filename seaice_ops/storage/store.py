@@ -150,12 +150,15 @@ class ObjectStore:
 
     def exists(self, key: str) -> bool:
         """True if `key` is there."""
+        return self.size(key) is not None
+
+    def size(self, key: str) -> int | None:
+        """The size of `key` in bytes; None where it is not there."""
         try:
             with self._readable_errors(key):
-                obstore.head(self._store, key)
+                return int(obstore.head(self._store, key)["size"])
         except ObjectMissing:
-            return False
-        return True
+            return None
 
     def delete(self, key: str) -> None:
         """Remove `key`; no error if it is absent."""
@@ -167,11 +170,14 @@ class ObjectStore:
 
     def list(self, prefix: str = "") -> Iterator[str]:
         """All keys below the folder `prefix` but the marker, sorted. For housekeeping; no stage lists in its work."""
+        return iter(sorted(self.sizes(prefix)))
+
+    def sizes(self, prefix: str = "") -> dict[str, int]:
+        """The size in bytes of each object below the folder `prefix` but the marker, by key."""
         with self._readable_errors(prefix or "all"):
-            found = {meta["path"] for page in obstore.list(self._store, prefix or None) for meta in page} - {
-                keys.MARKER
-            }
-        return iter(sorted(found))
+            found = {meta["path"]: meta["size"] for page in obstore.list(self._store, prefix or None) for meta in page}
+        found.pop(keys.MARKER, None)
+        return found
 
     def gdal_path(self, key: str) -> str:
         """The name under which GDAL opens `key` (within `gdal_env` for S3)."""

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import rasterio
+from numpy.typing import NDArray
+from PIL import Image
 
 from seaice_ops.errors import ObjectDamaged, ObjectMissing, TransientError
 from seaice_ops.storage.rasters import RASTER_ERRORS, threads
@@ -43,6 +48,14 @@ def open_verified(store: ObjectStore, key: str, sha256: str) -> Iterator[Any]:
     except ObjectMissing:
         store.check()
         raise
+
+
+def read_mask(store: ObjectStore, key: str, sha256: str) -> NDArray[np.bool_]:
+    """The (rows, columns) bool of a PNG that is not 0 where it is True; raises `ObjectMissing` or `ObjectDamaged`."""
+    data = store.get(key)
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise ObjectDamaged(f"damaged since it was written: {store.url}/{key}; put it back from a copy of the store")
+    return np.asarray(Image.open(io.BytesIO(data))) > 0
 
 
 @contextmanager

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from seaice_ops.archive.product import Product, Withdrawn
 from seaice_ops.ledger.tables import Base, LabelSet, Map, Probabilities, Scene, SceneEvent, SceneState
+from seaice_ops.mapping.product.release import FILES
 from seaice_ops.sensors.sentinel2 import BANDS
 from seaice_ops.settings import Settings
+from seaice_ops.storage import keys
+from seaice_ops.versions import MAPS
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+PIXELS = b"pixels"
 SHA = "a" * 64
 
 
@@ -24,6 +31,7 @@ class Season:
     model: str | None = None
     rows: list[Base] = field(default_factory=list)
     offered: list[Product] = field(default_factory=list)
+    items: dict[str, bytes] = field(default_factory=dict)
 
     def scene(self, tile: str, sensed: datetime, state: SceneState, **values: Any) -> Scene:
         """A scene that came into `state` six hours after it was sensed, with its last event."""
@@ -46,6 +54,8 @@ class Season:
                 "moves": 3,
                 "attempts": 0,
                 "sha256": SHA,
+                "key": keys.scene(tile, sensed, name(tile, sensed, baseline)) if state is SceneState.READY else None,
+                "bytes": len(PIXELS),
                 "bands": list(BANDS),
                 "crs": "EPSG:32701",
                 "transform": [10.0, 0.0, 399960.0, 0.0, -10.0, 1600020.0],
@@ -95,11 +105,24 @@ class Season:
             scene_ids=[each.id for each in shown],
             scene_contents=[each.sha256 for each in shown],
             folder=f"maps/{scene.tile}/{scene.sensed_at:%Y/%m}/{map_id}",
-            statistics={},
+            statistics={"method": MAPS},
             created_at=scene.updated_at + 2 * HOUR,
         )
+        item = {"id": map_id, "assets": {name: asset(name) for name in FILES}}
+        self.items[row.folder] = json.dumps(item).encode()
+        row.statistics["item_sha256"] = hashlib.sha256(self.items[row.folder]).hexdigest()
         self.rows.append(row)
         return row
+
+    def store(self) -> None:
+        """Put the objects of all rows into the folder of the store."""
+        for row in self.rows:
+            if isinstance(row, (Scene, LabelSet)) and row.key:
+                put(self.settings, row.key, PIXELS)
+            elif isinstance(row, Map):
+                for each in FILES:
+                    put(self.settings, f"{row.folder}/{each}", each.encode())
+                put(self.settings, f"{row.folder}/item.json", self.items[row.folder])
 
     def good(self, tile: str, sensed: datetime) -> tuple[Scene, Map]:
         """An acquisition of which everything was made."""
@@ -107,6 +130,19 @@ class Season:
         scene = self.scene(tile, sensed, SceneState.READY)
         self.label(scene)
         return scene, self.map(scene)
+
+
+def put(settings: Settings, key: str, data: bytes) -> None:
+    """Write an object of a folder store, without the time that a flush to the disk takes."""
+    path = Path(settings.store) / key
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+
+
+def asset(file: str) -> dict[str, Any]:
+    """The asset of a map's file, whose content is its own name."""
+    digest = hashlib.sha256(file.encode()).hexdigest()
+    return {"href": f"./{file}", "file:size": len(file), "file:checksum": f"1220{digest}"}
 
 
 def name(tile: str, sensed: datetime, baseline: str = "05.11") -> str:

@@ -6,6 +6,8 @@
   the next revision and supersedes the last; one acquisition is in at most n maps.
 - Where an acquisition was withdrawn, the map that ended with it is kept right too: at the same window end, of the
   acquisitions that remain. With none left it is withdrawn itself, by a revision that holds nothing but the cause.
+- A map dated on or after an approved change is made with it, and re-issued where a decision is made, corrected or taken
+  back.
 - A new source of classes (a champion, new labels), method or land mask re-issues the newest map only. Older maps keep
   the source they were made with until their scenes change; then they are made with the present one.
 """
@@ -21,6 +23,7 @@ from math import isfinite
 from typing import Any
 
 from seaice_ops.ledger.tables import Map, Scene
+from seaice_ops.mapping.due.decided import Decision, until
 from seaice_ops.mapping.window.vote import span
 from seaice_ops.versions import MAPS
 
@@ -65,12 +68,18 @@ def one_grid(scenes: Sequence[Scene]) -> tuple[list[Scene], dict[str, str]]:
 
 
 def due_maps(
-    scenes: Sequence[Scene], issued: Mapping[datetime, Map], n: int, source: str, method: str = MAPS
+    scenes: Sequence[Scene],
+    issued: Mapping[datetime, Map],
+    n: int,
+    source: str,
+    method: str = MAPS,
+    decisions: Sequence[Decision] = (),
 ) -> list[Due]:
     """The maps to issue, oldest window end first.
 
     `scenes` are in time order, on one grid, one an acquisition; `issued` holds the newest revision at each window
-    end; `n` is the length of a full window, `source` what tells the classes, `method` how maps are made (`method_of`).
+    end; `n` is the length of a full window, `source` what tells the classes, `method` how maps are made
+    (`method_of`), `decisions` the approved changes.
     """
     times = [scene.sensed_at for scene in scenes]
     ends = sorted({*times, *issued})
@@ -78,7 +87,9 @@ def due_maps(
     for end in ends:
         window, last = span(times, end, n), issued.get(end)
         if last and _stands(last, [scenes[i] for i in window], (source, method), newest=end == ends[-1]):
-            continue
+            marks = [each.mark for each in until(decisions, end)] if window else []
+            if last.statistics.get("changes", []) == marks:
+                continue
         due.append(Due(end, window, last.revision + 1 if last else 1, last.id if last else None))
     return due
 

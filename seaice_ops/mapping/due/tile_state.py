@@ -10,6 +10,7 @@ from seaice_ops.errors import ConfigError
 from seaice_ops.ledger.operations import newest_maps, ready_scenes
 from seaice_ops.ledger.session import Ledger, open_ledger
 from seaice_ops.ledger.tables import Map, Scene
+from seaice_ops.mapping.due.decided import Decision, decided
 from seaice_ops.mapping.due.plan import Due, due_maps, method_of, one_grid, same_pixels
 from seaice_ops.mapping.due.source import Evidence, Source, evidence, source
 from seaice_ops.models.card import Labels
@@ -33,6 +34,8 @@ class TileState:
     """The maps to issue, oldest window end first; their windows index `scenes`."""
     evidence: dict[str, Evidence]
     """The source's rasters of the scenes' present pixels, by scene id."""
+    decisions: tuple[Decision, ...]
+    """The approved changes, oldest first."""
     skipped: dict[str, str]
     """Reasons by id, of ready scenes that are in no map and of maps that stand although the source cannot make them."""
     standing: int
@@ -41,10 +44,7 @@ class TileState:
     @property
     def grid(self) -> Grid:
         """The tile's grid; there is one wherever a due map has a window."""
-        scene = self.scenes[-1]
-        assert scene.crs and scene.transform and scene.width and scene.height  # `one_grid` refused the others
-        a, b, c, d, e, f = scene.transform
-        return Grid(scene.crs, (a, b, c, d, e, f), scene.width, scene.height)
+        return _grid(self.scenes[-1])
 
     def window(self, due: Due) -> list[Scene]:
         """The scenes of a due map, oldest first."""
@@ -80,10 +80,11 @@ def tile_state(ledger: Ledger, tile: str, rules: Rules) -> TileState:
         chosen = source(session, rules.labels)
         ready, issued = ready_scenes(session, [tile]), newest_maps(session, tile)
         told = evidence(session, tile, chosen, rules.labels)
-    able, unable = _with_bands(tile, chosen, ready)
-    scenes, refused = one_grid(able)
+        able, unable = _with_bands(tile, chosen, ready)
+        scenes, refused = one_grid(able)
+        decisions = decided(session, tile, _grid(scenes[-1]) if scenes else None)
     unseen = _unseen(issued, ready, unable)
-    planned = due_maps(scenes, issued, rules.n, chosen.id, rules.method)
+    planned = due_maps(scenes, issued, rules.n, chosen.id, rules.method, decisions)
     due = [each for each in planned if each.window_end not in unseen]
     return TileState(
         tile,
@@ -91,6 +92,7 @@ def tile_state(ledger: Ledger, tile: str, rules: Rules) -> TileState:
         scenes,
         due,
         told,
+        decisions,
         unable | refused | {issued[end].id: _STANDS for end in unseen},
         len(issued.keys() - {each.window_end for each in due}),
     )
@@ -100,6 +102,12 @@ def tiles_due(settings: Settings) -> tuple[str, ...]:
     """The tiles with maps to issue, sorted."""
     ledger, rules = open_ledger(settings), Rules.of(settings)
     return tuple(tile for tile in settings.tiles if tile_state(ledger, tile, rules).due)
+
+
+def _grid(scene: Scene) -> Grid:
+    assert scene.crs and scene.transform and scene.width and scene.height  # `one_grid` refused the others
+    a, b, c, d, e, f = scene.transform
+    return Grid(scene.crs, (a, b, c, d, e, f), scene.width, scene.height)
 
 
 def chosen_tiles(known: tuple[str, ...], wanted: Iterable[str] | None) -> tuple[str, ...]:

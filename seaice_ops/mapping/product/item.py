@@ -78,11 +78,14 @@ class MapInputs:
     """Time at which the last of those rasters was written."""
     grid: Grid
     """The tile's grid."""
+    changes: tuple[str, ...] = ()
+    """The approved changes that it shows: `Decision.mark` of each."""
 
     @property
     def map_id(self) -> str:
         """``{tile}_{window end}_r{revision}_{hash of what decides the bytes}``."""
-        decisive = [self.scene_ids, self.checksums, self.source, self.n, self.method, software()]
+        decisive: list[Any] = [self.scene_ids, self.checksums, self.source, self.n, self.method, software()]
+        decisive += [self.changes] if self.changes else []
         digest = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:8]
         return f"{self.tile}_{self.window_end:%Y%m%dT%H%M%S}_r{self.revision}_{digest}"
 
@@ -139,6 +142,7 @@ def _properties(inputs: MapInputs, statistics: Mapping[str, Any]) -> dict[str, A
         "seaice:method": inputs.method,
         "seaice:revision": inputs.revision,
         "seaice:supersedes": inputs.supersedes,
+        **({"seaice:changes": list(inputs.changes)} if inputs.changes else {}),
         **{f"seaice:{name}": value for name, value in statistics.items()},
     }
 

@@ -80,7 +80,8 @@ def remove(store: ObjectStore, folder: str) -> None:
 
 
 def _row(inputs: MapInputs, figures: Mapping[str, Any], data: bytes) -> Map:
-    made_by = {"method": inputs.method, "software": software()}
+    made_by: dict[str, Any] = {"method": inputs.method, "software": software()}
+    made_by |= {"changes": list(inputs.changes)} if inputs.changes else {}
     return Map(
         id=inputs.map_id,
         tile=inputs.tile,

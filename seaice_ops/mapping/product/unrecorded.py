@@ -60,6 +60,7 @@ def _row(session: Session, folder: str, map_id: str, known: Mapping[str, Any]) -
         raise ExpectedSkip(f"{map_id} is in the store and not in this ledger, which does not know all that made it")
     figures = {name: known[name] for name in FIGURES if name in known}
     made_by = {"method": known.get("method", MAPS), "software": known["processing:software"]}
+    made_by |= {"changes": known["changes"]} if "changes" in known else {}
     withdrawn = {"withdrawn": known["withdrawn"]} if "withdrawn" in known else {}
     return Map(
         id=map_id,

@@ -7,7 +7,7 @@ tile, because it is what is connected to land. The second reads the window's ras
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -18,15 +18,18 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from seaice_ops.classes.legend import LAND
+from seaice_ops.mapping.due.decided import Decision, until
 from seaice_ops.mapping.due.plan import Due
 from seaice_ops.mapping.due.tile_state import TileState
 from seaice_ops.mapping.evidence import from_labels
 from seaice_ops.mapping.window.current import ashore, current
+from seaice_ops.mapping.window.painted import Painting, Stroke, strokes
 from seaice_ops.mapping.window.steady import fast_ice, steady
 from seaice_ops.mapping.window.vote import COUNT, PLANES, change, shift
+from seaice_ops.storage import keys
 from seaice_ops.storage.layout import BLOCK
 from seaice_ops.storage.store import ObjectStore
-from seaice_ops.storage.verified import open_verified, readable
+from seaice_ops.storage.verified import open_verified, read_mask, readable
 
 #: The layers of a map, in the order of its strips.
 LAYERS = ("class", "class_stable", "n_valid", "age", "conf")
@@ -49,23 +52,37 @@ def map_strips(
     """(first row, (5, rows, columns) u8 in the order of LAYERS) of the due map, in strips of whole blocks.
 
     The sums in `kept` are shifted from window `old` to the map's; where no other window follows there is nothing to
-    keep: `kept` is None, and `old` empty. `land` (rows, columns), where it is known, is no sea and has no ice. Raises
-    `ObjectMissing` and `ObjectDamaged`, which name the object; the sums kept are then of no more use.
+    keep: `kept` is None, and `old` empty. `land` (rows, columns), where it is known, is no sea and has no ice. Approved
+    changes are painted into `class_stable`. Raises `ObjectMissing` and `ObjectDamaged`, which name the object; the sums
+    kept are then of no more use.
     """
     grid, times = tile.grid, [scene.sensed_at for scene in tile.scenes]
     shore = np.zeros((grid.height, grid.width), np.bool_) if land is None else land
     with ExitStack() as stack:
-        read = _reader(stack, store, tile, {*change(old, due.window)[0], *due.window})
+        read = evidence_reader(stack, store, tile, {*change(old, due.window)[0], *due.window})
         span = times[due.window.stop - 1] - times[due.window.start]
         stable, seen = np.empty(shore.shape, np.uint8), np.empty(shore.shape, np.uint8)
+        paintings, painted = _paintings(store, until(tile.decisions, due.window_end)), list[Stroke]()
         for rows, sums in _sums(read, shore.shape, due.window, old, kept):
             stable[rows], seen[rows] = steady(sums, span), sums[COUNT]
+            painted += strokes(paintings, rows, sums, times[due.window.start])
         fast = fast_ice(stable, shore)
+        for stroke in painted:
+            stable[stroke.rows, stroke.columns][stroke.where] = stroke.code
         stable[shore], seen[shore] = LAND, 0
         for rows in _rows(shore.shape[0]):
             window = Window.from_slices(rows, (0, grid.width))
             now = ashore(current(partial(read, window), times, due.window, due.window_end, fast[rows]), shore[rows])
             yield rows.start, np.stack([now[0], stable[rows], seen[rows], now[1], now[2]])
+
+
+def _paintings(store: ObjectStore, decisions: Sequence[Decision]) -> list[Painting]:
+    return [
+        Painting(
+            each.at, each.code, *each.box[:2], read_mask(store, keys.change_pixels(each.folder), each.pixels_sha256)
+        )
+        for each in decisions
+    ]
 
 
 def _rows(height: int) -> Iterator[slice]:
@@ -90,8 +107,8 @@ def _sums(
         yield rows, sums
 
 
-def _reader(stack: ExitStack, store: ObjectStore, tile: TileState, indexes: set[int]) -> Read:
-    """A function that reads the evidence of the scenes of `indexes`, opened once."""
+def evidence_reader(stack: ExitStack, store: ObjectStore, tile: TileState, indexes: set[int]) -> Read:
+    """A function that reads the evidence of the scenes of `indexes`, opened once until `stack` closes."""
     told = {index: tile.evidence[tile.scenes[index].id] for index in indexes}
     sources = {index: stack.enter_context(open_verified(store, each.key, each.sha256)) for index, each in told.items()}
     as_labels = tile.source.model is None

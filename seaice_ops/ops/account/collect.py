@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import func, or_, select
@@ -19,10 +19,11 @@ from seaice_ops.errors import ArchiveUnavailable, QuotaExceeded
 from seaice_ops.ledger.scenes import chunks
 from seaice_ops.ledger.session import Ledger
 from seaice_ops.ledger.tables import Breaker, Run, Scene, SceneEvent, SceneState
-from seaice_ops.mapping.due.source import Source, source
+from seaice_ops.mapping.due.source import source
 from seaice_ops.mapping.due.tile_state import Rules, TileState, tile_state
 from seaice_ops.ops.account import rows
 from seaice_ops.ops.account.facts import Acquisition, Circumstances, Coverage, Made, Offer, Version
+from seaice_ops.ops.account.objects import Named
 from seaice_ops.ops.account.reasons import Reason
 from seaice_ops.ops.account.rows import Held, NewestMap, Span
 from seaice_ops.settings import Settings
@@ -87,10 +88,21 @@ def clock_ahead(session: Session, at: datetime) -> datetime | None:
     return max((moment for moment in newest if moment and moment > at + timedelta(minutes=5)), default=None)
 
 
+@dataclass(frozen=True)
+class Found:
+    """The acquisitions of a span, by tile and time, and what belongs to them."""
+
+    acquisitions: list[Acquisition]
+    coverage: dict[str, Coverage]
+    """What searches covered of each tile."""
+    objects: list[Named]
+    """The objects that the ledger names of them."""
+
+
 def acquisitions(
     ledger: Ledger, settings: Settings, span: Span, offered: Iterable[Product] | None, now: Circumstances
-) -> tuple[list[Acquisition], dict[str, Coverage]]:
-    """Every acquisition of `span` that is offered or in the ledger, in order, and what searches covered of its tiles.
+) -> Found:
+    """Every acquisition of `span` that is offered or in the ledger.
 
     `offered` is what the catalogue answered; None where it was not asked.
     """
@@ -100,9 +112,9 @@ def acquisitions(
         if product.platform:  # a name that cannot be read is of no acquisition
             products[product.identity].append(product)
     with ledger.begin() as session:
-        held, chosen = rows.scenes(session, span), source(session, rules.labels)
+        held, published = rows.scenes(session, span, rules.labels, now.model), rows.maps(session, span)
         wanted = _wanted(session, products, held)
-        made = _made(session, span, rules, chosen, held)
+        made, objects = _made(held, published, now.model)
         cover = rows.coverage(session, settings.archive.kind, span.tiles)
         failures = _failed_maps(session, now)
     found = [
@@ -110,7 +122,7 @@ def acquisitions(
         for identity in sorted(products.keys() | held.keys())
     ]
     found = _with_obstacles(ledger, rules, found, failures, now)
-    return sorted(found, key=lambda each: (each.tile, each.sensed_at, each.identity)), cover
+    return Found(sorted(found, key=lambda each: (each.tile, each.sensed_at, each.identity)), cover, objects)
 
 
 def _acquisition(
@@ -151,27 +163,27 @@ def _wanted(session: Session, products: Mapping[str, list[Product]], held: Mappi
     return result
 
 
-def _made(session: Session, span: Span, rules: Rules, chosen: Source, held: Mapping[str, Held]) -> dict[str, Made]:
-    """What was made of each ready acquisition, by identity."""
-    labelled = rows.labels(session, span, rules.labels)
-    encoded = rows.encoded(session, span, chosen.model) if chosen.model else {}
-    published = rows.maps(session, span)
-    result = {}
+def _made(
+    held: Mapping[str, Held], published: Mapping[tuple[str, datetime], NewestMap], model: str | None
+) -> tuple[dict[str, Made], list[Named]]:
+    """What was made of each ready acquisition, by identity, and the objects that the ledger names."""
+    result: dict[str, Made] = {}
+    objects: list[Named] = []
     for identity, each in held.items():
-        ready = next((version for version in each.versions if version.state is SceneState.READY), None)
+        ready = each.ready
         if ready is None:
             continue
-        newest: NewestMap | None = published.get((each.tile, each.sensed_at))
-        mapped = newest is not None and newest.shows(ready.id, each.sha256)
-        told = encoded.get(ready.id) if chosen.model else (labelled.get(ready.id) or (None,))[0]
+        newest = published.get((each.tile, each.sensed_at))
+        shown = newest if newest and newest.shows(ready.id, each.sha256) else None
         result[identity] = Made(
-            labelled=ready.id in labelled,
-            encoded=not chosen.model or mapped or ready.id in encoded,
-            mapped=mapped,
-            map_id=newest.id if newest and mapped else None,
-            ready_to_map=told,
+            labelled=each.labelled is not None,
+            encoded=shown is not None or (each.encoded if model else each.labelled) is not None,
+            mapped=shown is not None,
+            map_id=shown.id if shown else None,
+            ready_to_map=each.encoded if model else each.labelled,
         )
-    return result
+        objects.append(Named(identity, each.key, each.bytes, each.labels, shown))
+    return result, objects
 
 
 def _failed_maps(session: Session, now: Circumstances) -> dict[str, str]:

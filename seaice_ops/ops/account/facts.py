@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Literal
 
 from seaice_ops.ledger.tables import SceneState
 from seaice_ops.ops.account.reasons import Reason
+
+Part = Literal["scene", "labels", "map"]
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ class Made:
     labelled: bool = False
     """It has labels in force, of its present pixels."""
     encoded: bool = False
-    """It has probabilities, or a map was made without them."""
+    """It has probabilities (labels, where those make the maps), or a map was made without them."""
     mapped: bool = False
     """The newest map that ends with it holds its present pixels."""
     map_id: str | None = None
@@ -62,8 +65,8 @@ class Made:
     """Why its map cannot be made, where that is known."""
     lost: str = ""
     """What is wrong with an object of its pixels, labels or map; empty where nothing is."""
-    map_lost: bool = False
-    """Whether that object is one of its map's."""
+    lost_part: Part | None = None
+    """What that object is of."""
     ready_to_map: datetime | None = None
     """Since when labels or probabilities are there."""
 

@@ -21,8 +21,8 @@ def lines(settings: Settings, tiles: Sequence[str], start: datetime, end: dateti
     """
     ledger, at = open_ledger(settings), now()
     standing = circumstances(ledger, settings, at, asked=False)
-    found, cover = acquisitions(ledger, settings, Span(tuple(tiles), start, end), None, standing)
-    judged = (account_for(each, cover[each.tile], standing) for each in found)
+    found = acquisitions(ledger, settings, Span(tuple(tiles), start, end), None, standing)
+    judged = (account_for(each, found.coverage[each.tile], standing) for each in found.acquisitions)
     return [line for line in judged if line]
 
 

@@ -19,8 +19,6 @@ class Damage:
     key: str
     what: str
     """Missing, or how its size or checksum differ."""
-    scene: str = ""
-    """The scene that is to be ingested again for it; empty for a map's object."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +70,6 @@ class Report:
     def ingest(self) -> list[str]:
         """The products that ingesting may help, by sensing time: for `seaice ingest --list` and the run of a DAG."""
         wanted = [(line.day, line.product) for line in self.lines if line.ingest]
-        wanted += [(date.max, each.scene) for each in self.objects.damaged if each.scene]
         return list(dict.fromkeys(product for _, product in sorted(wanted)))
 
     def table(self) -> tuple[Table, Cell]:

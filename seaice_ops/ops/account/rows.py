@@ -42,8 +42,17 @@ class Held:
     key: str | None = None
     """Of the ready version's object."""
     bytes: int | None = None
-    published_at: datetime | None = None
-    """Of its newest version."""
+    labelled: datetime | None = None
+    """When the labels in force of these pixels were made."""
+    labels: str | None = None
+    """The key of those labels."""
+    encoded: datetime | None = None
+    """When these pixels were encoded by the model asked about."""
+
+    @property
+    def ready(self) -> Version | None:
+        """The version that is held."""
+        return next((version for version in self.versions if version.state is SceneState.READY), None)
 
 
 @dataclass(frozen=True)
@@ -54,6 +63,8 @@ class NewestMap:
     folder: str
     scene_ids: list[str]
     contents: list[str] | None
+    method: str | None
+    """How it was made, with its version."""
 
     def shows(self, scene_id: str, sha256: str | None) -> bool:
         """True where it was made from the scene's present pixels."""
@@ -63,24 +74,39 @@ class NewestMap:
         return self.contents is None or (at < len(self.contents) and self.contents[at] == sha256)
 
 
-def scenes(session: Session, span: Span) -> dict[str, Held]:
-    """The acquisitions by identity."""
+def scenes(session: Session, span: Span, method: Labels, model: str | None) -> dict[str, Held]:
+    """The acquisitions by identity, each with its labels in force and, of `model`, its probabilities."""
     came = and_(SceneEvent.scene_id == Scene.id, SceneEvent.number == Scene.moves, Scene.state.in_(_MOVING))
     columns = (
         Scene.id, Scene.identity, Scene.tile, Scene.sensed_at, Scene.state, Scene.reason, Scene.updated_at,
-        Scene.claimed_by, Scene.attempts, Scene.sha256, Scene.key, Scene.bytes, Scene.published_at,
-        SceneEvent.at, SceneEvent.before,
+        Scene.claimed_by, Scene.attempts, Scene.sha256, Scene.key, Scene.bytes,
+        SceneEvent.at, SceneEvent.before, LabelSet.created_at.label("labelled"), LabelSet.key.label("labels"),
+        Probabilities.created_at.label("encoded"),
     )  # fmt: skip
+    query = select(*columns).order_by(Scene.sensed_at, Scene.id)
+    for table, on in ((SceneEvent, came), (LabelSet, _labels(method)), (Probabilities, _encoded(model))):
+        query = query.join(table, on, isouter=True)  # so the scenes of the span are looked up first, by their index
     found: dict[str, Held] = {}
     for where in _within(span, Scene.tile, Scene.sensed_at):
-        query = select(*columns).join(SceneEvent, came, isouter=True).where(where).order_by(Scene.sensed_at, Scene.id)
-        for row in session.execute(query):
+        for row in session.execute(query.where(where)):
             held = found.setdefault(row.identity, Held(row.tile, row.sensed_at))
             held.versions.append(_version(row))
-            held.published_at = max(held.published_at or row.published_at, row.published_at)
             if row.state is SceneState.READY:
                 held.sha256, held.key, held.bytes = row.sha256, row.key, row.bytes
+                held.labelled, held.labels, held.encoded = row.labelled, row.labels, row.encoded
     return found
+
+
+def _labels(method: Labels) -> ColumnElement[bool]:
+    """Labels in force of the scene's present pixels."""
+    same = and_(LabelSet.scene_id == Scene.id, LabelSet.scene_sha256 == Scene.sha256)
+    return and_(same, LabelSet.method == method.method, LabelSet.version == method.version)
+
+
+def _encoded(model: str | None) -> ColumnElement[bool]:
+    """Probabilities of the scene's present pixels by `model`."""
+    same = or_(Probabilities.scene_sha256.is_(None), Probabilities.scene_sha256 == Scene.sha256)
+    return and_(Probabilities.scene_id == Scene.id, Probabilities.model_id == (model or ""), same)
 
 
 def _version(row: Any) -> Version:
@@ -89,35 +115,12 @@ def _version(row: Any) -> Version:
     return Version(row.id, row.state, row.at or row.updated_at, row.updated_at, row.reason, before, row.claimed_by)
 
 
-def labels(session: Session, span: Span, method: Labels) -> dict[str, tuple[datetime, str]]:
-    """When the labels in force of each ready scene were made, and their key, by scene id."""
-    same = and_(LabelSet.scene_id == Scene.id, LabelSet.scene_sha256 == Scene.sha256)
-    force = and_(LabelSet.method == method.method, LabelSet.version == method.version)
-    columns = (LabelSet.scene_id, LabelSet.created_at, LabelSet.key)
-    return {
-        scene: (at, key)
-        for where in _within(span, Scene.tile, Scene.sensed_at)
-        for scene, at, key in session.execute(select(*columns).join(Scene, same).where(where, force))
-    }
-
-
-def encoded(session: Session, span: Span, model: str) -> dict[str, datetime]:
-    """When the present pixels of each scene were encoded by `model`, by scene id."""
-    same = or_(Probabilities.scene_sha256.is_(None), Probabilities.scene_sha256 == Scene.sha256)
-    on = and_(Probabilities.scene_id == Scene.id, same)
-    query = select(Probabilities.scene_id, Probabilities.created_at).join(Scene, on)
-    return {
-        scene: at
-        for where in _within(span, Scene.tile, Scene.sensed_at)
-        for scene, at in session.execute(query.where(where, Probabilities.model_id == model))
-    }
-
-
 def maps(session: Session, span: Span) -> dict[tuple[str, datetime], NewestMap]:
     """The newest map by tile and end of its window."""
-    columns = (Map.tile, Map.window_end, Map.id, Map.folder, Map.scene_ids, Map.scene_contents)
+    method = Map.statistics["method"].as_string().label("method")
+    columns = (Map.tile, Map.window_end, Map.id, Map.folder, Map.scene_ids, Map.scene_contents, method)
     return {
-        (row.tile, row.window_end): NewestMap(row.id, row.folder, row.scene_ids, row.scene_contents)
+        (row.tile, row.window_end): NewestMap(row.id, row.folder, row.scene_ids, row.scene_contents, row.method)
         for where in _within(span, Map.tile, Map.window_end)
         for row in session.execute(select(*columns).where(where).order_by(Map.revision))
     }

@@ -1,4 +1,6 @@
-"""The daily account: what was expected, what was made of it, and why the rest is missing. It changes nothing.
+"""The daily account: what was expected, what was made of it, and why the rest is missing.
+
+It changes nothing but the report that it keeps in the store.
 
 Slow answers and outages of the archive or the store are parts of the account, not failures of it.
 """
@@ -18,6 +20,8 @@ from seaice_ops.ledger.runs import StageRun, recorded
 from seaice_ops.ops.account import catalogue
 from seaice_ops.ops.account.collect import acquisitions, circumstances, clock_ahead
 from seaice_ops.ops.account.facts import Acquisition, Circumstances
+from seaice_ops.ops.account.keep import keep
+from seaice_ops.ops.account.objects import Named, compared, looked_for, with_losses
 from seaice_ops.ops.account.report import Checked, Report
 from seaice_ops.ops.account.rows import Span
 from seaice_ops.ops.account.why import account_for
@@ -45,7 +49,7 @@ class AccountRequest:
 
 
 def run(settings: Settings, request: AccountRequest, *, caller: str = "") -> tuple[Summary, Report]:
-    """Make the account. `Summary.failed` names what is unexplained.
+    """Make the account, and keep it in the store: `Summary.items` is its folder, `failed` what is unexplained.
 
     Raises `ConfigError` for an unknown region or an empty interval, and `TransientError` where the ledger does not
     answer.
@@ -55,6 +59,7 @@ def run(settings: Settings, request: AccountRequest, *, caller: str = "") -> tup
         at = now()
         span = _span(request, tuple(tiles), at)
         report = _report(settings, stage, span, request.region or "", at)
+        _keep(stage, report)
         _note(stage.summary, report)
         log.info("%s", report.sentence())
         return stage.summary, report
@@ -71,19 +76,21 @@ def _span(request: AccountRequest, tiles: tuple[str, ...], at: datetime) -> Span
 def _report(settings: Settings, stage: StageRun, span: Span, region: str, at: datetime) -> Report:
     archive, offered, said = _ask(settings, span)
     standing = circumstances(stage.ledger, settings, at, asked=offered is not None)
-    found, cover = acquisitions(stage.ledger, settings, span, offered, standing)
+    collected = acquisitions(stage.ledger, settings, span, offered, standing)
+    found = collected.acquisitions
     if archive and offered is not None:
         found = _with_withdrawals(settings, stage, archive, found, standing)
-    lines = [account_for(each, cover[each.tile], standing) for each in found]
+    found, objects = _with_objects(stage, span, collected.objects, found, at)
+    lines = [account_for(each, collected.coverage[each.tile], standing) for each in found]
     return Report(
         at=at,
         region=region,
         first=span.start.date(),
         last=(span.end - _DAY).date(),
         archive=said,
-        notices=_notices(stage, at),
+        notices=_notices(stage, at, objects),
         lines=tuple(line for line in lines if line),
-        objects=Checked(),
+        objects=objects,
     )
 
 
@@ -110,13 +117,43 @@ def _with_withdrawals(
     ]
 
 
-def _notices(stage: StageRun, at: datetime) -> tuple[str, ...]:
+def _with_objects(
+    stage: StageRun, span: Span, named: list[Named], found: list[Acquisition], at: datetime
+) -> tuple[list[Acquisition], Checked]:
+    """`found` with the objects that are lost, and what was looked at; where the store cannot be read, only why."""
+    try:
+        lost, checked = looked_for(stage.store, stage.ledger, named, span)
+        sampled, damaged = compared(stage.store, stage.ledger, span.tiles, at)
+    except (TransientError, ConfigError) as reason:
+        log.warning("the store was not looked at: %s", reason)
+        return found, Checked(trouble=f"not looked at: {reason}")
+    known = {each.key for each in checked.damaged}
+    more = tuple(each for each in damaged if each.key not in known)
+    return with_losses(found, lost, damaged), replace(checked, sampled=sampled, damaged=checked.damaged + more)
+
+
+def _notices(stage: StageRun, at: datetime, objects: Checked) -> tuple[str, ...]:
+    found = [f"objects were {objects.trouble}: published counts the maps in the ledger"] if objects.trouble else []
+    if objects.unknown:
+        number = len(objects.unknown)
+        words = f"the store holds {number} map{'s' * (number > 1)} that the ledger does not know"
+        found.append(f"{words}, such as {objects.unknown[0]}: was the ledger restored? seaice_update_maps records them")
     with stage.ledger.begin() as session:
         ahead = clock_ahead(session, at)
-    if ahead is None:
-        return ()
-    words = f"the ledger holds a time that is yet to come, {ahead:%Y-%m-%dT%H:%MZ}: a clock was ahead or was set back"
-    return (f"{words}; until then, what came last counts as work in progress; check the clocks of all machines",)
+    if ahead:
+        words = f"the ledger holds a time that is yet to come, {ahead:%Y-%m-%dT%H:%MZ}: a clock was ahead or set back"
+        found.append(
+            f"{words}; until then, what came last counts as work in progress; check the clocks of all machines"
+        )
+    return tuple(found)
+
+
+def _keep(stage: StageRun, report: Report) -> None:
+    try:
+        stage.summary.items.append(keep(stage.store, report))
+    except (TransientError, ConfigError) as reason:
+        stage.summary.skipped["report"] = f"not kept in the store: {reason}"
+        log.warning("the report is not kept in the store: %s", reason)
 
 
 def _note(summary: Summary, report: Report) -> None:

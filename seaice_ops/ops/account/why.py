@@ -60,7 +60,7 @@ def account_for(found: Acquisition, tile: Coverage, now: Circumstances) -> Line 
         labelled=held and made.labelled,
         encoded=held and made.encoded,
         mapped=held and made.mapped,
-        published=held and made.mapped and not made.map_lost,
+        published=held and made.mapped and made.lost_part != "map",
         reason=reason,
         words=words,
         since=since,
@@ -85,7 +85,7 @@ def _why(found: Acquisition, tile: Coverage, now: Circumstances) -> Why | None:
     if now.asked and found.offered is None:
         return _vanished(found, now)
     if found.made.lost:
-        return Reason.UNEXPLAINED, found.made.lost, None, not found.made.map_lost
+        return Reason.UNEXPLAINED, found.made.lost, None, found.made.lost_part == "scene"
     return _made(found, found.ready, now) or _better(found, tile, now)
 
 
@@ -119,7 +119,9 @@ def _again(version: Version, now: Circumstances) -> Why:
 
 def _unknown(found: Acquisition, tile: Coverage, now: Circumstances) -> Why:
     """The ledger does not know the product that is wanted."""
-    assert found.offered is not None  # a version that is not a row comes from the catalogue
+    if found.offered is None:
+        words = "the ledger holds parts of it, and not the scene that they make"
+        return Reason.UNEXPLAINED, words, None, True
     published = found.offered.published_at
     said = f"published {_stamp(published)}"
     if covered(tile, published, found.sensed_at, now):
@@ -149,7 +151,7 @@ def _settled(found: Acquisition) -> Why:
         return _failed(max(failed, key=lambda version: (version.since, version.id)))
     if all(version.state is SceneState.WITHDRAWN for version in found.versions):
         last = max(found.versions, key=lambda version: (version.since, version.id))
-        return Reason.WITHDRAWN, plain(last.reason or "")[:_WORDS], last.since, False
+        return Reason.WITHDRAWN, plain(last.reason or "no cause was given")[:_WORDS], last.since, False
     if any(version.state is SceneState.WITHDRAWN for version in found.versions):
         words = "one version was withdrawn, the others are superseded, and none is to be ingested"
         return Reason.WITHDRAWN, words, None, True
@@ -157,7 +159,7 @@ def _settled(found: Acquisition) -> Why:
 
 
 def _failed(version: Version) -> Why:
-    words = plain(version.reason or "")
+    words = plain(version.reason or "no reason was kept")
     if words.startswith(NIGHT):
         return Reason.LOW_SUN, words, version.since, False
     if words.startswith(EMPTY):

@@ -20,12 +20,15 @@ ROOT = Path(__file__).parents[3]
 SEASON = "seaice_backfill_season"
 NOW = datetime.now(UTC)
 SENSED, PUBLISHED = NOW - timedelta(hours=30), NOW - timedelta(minutes=10)
+PRODUCT = f"S2B_MSIL1C_{SENSED:%Y%m%dT%H%M%S}_N0511_R028_T01CCV_{PUBLISHED:%Y%m%dT%H%M%S}"
 FORM = {"region": "test", "season": None, "start": f"{SENSED:%Y-%m-%d}", "end": f"{SENSED:%Y-%m-%d}"}
 
 #: DAG, logical date, conf; how the first task ends, and words of its log.
 CASES: list[tuple[str, str | None, dict[str, Any] | None, str, str]] = [
     ("seaice_ingest", None, None, "success", "search: 1 scene"),
     ("seaice_ingest", "2026-02-02", {"region": "test", "note": "by hand"}, "success", "search: nothing new"),
+    ("seaice_ingest", None, {"products": [PRODUCT]}, "success", "search: 1 retried"),
+    ("seaice_account", None, None, "success", "1 expected, 0 held, 0 labelled"),
     ("seaice_ingest", None, {"region": "nowhere"}, "failed", "there is no region 'nowhere'"),
     ("seaice_ingest", "2026-02-03", {"region": ["test"]}, "failed", "must be one of test"),
     ("seaice_autolabel", None, {"anything": 1}, "skipped", "every ready scene has its labels"),
@@ -82,7 +85,7 @@ def ended(home: Path) -> list[dict[str, Any]]:
 
 FIRST = {
     "seaice_ingest": "search", "seaice_autolabel": "labels_due", "seaice_update_maps": "encode",
-    "seaice_retrain": "snapshot", SEASON: "estimate",
+    "seaice_retrain": "snapshot", "seaice_account": "account", SEASON: "estimate",
 }  # fmt: skip
 
 

@@ -6,12 +6,13 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import delete, func, select, update
 
-from helpers.account_season import DAY, HOUR, Catalogue, Season, name
+from helpers.account_season import DAY, HOUR, Catalogue, Season, put
 from helpers.mapped import crown
 from seaice_ops.archive.product import Withdrawn
 from seaice_ops.errors import ArchiveUnavailable, ConfigError
@@ -31,7 +32,7 @@ from seaice_ops.ledger.tables import (
     TransferUsage,
 )
 from seaice_ops.ledger.watermarks import advance_watermarks
-from seaice_ops.ops.account import stage
+from seaice_ops.ops.account import sample, stage
 from seaice_ops.ops.account.late import why_late
 from seaice_ops.ops.account.reasons import Reason
 from seaice_ops.ops.account.report import Report, to_json
@@ -59,7 +60,8 @@ def account(home: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Re
 
 
 def keep(season: Season, followed: bool = True) -> None:
-    """Write the rows; both tiles were followed for 40 days, until two hours ago."""
+    """Write the objects and the rows; both tiles were followed for 40 days, until two hours ago."""
+    season.store()
     with open_ledger(season.settings).begin() as session:
         for kind in (Scene, SceneEvent, LabelSet, Probabilities, Map):
             session.add_all([row for row in season.rows if type(row) is kind])
@@ -243,7 +245,7 @@ def test_a_long_queue_that_moves_is_no_hole(home: Settings, account: Any) -> Non
 def test_days_before_a_tile_was_followed_are_no_alarm(home: Settings, account: Any) -> None:
     season = season_of(home, model=False)
     keep(season, followed=False)
-    early = [season.product(HOLES, at(29.5)), season.product(HOLES, at(28.9))]
+    early = [season.product(HOLES, at(28.95)), season.product(HOLES, at(28.9))]
     hole = season.product(HOLES, at(10))
     with open_ledger(home).alone() as session:
         advance_watermarks(session, "cdse", [HOLES, WHOLE], now() - 2 * HOUR)
@@ -294,7 +296,57 @@ def test_a_ledger_of_yesterday_and_a_clock_that_jumped_back(home: Settings, acco
         session.execute(update(Scene).where(Scene.sensed_at > at(6)).values(updated_at=now() + 9 * DAY))
     report = account(season)
     assert set(told(report).values()) == {Reason.UNEXPLAINED} and len(told(report)) == 2
-    assert "a clock was ahead" in report.notices[0]
+    assert "the store holds 2 maps that the ledger does not know" in report.notices[0]
+    assert "a clock was ahead" in report.notices[1]
+
+
+def test_deleted_truncated_and_flipped_objects_are_found(
+    home: Settings, account: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    season = season_of(home, model=False)
+    keep(season)
+    scenes, labels, maps = ([row for row in season.rows if type(row) is kind] for kind in (Scene, LabelSet, Map))
+    assert account(season).objects.damaged == () and account(season).objects.listed == 54 * 9
+    broken = [f"{maps[0].folder}/class.tif", f"{maps[1].folder}/item.json", f"{maps[2].folder}/age.tif"]
+    broken += [scenes[3].key, scenes[4].key, labels[5].key]
+    for key in (broken[0], broken[3], broken[5]):
+        (Path(home.store) / key).unlink()
+    for key in (broken[1], broken[2]):
+        put(home, key, b"")
+    put(home, broken[4], b"pix")
+    report = account(season)
+    assert {each.key for each in report.objects.damaged} == set(broken)
+    assert told(report) == {row.identity: Reason.UNEXPLAINED for row in scenes[:6]}
+    assert {line.identity for line in report.lines if not line.published} == {row.identity for row in scenes[:3]}
+    assert set(report.ingest) == {scenes[3].id, scenes[4].id}
+
+
+def test_a_flipped_byte_is_found_within_thirty_days(
+    home: Settings, account: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    season = season_of(home, model=False)
+    keep(season)
+    maps = [row for row in season.rows if isinstance(row, Map)]
+    flipped = f"{maps[9].folder}/conf.tif"
+    put(home, flipped, b"x" * len("conf.tif"))
+    days, compared, present = [], 0, now()
+    for day in range(sample.PERIOD):
+        monkeypatch.setattr(stage, "now", lambda day=day: present + timedelta(days=day))
+        objects = account(season, AccountRequest(at(1).date(), at(1).date())).objects
+        compared += objects.sampled
+        days += [day for each in objects.damaged if each.key == flipped and "SHA-256" in each.what]
+    assert len(days) == 1 and compared == len(maps) * 7
+    monkeypatch.setattr(stage, "now", lambda: present + timedelta(days=days[0] - sample.PERIOD))
+    assert flipped in " ".join(account(season, AccountRequest(at(28).date(), at(1).date())).unexplained)
+
+
+def test_without_the_store_the_account_says_so(home: Settings, account: Any) -> None:
+    season = season_of(home, model=False)
+    keep(season)
+    Path(home.store).rename(Path(home.store).with_name("elsewhere"))
+    report = account(season)
+    assert "is its disk mounted" in report.notices[0] and report.objects.listed == 0
+    assert all(line.published for line in report.lines)
 
 
 def test_what_the_archive_has_just_withdrawn_is_known_before_the_next_search(home: Settings, account: Any) -> None:
@@ -311,12 +363,13 @@ def test_requests_are_bounded_whatever_the_region(home: Settings, monkeypatch: p
     tiles = [tile.name for zone in range(1, 61) for tile in zone_tiles(zone, south=True)][:5000]
     region = {"title": "All", "tiles": tiles}
     wide = Settings.model_validate({**home.model_dump(), "regions": {"all": region}})
-    catalogue = Catalogue([Season(wide).product(tiles[0], at(3))])
+    product = Season(wide).product(tiles[0], at(3))
+    catalogue = Catalogue([product])
     monkeypatch.setattr(stage, "open_archive", lambda settings: catalogue)
     report = stage.run(wide, AccountRequest())[1]
     assert max(count for count, _, _ in catalogue.asked) <= 250
     assert max(end - start for _, start, end in catalogue.asked) <= timedelta(days=7)
-    assert len(catalogue.asked) == 20 * 5 and [line.product for line in report.lines] == [name(tiles[0], at(3))]
+    assert len(catalogue.asked) == 20 * 5 and [line.product for line in report.lines] == [product.id]
 
 
 def test_a_request_without_days_or_region_is_refused(home: Settings) -> None:

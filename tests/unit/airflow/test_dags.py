@@ -89,6 +89,7 @@ def test_schedules_pools_and_wiring(parsed: dict) -> None:
         "seaice_autolabel": "AssetTriggeredTimetable",
         "seaice_update_maps": "PartitionedAssetTimetable",
         "seaice_retrain": "CronTriggerTimetable",
+        "seaice_account": "CronTriggerTimetable",
     }
     ingest = dags["seaice_ingest"]["tasks"]
     assert ingest["ingest"]["mapped"] and ingest["ingest"]["pool"] == "copernicus"
@@ -96,6 +97,7 @@ def test_schedules_pools_and_wiring(parsed: dict) -> None:
     assert ingest["announce_scenes"]["outlets"] == ["seaice_scenes"]
     assert ingest["announce_scenes"]["rule"] == "all_done"
     assert ingest["close_ingest"]["rule"] == "none_failed"
+    assert dags["seaice_account"]["tasks"]["account"]["down"] == ["explain"]
     label = dags["seaice_autolabel"]["tasks"]
     assert label["labels_due"]["down"] == ["label"] and label["label"]["down"] == ["announce_labels"]
     train = dags["seaice_retrain"]["tasks"]["train"]

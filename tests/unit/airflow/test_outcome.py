@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from seaice_ops.archive.limits import breaker
-from seaice_ops.errors import ArchiveUnavailable, ConfigError, CorruptProduct, ExpectedSkip, QuotaExceeded
+from seaice_ops.errors import ArchiveUnavailable, ConfigError, CorruptProduct, ExpectedSkip, QuotaExceeded, Unexplained
 from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ops import notify
 from seaice_ops.settings import Settings
@@ -190,6 +190,26 @@ def test_a_runs_conf_names_its_region(settings: Settings, kind: str) -> None:
     for wrong, words in (("gone", "it has test"), (["test"], "one of test"), (7, "one of test"), ("", "it has test")):
         with pytest.raises(ConfigError, match=words):
             search_request(settings, context(kind, {"region": wrong}, **DAY))
+
+
+def test_a_runs_conf_lists_products() -> None:
+    from seaice_ops.airflow.ingest import products_asked_for
+
+    for conf in (None, {}, {"products": None}, {"products": []}, {"region": "test"}):
+        assert products_asked_for(conf) == ()
+    assert products_asked_for({"products": ["a.SAFE", " b", "", "# c", "a"]}) == ("a", "b")
+    for wrong in ("a", [1], {"a": 1}):
+        with pytest.raises(ConfigError, match="list of names"):
+            products_asked_for({"products": wrong})
+
+
+def test_the_account_is_red_only_for_what_is_unexplained() -> None:
+    from seaice_ops.airflow.account import explain
+
+    assert explain({"said": "nothing is missing", "report": "account/x", "unexplained": []}) == "nothing is missing"
+    found = {"said": "", "report": "account/x", "unexplained": [f"S2B_{n}: lost" for n in range(12)]}
+    with pytest.raises(Unexplained, match=r"^12 unexplained: S2B_0: lost; .*; and 2 more; the report is account/x/"):
+        explain(found)
 
 
 def test_a_list_for_mapped_tasks_is_as_long_as_airflow_takes(caplog: pytest.LogCaptureFixture) -> None:

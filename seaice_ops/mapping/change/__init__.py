@@ -1,0 +1,1 @@
+"""Dated changes of a tile: found in its sequence of maps, drawn, recorded, and decided by people."""
