@@ -12,10 +12,18 @@ import rasterio
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from seaice_ops.errors import CorruptPart, CorruptProduct, ExpectedSkip, TransientError, sparing_data, writing
+from seaice_ops.errors import (
+    ConfigError,
+    CorruptPart,
+    CorruptProduct,
+    ExpectedSkip,
+    TransientError,
+    sparing_data,
+    writing,
+)
 from seaice_ops.ledger.operations import scene_rank
 from seaice_ops.ledger.runs import StageRun, recorded
-from seaice_ops.ledger.scenes import chunks, fail_scene, get_scene, move_scene
+from seaice_ops.ledger.scenes import chunks, fail_scene, get_scene, has_moved, move_scene
 from seaice_ops.ledger.session import Ledger
 from seaice_ops.ledger.tables import Scene, SceneState
 from seaice_ops.scenes.decoders import open_scene
@@ -82,6 +90,12 @@ def _decode(stage: StageRun, scene: Scene, inbox: Path, ceiling: float) -> None:
             failed = fail_scene(session, scene, str(error), caller=stage.caller, part=part)
         if failed:
             (summary.skipped if isinstance(error, ExpectedSkip) else summary.failed)[scene.id] = str(error)
+        return
+    except (TransientError, ConfigError):
+        with stage.ledger.begin() as session:
+            if not has_moved(session, scene):
+                raise
+        summary.unchanged["scenes"] += 1  # another worker has decoded it and removed the inbox meanwhile
         return
     with stage.ledger.begin() as session:
         outcome = make_ready(session, scene, values, caller=stage.caller)

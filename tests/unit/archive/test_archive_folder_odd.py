@@ -167,6 +167,7 @@ def test_times_that_no_scene_has_are_refused(archive, moment):
     assert "sensed: must lie between the years 1900 and 2999" in problems["ross"]
     assert "published: must lie between" in problems[name]
     assert archive.withdrawn(None, None) == []
+    assert "at: must lie between" in problems[f"{GOOD}.withdrawn"]
 
 
 def test_a_name_with_a_time_that_no_scene_has(archive):

@@ -16,6 +16,7 @@ import pytest
 from sqlalchemy import select
 
 from helpers.factories import SENSED, make_plain, make_product, numbers, withdraw
+from helpers.racing import race
 from seaice_ops.archive import fetch, record, search
 from seaice_ops.archive.fetch import FetchRequest
 from seaice_ops.archive.search import SearchRequest
@@ -279,6 +280,42 @@ def test_an_acquisition_of_the_future_is_refused_until_its_time_has_come(setting
     assert search.run(settings, SearchRequest("sensed", *EVER)).failed == {}, "the same reason is told once"
     monkeypatch.undo()
     assert search.run(settings, SearchRequest("sensed", *EVER)).items == [name]
+
+
+def ingest_as_the_command_does(settings) -> dict[str, str]:
+    """For a process of its own: what failed or waits."""
+    problems: dict[str, str] = {}
+    for name in search.run(settings, SearchRequest("sensed", *EVER), caller="cli").items:
+        for stage, request in ((fetch, FetchRequest((name,))), (decode, DecodeRequest((name,)))):
+            try:
+                summary = stage.run(settings, request, caller="cli")
+                problems |= summary.failed | {k: v for k, v in summary.skipped.items() if v != "not fetched yet"}
+            except SeaIceError as error:
+                problems[name] = str(error)
+    return problems
+
+
+def test_two_runs_at_once_get_in_each_others_way_without_a_false_reason(settings, archive):
+    names = [make_product(archive, sensed=SENSED + k * DAY) for k in range(6)]
+    assert race(ingest_as_the_command_does, [(settings,)] * 3) == [{}] * 3
+    assert {name: scenes(settings)[name].state for name in names} == dict.fromkeys(names, SceneState.READY)
+
+
+@pytest.mark.parametrize("error", [TransientError("the inbox is gone"), ConfigError("the inbox cannot be written")])
+def test_what_another_run_brought_on_meanwhile_is_not_this_runs_failure(settings, archive, monkeypatch, error):
+    name = make_product(archive)
+
+    def overtaken(*_):
+        monkeypatch.undo()
+        fetch.run(settings, FetchRequest((name,)))
+        decode.run(settings, DecodeRequest((name,)))
+        raise error
+
+    assert found(settings) == (name,)
+    monkeypatch.setattr(fetch, "_bring", overtaken)
+    summary = fetch.run(settings, FetchRequest((name,)))
+    assert summary.nothing_new and summary.unchanged["scenes"] == 1
+    assert scenes(settings)[name].state is SceneState.READY
 
 
 # ---- published again
