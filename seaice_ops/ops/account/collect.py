@@ -33,6 +33,9 @@ DAY = timedelta(days=1)
 #: Only this archive lists all that it withdraws. In a folder a product can be removed by hand; others publish no list.
 LISTS_WITHDRAWALS = ("cdse",)
 
+#: Stages whose newest error is told with what waits for them.
+STAGES = ("search", "fetch", "decode", "label", "encode", "publish")
+
 _WAITING = (SceneState.DISCOVERED, SceneState.FETCHED)
 
 
@@ -43,6 +46,7 @@ def circumstances(ledger: Ledger, settings: Settings, at: datetime, *, asked: bo
     with ledger.begin() as session:
         model = source(session, Rules.of(settings).labels).model
         resumed, queue = _resumed(session, archive.kind, at), _queue(session, at)
+        errors = {stage: words for stage in STAGES if (words := _last_error(session, stage))}
     return Circumstances(
         at=at,
         grace=timedelta(hours=settings.mapping.late_after_hours),
@@ -54,7 +58,13 @@ def circumstances(ledger: Ledger, settings: Settings, at: datetime, *, asked: bo
         resumed=resumed,
         queue=queue,
         model=model,
+        errors=errors,
     )
+
+
+def _last_error(session: Session, stage: str) -> str | None:
+    """The error with which the newest run of a stage ended; None where it ended well."""
+    return session.scalar(select(Run.error).where(Run.stage == stage).order_by(Run.id.desc()).limit(1))
 
 
 def _resumed(session: Session, archive: str, at: datetime) -> datetime | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Literal
 
@@ -116,6 +117,8 @@ class Circumstances:
     """How much longer a scene may wait because others are before it; only while the queue moves."""
     model: str | None = None
     """The champion, where it makes the maps; None where the labels do."""
+    errors: Mapping[str, str] = field(default_factory=dict)
+    """The error with which the newest run of a stage ended, by stage."""
 
 
 @dataclass(frozen=True)

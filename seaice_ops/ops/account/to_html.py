@@ -81,7 +81,9 @@ def _strips(report: Report) -> Iterator[str]:
     yield '<div class="scroll"><table class="strips">'
     for tile in order[:MOST_TILES]:
         squares = "".join(_square(day, table[tile].get(day)) for day in days)
-        yield f'<tr><th scope="row">{_text(tile)}</th><td>{squares}</td></tr>'
+        missing = sum(bool(cell.reasons) for cell in table[tile].values())
+        said = f"{len(table[tile])} days with acquisitions, {missing} of them with something missing"
+        yield f'<tr><th scope="row">{_text(tile)}</th><td aria-label="{said}">{squares}</td></tr>'
     yield f"</table></div>{_more(len(order), MOST_TILES, 'tiles')}</section>"
 
 

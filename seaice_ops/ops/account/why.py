@@ -98,13 +98,14 @@ def _ingest(found: Acquisition, tile: Coverage, now: Circumstances) -> Why:
         return _again(version, now)
     by = f", last in the hands of {version.claimed_by}" if version.claimed_by else ""
     put_back = f" ({plain(version.reason)[:_WORDS]})" if version.reason else ""
-    stands = f"{version.state} since {_stamp(version.since)}{put_back}{by}"
+    stage = "fetch" if version.state is SceneState.DISCOVERED else "decode"
+    stands, ended = f"{version.state} since {_stamp(version.since)}{put_back}{by}", _ended(now, stage)
     if version.state is SceneState.DISCOVERED and (held_up := _held_up(now)):
         return *held_up, version.since, False
     since = max(version.since, now.resumed or version.since)
     if now.at - since <= now.grace + now.queue or now.at - version.touched <= IN_HAND:
-        return Reason.NOT_YET, stands, version.since, False
-    return Reason.UNEXPLAINED, f"{stands}; nothing says why it goes no further", version.since, True
+        return Reason.NOT_YET, stands + ended, version.since, False
+    return Reason.UNEXPLAINED, stands + (ended or "; nothing says why it goes no further"), version.since, True
 
 
 def _again(version: Version, now: Circumstances) -> Why:
@@ -135,7 +136,8 @@ def _unknown(found: Acquisition, tile: Coverage, now: Circumstances) -> Why:
     reached = f"the last search reached {_stamp(trusted)}" if trusted else "no search is known to have reached it"
     if now.at - max(published, now.resumed or published) <= now.grace:
         return Reason.NOT_YET, f"{said}; {reached}, the next one looks for it", published, True
-    return Reason.UNEXPLAINED, f"{said}; {reached}: does seaice_ingest run?", published, True
+    words = f"{said}; {reached}: does seaice_ingest run?{_ended(now, 'search')}"
+    return Reason.UNEXPLAINED, words, published, True
 
 
 def _held_up(now: Circumstances) -> tuple[Reason, str] | None:
@@ -178,18 +180,19 @@ def _made(found: Acquisition, ready: Version, now: Circumstances) -> Why | None:
     """What is missing after the scene is ready."""
     made = found.made
     if not made.labelled:
-        return Reason.LABELS, f"ready since {_stamp(ready.since)}", ready.since, False
+        words = f"ready since {_stamp(ready.since)}{_ended(now, 'label')}"
+        return Reason.LABELS, words, ready.since, False
     if made.mapped:
         return None
     if now.model and not made.encoded:
-        return Reason.MODEL, f"not yet encoded by {now.model}", ready.since, False
+        return Reason.MODEL, f"not yet encoded by {now.model}{_ended(now, 'encode')}", ready.since, False
     since = max(ready.since, made.ready_to_map or ready.since)
     if made.obstacle:
         return *made.obstacle, since, False
-    due = f"its map has been due since {_stamp(since)}"
+    due, ended = f"its map has been due since {_stamp(since)}", _ended(now, "publish")
     if now.at - since <= now.grace:
-        return Reason.NOT_YET, due, since, False
-    return Reason.UNEXPLAINED, f"{due}; nothing says why it is not made", since, False
+        return Reason.NOT_YET, due + ended, since, False
+    return Reason.UNEXPLAINED, due + (ended or "; nothing says why it is not made"), since, False
 
 
 def _better(found: Acquisition, tile: Coverage, now: Circumstances) -> Why | None:
@@ -200,6 +203,12 @@ def _better(found: Acquisition, tile: Coverage, now: Circumstances) -> Why | Non
     if reason is Reason.UNEXPLAINED:
         return reason, f"a better version: {words}", since, ingest
     return Reason.SUPERSEDED, f"a better version is on its way: {reason.value}, {words}", since, ingest
+
+
+def _ended(now: Circumstances, stage: str) -> str:
+    """How the newest run of `stage` ended, where that was an error."""
+    error = now.errors.get(stage)
+    return f"; the last run of {stage} ended with {plain(error)[:_WORDS]}" if error else ""
 
 
 def _stamp(moment: datetime | None) -> str:

@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import delete, func, select, update
 
 from helpers.account_season import DAY, HOUR, Catalogue, Season, put
+from helpers.ledger_rows import a_run
 from helpers.mapped import crown
 from seaice_ops.archive.product import Withdrawn
 from seaice_ops.errors import ArchiveUnavailable, ConfigError
@@ -145,8 +146,12 @@ def test_every_hole_is_reported_with_its_reason_to_the_last_row(home: Settings, 
     season.label(due)
     made[due.identity] = Reason.UNEXPLAINED
     keep(season)
+    with open_ledger(home).begin() as session:
+        session.add(a_run("publish", error="TransientError: the disk is full"))
     report = account(season)
     assert report.archive == "asked" and report.notices == ()
+    stuck = next(line for line in report.missing if line.identity == due.identity)
+    assert stuck.words.endswith("; the last run of publish ended with TransientError: the disk is full")
     assert told(report) == made
     assert set(told(report).values()) == set(Reason) - {Reason.OUTAGE, Reason.QUOTA}
     assert_counts(season, report)
