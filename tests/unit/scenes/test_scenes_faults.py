@@ -266,7 +266,8 @@ def test_pixels_of_another_projection_within_their_tile_are_a_scene():
 
 
 def test_a_scene_outside_its_tile_fails(settings, archive):
-    name = make_product(archive, tile="60CWS")  # the product's own grid is that of 01CCV
+    rgb = np.random.default_rng(1).integers(1, 255, (64, 64, 3)).astype(np.uint8)
+    name = make_plain(archive, "elsewhere", rgb, tile="60CWS")  # its transform is one of 01CCV
     summary = decode.run(settings, DecodeRequest(fetched(settings)))
     assert "outside the tile 60CWS" in summary.failed[name]
 
