@@ -11,7 +11,7 @@ The account changes nothing. What each reason means: docs/account.md.
 
 | you see | it means | do |
 |---|---|---|
-| `explain` red: Unexplained | nothing in the ledger says why these acquisitions are no maps, or an object is not what was written; the message names them | read the report; trigger `seaice_ingest` with the products of its `ingest.txt` in the form, or `seaice ingest --list` |
+| `explain` red: Unexplained | nothing in the ledger says why these acquisitions are no maps, or an object is not what was written; the message names them | read the report; trigger `seaice_ingest` with the products of its `ingest.txt` in the form, or `seaice ingest --list`; lost objects of maps come back by `seaice map --again` |
 | `account` green, *archive: not asked* in the report | the archive does not answer; the account goes by the ledger | nothing |
 | `account` orange (retry) | the ledger did not answer | wait |
 """

@@ -156,13 +156,23 @@ def encode(tile: Tiles = None, as_json: Json = False) -> None:
 
 
 @app.command("map")
-def publish(tile: Tiles = None, as_json: Json = False) -> None:
-    """Publish every map that is due."""
+def publish(
+    tile: Tiles = None,
+    again: Annotated[
+        list[str] | None, typer.Option(help="Id of a map whose objects are lost: make those again; repeatable.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Publish every map that is due; or make again what was lost of published maps."""
+    from seaice_ops.mapping import again as repair
     from seaice_ops.mapping import publish as stage
 
     with readable_errors(as_json):
         with busy("mapping"):
-            summary = stage.run(load_settings(), stage.PublishRequest(tiles=as_tiles(tile)), caller="cli")
+            if again:
+                summary = repair.run(load_settings(), repair.AgainRequest(tuple(again)), caller="cli")
+            else:
+                summary = stage.run(load_settings(), stage.PublishRequest(tiles=as_tiles(tile)), caller="cli")
         report(summary, as_json)
 
 

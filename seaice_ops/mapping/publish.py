@@ -123,7 +123,7 @@ def _record_strays(stage: StageRun, state: TileState, ready: list[tuple[Due, Map
 
 def _ready(state: TileState, rules: Rules) -> list[tuple[Due, MapInputs]]:
     """The due maps whose acquisitions are all labelled or encoded."""
-    return [(due, _inputs(state, due, rules)) for due in state.due if due.window and not state.missing(due)]
+    return [(due, inputs_of(state, due, rules)) for due in state.due if due.window and not state.missing(due)]
 
 
 def _withdraw(stage: StageRun, due: Due) -> None:
@@ -164,7 +164,8 @@ def _note(summary: Summary, product: release.Product, outcome: str) -> None:
         summary.skipped[row.id] = reason
 
 
-def _inputs(state: TileState, due: Due, rules: Rules) -> MapInputs:
+def inputs_of(state: TileState, due: Due, rules: Rules) -> MapInputs:
+    """All that decides the bytes of a due map, whose acquisitions are all labelled or encoded."""
     scenes = state.window(due)
     rows = [state.evidence[scene.id] for scene in scenes]
     return MapInputs(

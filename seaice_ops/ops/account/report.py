@@ -62,15 +62,23 @@ class Report:
     @property
     def unexplained(self) -> list[str]:
         """What alarms, one sentence each: unexplained acquisitions, and damaged objects of no acquisition shown."""
-        found = [f"{line.product}: {line.words}" for line in self.missing if line.reason is Reason.UNEXPLAINED]
-        told = " ".join(found)
-        return found + [f"{each.key}: {each.what}" for each in self.objects.damaged if each.key not in told]
+        found = [line for line in self.missing if line.reason is Reason.UNEXPLAINED]
+        told = {_whole(line.words.partition(": ")[0]) for line in found}
+        others = {_whole(each.key): each for each in reversed(self.objects.damaged) if _whole(each.key) not in told}
+        lost = [f"{each.key}: {each.what}" for each in reversed(others.values())]
+        return [f"{line.product}: {line.words}" for line in found] + lost
 
     @property
     def ingest(self) -> list[str]:
         """The products that ingesting may help, by sensing time: for `seaice ingest --list` and the run of a DAG."""
         wanted = [(line.day, line.product) for line in self.lines if line.ingest]
         return list(dict.fromkeys(product for _, product in sorted(wanted)))
+
+    @property
+    def again(self) -> list[str]:
+        """The ids of the maps whose objects are lost: for `seaice map --again`."""
+        folders = (each.key.rpartition("/")[0] for each in self.objects.damaged if each.key.startswith("maps/"))
+        return list(dict.fromkeys(folder.rpartition("/")[2] for folder in folders))
 
     def table(self) -> tuple[Table, Cell]:
         """Counts by tile and day, and the totals."""
@@ -83,6 +91,11 @@ class Report:
         reasons = ", ".join(f"{n} {reason}" for reason, n in _ordered(total.reasons))
         where = f" of {self.region}" if self.region else ""
         return f"acquisitions{where} {self.first} to {self.last}: {counts}; {reasons or 'nothing is missing'}"
+
+
+def _whole(key: str) -> str:
+    """What an object is a part of: a map, else itself."""
+    return key.rpartition("/")[0] if key.startswith("maps/") else key
 
 
 def to_json(report: Report) -> dict[str, Any]:
@@ -101,6 +114,7 @@ def to_json(report: Report) -> dict[str, Any]:
         "objects": {**asdict(report.objects), "damaged": [asdict(each) for each in report.objects.damaged]},
         "unexplained": report.unexplained,
         "ingest": {"products": report.ingest},
+        "again": {"maps": report.again},
     }
 
 

@@ -117,7 +117,11 @@ def _objects(report: Report) -> Iterator[str]:
     yield f"<p>{_text(objects.trouble or said)}</p><ul>"
     yield from (f"<li>{_text(f'{each.key}: {each.what}')}</li>" for each in objects.damaged[:ROWS])
     yield from (f"<li>{_text(each)}: a map that the ledger does not know</li>" for each in objects.unknown[:ROWS])
-    yield "</ul></section>"
+    yield "</ul>"
+    if report.again:
+        command = " ".join(f"--again {map_id}" for map_id in report.again[:ROWS])
+        yield f"<p>Lost objects of maps are made again by <code>seaice map {_text(command)}</code></p>"
+    yield "</section>"
 
 
 def _reasons() -> Iterator[str]:

@@ -23,7 +23,13 @@ def to_text(report: Report, rows: int = 40) -> list[str]:
     if len(missing) > rows:
         found.append(f"and {len(missing) - rows} more (--json has all)")
     found += [f"damaged: {each.key}: {each.what}" for each in report.objects.damaged[:rows]]
+    if report.again:
+        found.append(f"lost objects of maps are made again by: seaice map{_again(report)}")
     return [plain(line) for line in found]
+
+
+def _again(report: Report) -> str:
+    return "".join(f" --again {map_id}" for map_id in report.again[:ROWS])
 
 
 def to_markdown(report: Report) -> str:
@@ -54,6 +60,8 @@ def _markdown(report: Report) -> Iterator[str]:
     yield objects.trouble or f"{objects.listed} looked for in the list, {objects.sampled} compared by checksum."
     for each in objects.damaged[:ROWS]:
         yield f"- {_safe(each.key)}: {_safe(each.what)}"
+    if report.again:
+        yield from ("", "Lost objects of maps are made again by", "", f"    seaice map{_again(report)}", "")
     for each_id in objects.unknown[:ROWS]:
         yield f"- {_safe(each_id)}: a map in the store that the ledger does not know"
     yield from ("", "## Reasons", "")
