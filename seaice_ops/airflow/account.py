@@ -27,14 +27,15 @@ def account() -> dict[str, Any]:
         for words in summary.skipped.values():
             log.warning("%s", words)
         folder = summary.items[0] if summary.items else ""
-        return {"said": report.sentence(), "report": folder, "unexplained": report.unexplained}
+        found = report.unexplained
+        return {"said": report.sentence(), "report": folder, "count": len(found), "unexplained": found[:NAMED]}
 
 
 def explain(found: dict[str, Any]) -> str:
     """End well where everything is explained; raise `Unexplained`, which people are told, where something is not."""
-    unexplained = found["unexplained"]
-    if not unexplained:
+    count, named = found["count"], found["unexplained"]
+    if not count:
         return str(found["said"])
-    more = f"; and {len(unexplained) - NAMED} more" if len(unexplained) > NAMED else ""
+    more = f"; and {count - len(named)} more" if count > len(named) else ""
     where = f"; the report is {found['report']}/account.html in the store, and the console shows it"
-    raise Unexplained(f"{len(unexplained)} unexplained: {'; '.join(unexplained[:NAMED])}{more}{where}")
+    raise Unexplained(f"{count} unexplained: {'; '.join(named)}{more}{where}")

@@ -62,9 +62,11 @@ class Report:
     @property
     def unexplained(self) -> list[str]:
         """What alarms, one sentence each: unexplained acquisitions, and damaged objects of no acquisition shown."""
-        found = [f"{line.product}: {line.words}" for line in self.missing if line.reason is Reason.UNEXPLAINED]
-        told = " ".join(found)
-        return found + [f"{each.key}: {each.what}" for each in self.objects.damaged if each.key not in told]
+        found = [line for line in self.missing if line.reason is Reason.UNEXPLAINED]
+        told = {_whole(line.words.partition(": ")[0]) for line in found}
+        others = {_whole(each.key): each for each in reversed(self.objects.damaged) if _whole(each.key) not in told}
+        lost = [f"{each.key}: {each.what}" for each in reversed(others.values())]
+        return [f"{line.product}: {line.words}" for line in found] + lost
 
     @property
     def ingest(self) -> list[str]:
@@ -89,6 +91,11 @@ class Report:
         reasons = ", ".join(f"{n} {reason}" for reason, n in _ordered(total.reasons))
         where = f" of {self.region}" if self.region else ""
         return f"acquisitions{where} {self.first} to {self.last}: {counts}; {reasons or 'nothing is missing'}"
+
+
+def _whole(key: str) -> str:
+    """What an object is a part of: a map, else itself."""
+    return key.rpartition("/")[0] if key.startswith("maps/") else key
 
 
 def to_json(report: Report) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from seaice_ops.errors import ObjectMissing
+from seaice_ops.errors import ConfigError, ObjectMissing
 from seaice_ops.ledger.scenes import chunks
 from seaice_ops.ledger.tables import Map
 from seaice_ops.storage import keys
@@ -59,6 +59,9 @@ def compare(store: ObjectStore, folder: str, sha256: str | None) -> Iterator[tup
     except ObjectMissing:
         yield key, "it is missing"
         return
+    except ConfigError as error:  # access to this one is denied
+        yield key, str(error)
+        return
     found = hashlib.sha256(data).hexdigest()
     if sha256 and found != sha256:
         yield key, f"its SHA-256 is {found[:12]}..., in place of {sha256[:12]}..."
@@ -80,6 +83,8 @@ def _differs(store: ObjectStore, key: str, asset: dict[str, Any]) -> str:
             size = path.stat().st_size
     except ObjectMissing:
         return "it is missing"
+    except ConfigError as error:
+        return str(error)
     if asset.get("file:size") not in (None, size):
         return f"it has {size} bytes in place of {asset['file:size']}"
     told = str(asset.get("file:checksum", ""))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -324,6 +325,9 @@ def test_deleted_truncated_and_flipped_objects_are_found(
     assert told(report) == {row.identity: Reason.UNEXPLAINED for row in scenes[:6]}
     assert {line.identity for line in report.lines if not line.published} == {row.identity for row in scenes[:3]}
     assert set(report.ingest) == {scenes[3].id, scenes[4].id}
+    assert len(report.unexplained) == 6
+    shutil.rmtree(Path(home.store) / maps[7].folder)
+    assert len(account(season).unexplained) == 7  # a whole map is one loss
     assert set(report.again) == {row.id for row in maps[:3]}
     assert all(f"--again {row.id}" in to_markdown(report) for row in maps[:3])
 

@@ -206,8 +206,9 @@ def test_a_runs_conf_lists_products() -> None:
 def test_the_account_is_red_only_for_what_is_unexplained() -> None:
     from seaice_ops.airflow.account import explain
 
-    assert explain({"said": "nothing is missing", "report": "account/x", "unexplained": []}) == "nothing is missing"
-    found = {"said": "", "report": "account/x", "unexplained": [f"S2B_{n}: lost" for n in range(12)]}
+    well = {"said": "nothing is missing", "report": "account/x", "count": 0, "unexplained": []}
+    assert explain(well) == "nothing is missing"
+    found = {"said": "", "report": "account/x", "count": 12, "unexplained": [f"S2B_{n}: lost" for n in range(10)]}
     with pytest.raises(Unexplained, match=r"^12 unexplained: S2B_0: lost; .*; and 2 more; the report is account/x/"):
         explain(found)
 
