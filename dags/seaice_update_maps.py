@@ -1,7 +1,7 @@
 """
 # Update a tile's maps
 
-**When.** One run for each tile (the run's *partition key*) with new labels or a new champion model. A run by hand without a
+**When.** One run for each tile (the run's *partition key*) with new labels, an approved change or a new champion model. A run by hand without a
 partition key is for all tiles.
 
 **What.** `encode` computes the champion's class probabilities of each new scene, once. -> `publish` shifts the window by one
@@ -20,12 +20,12 @@ from __future__ import annotations
 from airflow.sdk import DAG, AssetAny, PartitionedAssetTimetable, task
 
 from seaice_ops.airflow import maps
-from seaice_ops.airflow.assets import LABELS, MAPS, MODEL
+from seaice_ops.airflow.assets import CHANGES, LABELS, MAPS, MODEL
 from seaice_ops.airflow.outcome import DEFAULT_ARGS
 
 with DAG(
     dag_id="seaice_update_maps",
-    schedule=PartitionedAssetTimetable(assets=AssetAny(LABELS, MODEL)),
+    schedule=PartitionedAssetTimetable(assets=AssetAny(LABELS, MODEL, CHANGES)),
     catchup=False,
     max_active_runs=4,
     default_args=DEFAULT_ARGS,

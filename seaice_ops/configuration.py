@@ -16,6 +16,9 @@ from seaice_ops.errors import ConfigError
 
 KeyPath = tuple[str | int, ...]
 
+#: A configuration has a few kilobytes (bytes).
+_LARGEST = 4 << 20
+
 
 class _Loader(yaml.SafeLoader):
     """YAML's safe loader without the words of YAML 1.1 (yes, NO, on, 12:30, 010, 2026-01-01)."""
@@ -65,9 +68,14 @@ def line_of(lines: dict[KeyPath, int], key: KeyPath) -> int | None:
 
 def _text(path: Path) -> str:
     try:
-        data = path.read_bytes()
+        if path.exists() and not path.is_file():  # a device or a pipe may never end
+            raise ConfigError(f"the configuration {path} is no file; set SEAICE_CONFIG to one")
+        with path.open("rb") as stream:
+            data = stream.read(_LARGEST + 1)
     except OSError as error:
         raise ConfigError(f"cannot read the configuration {path}: {error.strerror}; set SEAICE_CONFIG") from error
+    if len(data) > _LARGEST:
+        raise ConfigError(f"the configuration {path} has more than {_LARGEST >> 20} MiB; set SEAICE_CONFIG to YAML")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

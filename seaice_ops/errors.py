@@ -30,6 +30,10 @@ class ConfigError(SeaIceError, ValueError):
     """A setting, a file in config/ or a request is wrong; a person must change it."""
 
 
+class UnknownSensor(ConfigError):
+    """A scene has bands of no known sensor: the configuration lacks the module of its sensor."""
+
+
 class ExpectedSkip(SeaIceError):
     """Nothing is wrong and there is nothing to do (low sun, no data): green, with this reason."""
 

@@ -12,6 +12,7 @@ import importlib
 import json
 import os
 import re
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -25,6 +26,7 @@ from seaice_ops.geo.regions import Region
 from seaice_ops.sensors.known import band_sets
 from seaice_ops.sensors.sentinel2 import CEILING, TRUE_COLOUR
 from seaice_ops.shipped import shipped
+from seaice_ops.validation import wrong
 from seaice_ops.versions import Method
 
 
@@ -102,7 +104,7 @@ class DhusSettings(_Part):
 
 
 class StacSettings(_Part):
-    """Any other STAC API; empty values are filled in for the mirrors that we know (archive/mirror.py)."""
+    """Any other STAC API; empty values are filled in for the mirrors that we know (archive/providers/mirror.py)."""
 
     url: Address = Field("", description="for example https://earth-search.aws.element84.com/v1")
     collection: str = "sentinel-2-l1c"
@@ -213,7 +215,7 @@ class TrainingSettings(_Part):
         description="what the network sees: names of bands, or the name of a set such as `sentinel2` for all of a "
         "sensor's; plain true-colour scenes have the default's three only",
     )
-    epochs: int = Field(50, ge=1)
+    epochs: int = Field(50, ge=1, le=10_000)
     batch: int = Field(16, ge=1, description="chips per rank and step")
     chip: int = Field(256, ge=64, multiple_of=32, description="chip edge, pixels")
     max_chips: int = Field(20_000, ge=1, description="chips a training set is thinned to, evenly over scenes")
@@ -240,6 +242,8 @@ class TrainingSettings(_Part):
         known = sorted({band for names in band_sets().values() for band in names})
         if unknown := [band for band in bands if band not in known]:
             raise ValueError(f"no sensor has a band {', '.join(unknown)}; known are {', '.join(known)}")
+        if twice := sorted({band for band in bands if bands.count(band) > 1}):
+            raise ValueError(f"names {', '.join(twice)} more than once")
         return bands
 
 
@@ -294,11 +298,9 @@ class Settings(_Part):
     @classmethod
     def _sensors_first(cls, data: Any) -> Any:
         """Import the sensors' modules before a band is looked up."""
-        for module in (data.get("sensors") or ()) if isinstance(data, dict) else ():
-            try:
-                importlib.import_module(str(module))
-            except ImportError as error:
-                raise ValueError(f"sensors: the module {module} cannot be imported: {error}") from error
+        named = data.get("sensors") if isinstance(data, dict) else None
+        if isinstance(named, (list, tuple)):
+            import_sensors([str(module) for module in named])
         return data
 
     @cached_property
@@ -366,9 +368,22 @@ class Settings(_Part):
 def _told(error: Any, lines: dict[configuration.KeyPath, int]) -> str:
     """One wrong field: its line, its name and what is wrong with it, without its value, which may be secret."""
     line = configuration.line_of(lines, error["loc"])
-    field, words = ".".join(map(str, error["loc"])), error["msg"].removeprefix("Value error, ")
-    said = f"{field} is {_MOVED[field]} now" if field in _MOVED else f"{field}: {words}"
+    field = ".".join(map(str, error["loc"]))
+    said = f"{field} is {_MOVED[field]} now" if field in _MOVED else wrong(error)
     return f"{f'line {line}, ' if line else ''}{said}"
+
+
+def import_sensors(modules: Sequence[str]) -> None:
+    """Import the modules of further sensors, which make their bands and decoders known.
+
+    Raises `ConfigError` with what a module raised, whatever that is: it is a person's file.
+    """
+    for module in modules:
+        try:
+            importlib.import_module(module)
+        except Exception as error:
+            said = redact(f"{type(error).__name__}: {error}")
+            raise ConfigError(f"sensors: the module {module} cannot be imported ({said}); mend it") from error
 
 
 def sqlite_url(file: Path) -> str:

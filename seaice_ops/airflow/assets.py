@@ -7,6 +7,7 @@ from airflow.sdk import Asset
 SCENES = Asset("seaice_scenes", uri="seaice://scenes")
 LABELS = Asset("seaice_labels", uri="seaice://labels")
 MODEL = Asset("seaice_model", uri="seaice://model")
+CHANGES = Asset("seaice_changes", uri="seaice://changes")
 MAPS = Asset("seaice_maps", uri="seaice://maps")
 
 POOL_COPERNICUS = "copernicus"

@@ -23,7 +23,7 @@ def due() -> str:
         if not waiting:
             raise ExpectedSkip("every ready scene has its labels")
         log.info("%d scenes wait for labels", waiting)
-        return str(zip_package(run.settings.work / "spark" / "seaice_ops.zip"))
+        return str(zip_package(run.settings.work / "spark" / "seaice_ops.zip", run.settings.sensors))
 
 
 def application() -> dict[str, object]:

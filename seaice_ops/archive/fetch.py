@@ -8,9 +8,9 @@ from pathlib import Path
 from seaice_ops.archive.product import Product, from_row
 from seaice_ops.archive.source import Archive, open_archive
 from seaice_ops.archive.transport.transfer import is_complete
-from seaice_ops.errors import BadTransfer, CorruptPart, CorruptProduct, TransientError, sparing_data
+from seaice_ops.errors import BadTransfer, ConfigError, CorruptPart, CorruptProduct, TransientError, sparing_data
 from seaice_ops.ledger.runs import StageRun, recorded
-from seaice_ops.ledger.scenes import fail_scene, get_scene, move_scene, put_back_scene, release_scenes
+from seaice_ops.ledger.scenes import fail_scene, get_scene, has_moved, move_scene, put_back_scene, release_scenes
 from seaice_ops.ledger.session import Ledger
 from seaice_ops.ledger.tables import Scene, SceneState
 from seaice_ops.settings import Settings
@@ -63,8 +63,11 @@ def _fetch(stage: StageRun, archive: Archive, scene: Scene, inbox: Path) -> None
         if _set_aside(stage.ledger, scene, error, stage.caller):
             summary.failed[scene.id] = str(error)
         return
-    except TransientError:
+    except (TransientError, ConfigError):
         with stage.ledger.begin() as session:
+            if has_moved(session, scene):  # another worker has brought it on and removed the inbox meanwhile
+                summary.unchanged["scenes"] += 1
+                return
             release_scenes(session, [scene.id])
         raise
     summary.bytes_in += sum(path.stat().st_size for path in paths)

@@ -24,6 +24,9 @@ ABANDONED = timedelta(hours=1)
 #: Acquisitions and publications lie in [first, second). Other times are mistakes.
 TIMES = (datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC))
 
+#: How far an acquisition may lie ahead of this machine's clock.
+AHEAD = timedelta(days=1)
+
 _UNFINISHED = (SceneState.DISCOVERED, SceneState.FETCHED, SceneState.FAILED)
 #: What the columns of a scene's row hold.
 _ID, _HREF, _REASON = 128, 1024, 2048
@@ -63,6 +66,10 @@ def believable(product: Product) -> Product:
     wrong = [moment.isoformat() for moment in times if not TIMES[0] <= moment < TIMES[1]]
     id_, href = storable(product.id, _ID), storable(product.href, _HREF)
     problem = product.problem and storable(product.problem, _REASON)
+    if not wrong and not problem and product.sensed_at > now() + AHEAD:
+        problem = (
+            f"its sensing time {product.sensed_at.isoformat()} lies in the future: mend it, or this machine's clock"
+        )
     if (id_, href, wrong) == (product.id, product.href, []):
         return replace(product, problem=problem)
     why = f"{href}: {', '.join(wrong)} cannot be true" if wrong else f"{href}: its name or address cannot be stored"

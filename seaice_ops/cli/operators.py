@@ -17,7 +17,7 @@ from rich.text import Text
 
 from seaice_ops.cli.common import Json, app, err, load_settings, out, readable_errors, say
 from seaice_ops.errors import SeaIceError
-from seaice_ops.settings import Settings, config_path
+from seaice_ops.settings import Settings, config_path, redact
 
 
 @app.command()
@@ -28,11 +28,9 @@ def init(as_json: Json = False) -> None:
     settings = load_settings()
     with readable_errors():
         revision = initialise(settings).schema_revision()[0]
-    say(
-        as_json,
-        {"home": str(settings.home), "schema": revision},
-        f"ledger and object store are ready below {settings.home}",
-    )
+    ledger, store = redact(settings.ledger), redact(settings.store)
+    data = {"home": str(settings.home), "ledger": ledger, "store": store, "schema": revision}
+    say(as_json, data, f"the ledger is ready: {ledger}", f"the object store is ready: {store}")
 
 
 @app.command("settings")

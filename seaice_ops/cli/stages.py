@@ -17,6 +17,7 @@ from seaice_ops.cli.common import (
     as_tiles,
     busy,
     load_settings,
+    out,
     progress_bar,
     readable_errors,
     report,
@@ -65,6 +66,8 @@ def ingest(
             summaries.append(fetched)
             if scene_id not in fetched.failed:
                 summaries.append(decode.run(settings, decode.DecodeRequest((scene_id,)), caller="cli"))
+    if not (found.items or start or listed or as_json):
+        out.print("Looked for what was published since the last run. For a past period give --from and --to.")
     report(_merged(summaries), as_json)
 
 
@@ -106,7 +109,7 @@ def label(
     if spark:
         from seaice_ops.labels.spark.package import APPLICATION, spark_conf, zip_package
 
-        code = zip_package(settings.work / "spark" / "seaice_ops.zip")
+        code = zip_package(settings.work / "spark" / "seaice_ops.zip", settings.sensors)
         conf = [word for key, value in spark_conf().items() for word in ("--conf", f"{key}={value}")]
         os.execvp(  # noqa: S606
             "spark-submit",

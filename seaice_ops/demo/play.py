@@ -27,6 +27,9 @@ from seaice_ops.settings import Settings
 DAY = timedelta(days=1)
 DAGS = {"seaice_ingest", "seaice_autolabel", "seaice_retrain", "seaice_update_maps"}
 
+#: Its runs wait for people.
+REVIEW = "seaice_review_changes"
+
 
 @dataclass(frozen=True)
 class Season:
@@ -111,10 +114,11 @@ def _settle(settings: Settings, client: httpx.Client, started: datetime, tell: T
     """Wait until the chain behind ingest is done: no run active, every scene labelled, every due map published."""
 
     def look() -> Waiting | None:
-        active, missing = Counter(run["dag_id"] for run in rest.active_runs(client)), _missing(settings)
+        runs = [run["dag_id"] for run in rest.active_runs(client)]
+        active, missing = Counter(dag_id for dag_id in runs if dag_id != REVIEW), _missing(settings)
         if active:
-            runs = ", ".join(f"{n} of {dag_id}" for dag_id, n in sorted(active.items()))
-            return Waiting(f"active runs: {runs}; {missing or 'nothing is missing'}")
+            words = ", ".join(f"{n} of {dag_id}" for dag_id, n in sorted(active.items()))
+            return Waiting(f"active runs: {words}; {missing or 'nothing is missing'}")
         if missing:
             return Waiting(f"no run is active, but {missing}; failed tasks: {_failed(client, started)}", IDLE)
         return None

@@ -17,7 +17,7 @@ import rasterio
 from numpy.typing import NDArray
 
 from seaice_ops.classes import legend
-from seaice_ops.errors import CorruptProduct, ObjectMissing
+from seaice_ops.errors import CorruptProduct, ObjectMissing, UnknownSensor
 from seaice_ops.geo.grid import pixel_metres
 from seaice_ops.labels.methods import labels_of_picture
 from seaice_ops.labels.output import label_cog
@@ -50,6 +50,8 @@ class Labelling:
     """The ceiling of the true colour, and the name of the land mask."""
     home: Path
     """The folder that a land mask's file lies below."""
+    sensors: tuple[str, ...] = ()
+    """The modules of further sensors, which an executor imports."""
 
     @property
     def version(self) -> str:
@@ -69,6 +71,8 @@ class Outcome:
     """Why there are no labels."""
     damaged: bool = False
     """True where the scene's raster is missing or damaged: the scene can be fetched again."""
+    unknown: bool = False
+    """True where no configured sensor has the scene's bands: nothing is wrong with the scene."""
     bytes_in: int = 0
     """Size of the scene's raster."""
     bytes_out: int = 0
@@ -83,6 +87,8 @@ def try_scene(store: ObjectStore, scene: Scene, how: Labelling) -> Outcome:
         return label_scene(store, scene, how)
     except ObjectMissing as error:
         return Outcome(scene.id, None, f"{error}; the scene will be fetched again", damaged=True, worker=_worker())
+    except UnknownSensor as error:
+        return Outcome(scene.id, None, str(error), unknown=True, worker=_worker())
     except CorruptProduct as error:
         return Outcome(scene.id, None, str(error), worker=_worker())
 

@@ -42,8 +42,9 @@ def run(settings: Settings, request: LabelRequest, execute: Executor | None = No
     """Label what is missing. Each scene is committed as soon as its labels are stored.
 
     A scene whose raster is missing or damaged is fetched again by the next search; one that cannot be labelled fails
-    with its reason. The others go on. Raises `ConfigError` for an unknown method or scene and for a store that is not
-    the ledger's, `TransientError` where store or ledger do not answer.
+    with its reason; one of a sensor that is not configured stays ready and is skipped. The others go on. Raises
+    `ConfigError` for an unknown method or scene and for a store that is not the ledger's, `TransientError` where store
+    or ledger do not answer.
     """
     how = labelling(settings, request.method)
     with recorded(settings, "label", caller) as stage:
@@ -65,7 +66,7 @@ def labelling(settings: Settings, method: str | None = None) -> Labelling:
     Raises `ConfigError` for an unknown method.
     """
     named = known_method(method or settings.labels.method)
-    return Labelling(named, settings.labels, settings.scenes, settings.home)
+    return Labelling(named, settings.labels, settings.scenes, settings.home, settings.sensors)
 
 
 def in_process(store: ObjectStore, how: Labelling, scenes: list[Scene]) -> Iterator[Outcome]:
@@ -93,6 +94,10 @@ def _pending(ledger: Ledger, how: Labelling, request: LabelRequest, summary: Sum
 
 def _commit(stage: StageRun, scene: Scene, outcome: Outcome) -> None:
     summary = stage.summary
+    if outcome.unknown:
+        summary.skipped[scene.id] = outcome.reason
+        log.warning("%s", outcome.reason)
+        return
     if outcome.labels is None:
         set_aside = fetch_scene_again if outcome.damaged else fail_scene
         with stage.ledger.begin() as session:

@@ -137,6 +137,12 @@ def fetch_scene_again(session: Session, seen: Scene, reason: str, *, caller: str
     return move_scene(session, seen, DISCOVERED, caller=caller, reason=reason, claimed_by=None)
 
 
+def has_moved(session: Session, seen: Scene) -> bool:
+    """Whether the scene's state has changed since it was `seen`, even if it is in the same state again."""
+    row = session.execute(select(Scene.state, Scene.moves).where(Scene.id == seen.id)).one()
+    return (row.state, row.moves) != (seen.state, seen.moves)
+
+
 def claim_scenes(session: Session, scene_ids: Sequence[str], caller: str) -> None:
     """Note that the run `caller` has these scenes in hand from now on."""
     for some in chunks(scene_ids):

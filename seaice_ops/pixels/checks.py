@@ -15,16 +15,16 @@ Transform = tuple[float, float, float, float, float, float]
 FIRST_YEAR, LAST_YEAR = 1900, 2999
 
 #: Edge of a pixel on the grid, metres.
-SMALLEST_PIXEL, LARGEST_PIXEL = 1.0, 100_000.0
+SMALLEST_PIXEL, LARGEST_PIXEL = 0.1, 10_000.0
 
-#: Distance of an edge from the system's origin, metres: more than the Earth's circumference.
-FARTHEST = 1e8
+#: Distance of an edge from the system's origin, metres: half the Earth's circumference.
+FARTHEST = 20_037_508.4
 
 #: Letters of a coordinate reference system, as the ledger keeps it.
 LONGEST_CRS = 2048
 
-#: Edge of an image, pixels: ten times that of a Sentinel-2 tile.
-LARGEST_SIZE = 100_000
+#: Edge of an image, pixels: larger ones do not fit into memory. A Sentinel-2 tile has 10,980.
+LARGEST_SIZE = 30_000
 
 
 def check_time(moment: datetime) -> datetime:
@@ -54,7 +54,7 @@ def check_crs(text: str) -> str:
     try:
         known = CRS.from_string(text)
         in_metres = known.is_projected and math.isclose(known.linear_units_factor[1], 1.0)
-    except CRSError as error:
+    except (CRSError, ValueError) as error:  # ValueError: "EPSG:" and no number
         require_projections()
         raise ValueError(f"is not a coordinate reference system: {error}") from None
     if not in_metres:

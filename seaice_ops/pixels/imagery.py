@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
+from seaice_ops.errors import UnknownSensor
 from seaice_ops.ledger.tables import Scene
 from seaice_ops.pixels.radiometry import UNOBSERVED, true_colour
 from seaice_ops.sensors.known import true_colour_of
@@ -56,8 +57,11 @@ def strips(
 def read_true_colour(
     store: ObjectStore, scene: Scene, ceiling: float
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_], Grid]:
-    """(rows, columns, 3) u8 RGB of a ready scene, the (rows, columns) mask of observed pixels, and the grid."""
-    return read_scaled(store, scene, true_colour_of(scene.bands or ()), ceiling)
+    """(rows, columns, 3) u8 RGB of a ready scene, the (rows, columns) mask of observed pixels, and the grid.
+
+    Raises `UnknownSensor` where no known sensor has the scene's bands.
+    """
+    return read_scaled(store, scene, colours_of(scene), ceiling)
 
 
 def read_scaled(
@@ -76,6 +80,16 @@ def read_scaled(
             image[rows] = true_colour(values, ceiling)
             image[rows][~valid[rows]] = 0
         return image, valid, grid
+
+
+def colours_of(scene: Scene) -> tuple[str, str, str]:
+    """The names of a scene's red, green and blue; raises `UnknownSensor` where no known sensor has its bands."""
+    bands = scene.bands or ()
+    if (found := true_colour_of(bands)) is None:
+        raise UnknownSensor(
+            f"no known sensor has the bands of {scene.id} ({', '.join(bands)}): name its sensor's module in `sensors`"
+        )
+    return found
 
 
 @contextmanager

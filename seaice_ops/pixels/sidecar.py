@@ -7,6 +7,7 @@ hold the product's own metadata.
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
@@ -16,6 +17,7 @@ from seaice_ops.errors import ConfigError, CorruptProduct, unreadable
 from seaice_ops.geo.projections import require_projections
 from seaice_ops.pixels.checks import Transform, check_crs, check_size, check_time, check_transform
 from seaice_ops.sensors.sentinel2 import TILE_NAME
+from seaice_ops.validation import wrong
 
 #: Names that are safe as a file's and as a part of an object's key.
 PLAIN_NAME = r"^[A-Za-z0-9_][A-Za-z0-9._-]*$"
@@ -111,6 +113,7 @@ def read_model(schema: type[Model], path: Path) -> Model:
     cannot look up any coordinate system.
     """
     text = _text(path)
+    _refuse_twice(path, text)
     require_projections()  # else a sound file would be refused for its CRS
     try:
         return schema.model_validate_json(text)
@@ -118,8 +121,21 @@ def read_model(schema: type[Model], path: Path) -> Model:
         causes = [e.get("ctx", {}).get("error") for e in error.errors()]
         if environment := next((cause for cause in causes if isinstance(cause, ConfigError)), None):
             raise environment from None
-        lines = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg']}" for e in error.errors())
-        raise CorruptProduct(f"{path}: {lines}") from None
+        raise CorruptProduct(f"{path}: {'; '.join(map(wrong, error.errors()))}") from None
+
+
+def _refuse_twice(path: Path, text: str) -> None:
+    """Raise `CorruptProduct` where an object of the JSON `text` has a key twice: which one is meant is not known."""
+    twice: set[str] = set()
+
+    def look(pairs: list[tuple[str, object]]) -> None:
+        names = [name for name, _ in pairs]
+        twice.update(name for name in names if names.count(name) > 1)
+
+    with suppress(ValueError, RecursionError):  # what is no JSON is refused with its place by the schema
+        json.loads(text, object_pairs_hook=look)
+    if twice:
+        raise CorruptProduct(f"{path}: {', '.join(sorted(twice))} is given more than once; keep one")
 
 
 def _text(path: Path) -> str:

@@ -12,10 +12,18 @@ import rasterio
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from seaice_ops.errors import CorruptPart, CorruptProduct, ExpectedSkip, TransientError, sparing_data, writing
+from seaice_ops.errors import (
+    ConfigError,
+    CorruptPart,
+    CorruptProduct,
+    ExpectedSkip,
+    TransientError,
+    sparing_data,
+    writing,
+)
 from seaice_ops.ledger.operations import scene_rank
 from seaice_ops.ledger.runs import StageRun, recorded
-from seaice_ops.ledger.scenes import chunks, fail_scene, get_scene, move_scene
+from seaice_ops.ledger.scenes import chunks, fail_scene, get_scene, has_moved, move_scene
 from seaice_ops.ledger.session import Ledger
 from seaice_ops.ledger.tables import Scene, SceneState
 from seaice_ops.scenes.decoders import open_scene
@@ -83,6 +91,12 @@ def _decode(stage: StageRun, scene: Scene, inbox: Path, ceiling: float) -> None:
         if failed:
             (summary.skipped if isinstance(error, ExpectedSkip) else summary.failed)[scene.id] = str(error)
         return
+    except (TransientError, ConfigError):
+        with stage.ledger.begin() as session:
+            if not has_moved(session, scene):
+                raise
+        summary.unchanged["scenes"] += 1  # another worker has decoded it and removed the inbox meanwhile
+        return
     with stage.ledger.begin() as session:
         outcome = make_ready(session, scene, values, caller=stage.caller)
     summary.done.update(outcome)
@@ -106,7 +120,7 @@ def _files_are_there(ledger: Ledger, scene: Scene, inbox: Path, caller: str) -> 
 def _write(store: ObjectStore, scene: Scene, inbox: Path, ceiling: float) -> dict[str, Any]:
     """Put the scene's COG into the store; returns the columns of its ready row."""
     details, source = scene.details or {}, open_scene(scene, inbox, ceiling)
-    check_place(source.grid, inbox)
+    check_place(source.grid, inbox, scene.tile)
     if source.sun_zenith is not None and source.sun_zenith >= NIGHT:
         raise ExpectedSkip(f"night: the sun stood {source.sun_zenith:.1f} degrees from the zenith")
     # In a new folder: a task that Airflow has given up may still be decoding the same scene.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,23 +13,18 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from rasterio.crs import CRS
-from rasterio.errors import CRSError, NotGeoreferencedWarning
+from rasterio.errors import NotGeoreferencedWarning
 from rasterio.windows import Window
 
 from seaice_ops.errors import ConfigError, CorruptProduct
+from seaice_ops.geo.projections import from_globe
+from seaice_ops.geo.tiles import tile_of
+from seaice_ops.pixels.checks import LONGEST_CRS, check_crs, check_size, check_transform
+from seaice_ops.sensors.sentinel2 import TILE_METRES, tile_names
 from seaice_ops.storage.rasters import RASTER_ERRORS, Grid
 
 #: Rows of a strip: a multiple of the rows of a JPEG 2000 tile and of a COG block.
 STRIP = 1024
-
-#: Shortest and longest edge of a scene's pixel in metres.
-PIXEL = (0.1, 10_000.0)
-#: Farthest edge of a scene from its projection's origin in metres: half the Earth's circumference.
-FARTHEST = 20_037_508.4
-#: Longest edge of a scene in pixels; a Sentinel-2 tile has 10,980.
-LONGEST_EDGE = 30_000
-#: Longest text of a coordinate reference system that the ledger holds.
-LONGEST_CRS = 2048
 
 #: Accepted image formats by their first bytes. Other formats of GDAL are refused: a VRT can refer to any address.
 _FORMATS = {
@@ -47,11 +40,7 @@ _FORMATS = {
 
 @dataclass(frozen=True)
 class Source:
-    """A scene about to be decoded.
-
-    `strips()` yields (first row, (bands, rows, columns) int16 reflectance x 10000 with `UNOBSERVED`) from top to
-    bottom; `tags` go into the COG, `details` into the ledger; `sun_zenith` is in degrees, None where unknown.
-    """
+    """A scene about to be decoded."""
 
     grid: Grid
     """Place of its pixels."""
@@ -64,7 +53,8 @@ class Source:
     details: Mapping[str, Any]
     """Facts for the scene's row in the ledger."""
     strips: Callable[[], Iterator[tuple[int, NDArray[np.int16]]]]
-    """Yields (first row, (bands, rows, columns) int16 reflectance x 10000 or `imagery.NODATA`) from top to bottom."""
+    """Yields, from top to bottom, the first row of a strip and its (bands, rows, columns) int16 reflectance x 10000,
+    `UNOBSERVED` where not observed."""
 
 
 def open_image(path: Path, grid: Grid | None = None) -> Any:
@@ -122,42 +112,40 @@ def decoding(path: Path) -> Iterator[None]:
         raise CorruptProduct(f"{path} cannot be decoded: {error.__cause__ or error}") from error
 
 
-def check_place(grid: Grid, where: Path) -> None:
+def check_place(grid: Grid, where: Path, tile: str = "") -> None:
     """Raise `CorruptProduct` unless `grid` can be a scene's: north-up, in metres, of a size that fits into memory.
 
-    `where` is the folder of the scene's files, for the message.
+    `where` is the folder of the scene's files, for the message. With `tile`, the grid must meet that MGRS tile.
     """
-    crs = _known_crs(grid.crs, where)
-    a, b, left, d, e, top = grid.transform
-    if not crs.is_projected or crs.linear_units_factor[1] != 1.0:
-        raise CorruptProduct(f"{where}: the coordinate reference system {grid.crs[:64]} is not one in metres")
-    if not (all(map(math.isfinite, grid.transform)) and b == d == 0 and a > 0 > e):
-        raise CorruptProduct(f"{where}: the transform {grid.transform} is not north-up")
-    if not all(PIXEL[0] <= size <= PIXEL[1] for size in (a, -e)) or max(abs(left), abs(top)) > FARTHEST:
-        raise CorruptProduct(f"{where}: pixels of {a:g} by {-e:g} m at {left:g}, {top:g} cannot be a scene's")
-    if not all(1 <= edge <= LONGEST_EDGE for edge in (grid.width, grid.height)):
-        raise CorruptProduct(
-            f"{where}: {grid.width} x {grid.height} pixels cannot be a scene's; up to {LONGEST_EDGE} a side can"
-        )
+    a, b, c, d, e, f = grid.transform
+    if len(grid.crs) > LONGEST_CRS:
+        raise CorruptProduct(f"its coordinate reference system has more than {LONGEST_CRS} letters: {where}")
+    for what, check in (
+        ("coordinate reference system", lambda: check_crs(grid.crs)),
+        ("transform", lambda: check_transform((a, b, c, d, e, f))),
+        ("width", lambda: check_size(grid.width)),
+        ("height", lambda: check_size(grid.height)),
+    ):
+        try:
+            check()
+        except ConfigError:  # the machine's fault; it is a ValueError too
+            raise
+        except ValueError as error:
+            raise CorruptProduct(f"its {what} {error}: {where}") from error
+    if tile in tile_names() and not _meets(grid, tile):
+        raise CorruptProduct(f"its pixels lie outside the tile {tile}; its metadata name another place: {where}")
 
 
-def _known_crs(text: str, where: Path) -> CRS:
-    try:
-        if len(text) > LONGEST_CRS:
-            raise CRSError(f"{len(text)} characters are too many")
-        return CRS.from_string(text)
-    except (CRSError, ValueError) as error:  # ValueError: "EPSG:" and no number
-        _require_proj()
-        raise CorruptProduct(f"{where}: {text[:64]!r} is not a coordinate reference system: {error}") from error
-
-
-def _require_proj() -> None:
-    """Raise `ConfigError` where no coordinate reference system is known at all."""
-    try:
-        CRS.from_epsg(32701)
-    except CRSError as error:
-        variables = {name: os.environ[name] for name in ("PROJ_DATA", "PROJ_LIB") if name in os.environ}
-        raise ConfigError(f"PROJ has no usable database ({error}); unset {variables or 'PROJ_DATA'}") from error
+def _meets(grid: Grid, tile: str) -> bool:
+    """Whether the grid has a place in common with the tile."""
+    square = tile_of(tile)
+    x, y = from_globe(square.epsg).transform(*grid.border().T)
+    left, top = square.ulx, square.uly
+    inside = np.isfinite(x) & np.isfinite(y)
+    if not inside.any():
+        return False
+    x, y = x[inside], y[inside]
+    return bool(x.min() < left + TILE_METRES and x.max() > left and y.min() < top and y.max() > top - TILE_METRES)
 
 
 def _check_grid(path: Path, dataset: Any, grid: Grid) -> None:

@@ -14,7 +14,18 @@ _SHORTWAVE = 1.4
 
 
 def register(sensor: Sensor) -> None:
-    """Make `sensor` known, in place of one of the same name."""
+    """Make `sensor` known, in place of one of the same name.
+
+    Raises `ValueError` where another sensor has a band of the same name, or its true colour is not among its bands:
+    nothing could tell whose scene it is.
+    """
+    others = [each for each in _SENSORS.values() if each.name != sensor.name]
+    shared = sorted(set(sensor.bands) & {band for each in others for band in each.bands})
+    if shared:
+        owners = ", ".join(each.name for each in others if set(shared) & set(each.bands))
+        raise ValueError(f"the sensor {sensor.name} has bands that {owners} has: {', '.join(shared)}; rename them")
+    if not set(sensor.true_colour) <= set(sensor.bands):
+        raise ValueError(f"the sensor {sensor.name} shows {', '.join(sensor.true_colour)}, which are not all its bands")
     _SENSORS[sensor.name] = sensor
 
 
@@ -26,10 +37,10 @@ def band_sets() -> dict[str, tuple[str, ...]]:
     }
 
 
-def true_colour_of(bands: Collection[str]) -> tuple[str, str, str]:
-    """The red, green and blue among a scene's `bands`; Sentinel-2's where no sensor's are there."""
+def true_colour_of(bands: Collection[str]) -> tuple[str, str, str] | None:
+    """The red, green and blue among a scene's `bands`; None where no known sensor has them."""
     found = (sensor.true_colour for sensor in _SENSORS.values() if set(sensor.true_colour) <= set(bands))
-    return next(found, sentinel2.TRUE_COLOUR)
+    return next(found, None)
 
 
 def is_shortwave(band: str) -> bool:

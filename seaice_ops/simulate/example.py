@@ -24,12 +24,10 @@ _DAYS = 17.0  # a season's length: before, during and after its lead and its bre
 
 @dataclass(frozen=True)
 class Example:
-    """`reflectance` int16 (5, rows, columns) x 10000 in `sentinel2.BANDS` order, UNOBSERVED where not observed;
-    `valid` where every band was observed; `sun_zenith` degrees; `truth` u8 legend codes; `conditions` u8 bit mask
-    (`seaice_ops.classes.conditions`); `pixel_m` metres."""
+    """One acquisition and its reference."""
 
     reflectance: NDArray[np.int16]
-    """(5, rows, columns) reflectance x 10000 in `imagery.BANDS` order, `imagery.NODATA` where not observed."""
+    """(5, rows, columns) reflectance x 10000 in `sentinel2.BANDS` order, `radiometry.UNOBSERVED` where not observed."""
     valid: NDArray[np.bool_]
     """(rows, columns) pixels that were observed in every band."""
     sun_zenith: float

@@ -52,7 +52,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-VOLATILE = frozenset({"at", "discovered_at", "updated_at", "created_at", "seconds"})
+VOLATILE = frozenset({"at", "sensed", "discovered_at", "updated_at", "created_at", "seconds"})
 LIMIT = 400
 
 

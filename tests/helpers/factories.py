@@ -14,11 +14,13 @@ import rasterio
 from PIL import Image
 from rasterio.transform import Affine
 
+from seaice_ops.geo.tiles import tile_of
+from seaice_ops.sensors.sentinel2 import tile_names
 from seaice_ops.storage.rasters import Grid
 
 SENSED = datetime(2026, 2, 1, 20, 15, 29, tzinfo=UTC)
 BAND_IDS = {"B02": 1, "B03": 2, "B04": 3, "B08": 7, "B11": 11}
-ORIGIN = (399960.0, 1600020.0)
+ORIGIN = (300000.0, 2000020.0)
 
 
 def product_name(
@@ -79,7 +81,10 @@ def make_product(
     (granule / "MTD_TL.xml").write_text(tile_xml(tile, sensed, size, sun_zenith))
     for band, values in bands.items():
         write_jp2(
-            granule / "IMG_DATA" / f"T{tile}_{sensed:%Y%m%dT%H%M%S}_{band}.jp2", values, 20 if band == "B11" else 10
+            granule / "IMG_DATA" / f"T{tile}_{sensed:%Y%m%dT%H%M%S}_{band}.jp2",
+            values,
+            20 if band == "B11" else 10,
+            tile,
         )
     if entry:
         write_entry(archive, name, published or sensed + timedelta(hours=2))
@@ -118,15 +123,22 @@ def write_mask(path: Path, land: np.ndarray, grid: Grid) -> None:
         target.write(land.astype(np.uint8), 1)
 
 
-def write_jp2(path: Path, values: np.ndarray, pixel: int) -> None:
+def place_of(tile: str) -> tuple[str, int, int]:
+    """CRS, left and top edge of a tile; those of 01CCV for a name that no tile has."""
+    known = tile_of(tile if tile in tile_names() else "01CCV")
+    return f"EPSG:{known.epsg}", known.ulx, known.uly
+
+
+def write_jp2(path: Path, values: np.ndarray, pixel: int, tile: str = "01CCV") -> None:
+    crs, left, top = place_of(tile)
     profile = {
         "driver": "JP2OpenJPEG",
         "count": 1,
         "dtype": values.dtype,
         "height": values.shape[0],
         "width": values.shape[1],
-        "crs": "EPSG:32701",
-        "transform": Affine(pixel, 0, ORIGIN[0], 0, -pixel, ORIGIN[1]),
+        "crs": crs,
+        "transform": Affine(pixel, 0, left, 0, -pixel, top),
         "QUALITY": 100,
         "REVERSIBLE": "YES",
         "BLOCKXSIZE": 1024,
@@ -160,9 +172,10 @@ def product_xml(name: str, sensed: datetime, offset: int | None, quantification:
 
 
 def tile_xml(tile: str, sensed: datetime, size: int, sun_zenith: float) -> str:
+    crs, left, top = place_of(tile)
     grids = "".join(
         f"""<Size resolution="{r}"><NROWS>{size * 10 // r}</NROWS><NCOLS>{size * 10 // r}</NCOLS></Size>
-        <Geoposition resolution="{r}"><ULX>{ORIGIN[0]:.0f}</ULX><ULY>{ORIGIN[1]:.0f}</ULY>
+        <Geoposition resolution="{r}"><ULX>{left}</ULX><ULY>{top}</ULY>
         <XDIM>{r}</XDIM><YDIM>-{r}</YDIM></Geoposition>"""
         for r in (10, 20, 60)
     )
@@ -173,7 +186,7 @@ def tile_xml(tile: str, sensed: datetime, size: int, sun_zenith: float) -> str:
     <SENSING_TIME metadataLevel="Standard">{sensed:%Y-%m-%dT%H:%M:%S}.758475Z</SENSING_TIME>
   </n1:General_Info>
   <n1:Geometric_Info>
-    <Tile_Geocoding><HORIZONTAL_CS_CODE>EPSG:32701</HORIZONTAL_CS_CODE>{grids}</Tile_Geocoding>
+    <Tile_Geocoding><HORIZONTAL_CS_CODE>{crs}</HORIZONTAL_CS_CODE>{grids}</Tile_Geocoding>
     <Tile_Angles><Mean_Sun_Angle>
       <ZENITH_ANGLE unit="deg">{sun_zenith}</ZENITH_ANGLE><AZIMUTH_ANGLE unit="deg">71.25</AZIMUTH_ANGLE>
     </Mean_Sun_Angle></Tile_Angles>

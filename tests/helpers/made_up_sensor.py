@@ -33,7 +33,7 @@ def _open(scene: Scene, inbox: Path, ceiling: float) -> Source:
     def strips() -> Iterator[tuple[int, np.ndarray]]:
         yield 0, np.where(counts > 0, counts.astype(np.int16) * 50, np.int16(UNOBSERVED))
 
-    grid = Grid("EPSG:32701", (30.0, 0.0, 399960.0, 0.0, -30.0, 1600020.0), *counts.shape[:0:-1])
+    grid = Grid("EPSG:32701", (30.0, 0.0, 300000.0, 0.0, -30.0, 2000020.0), *counts.shape[:0:-1])
     return Source(grid, BANDS, 62.0, {}, {"ceiling": ceiling}, strips)
 
 

@@ -66,7 +66,7 @@ def test_the_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "regions: Field required"),
+        ("", "regions is missing"),
         ("regions: {}", "regions"),
         ("- a\n- b", "must hold a mapping"),
         ("regions: [", "is not YAML"),
@@ -95,12 +95,14 @@ def test_what_is_wrong_is_named_with_its_file(tmp_path: Path, text: str, words: 
         (REGIONS + "archive: {quota: {connections: 1, connections: 2}}", "line 2: archive.quota.connections is given"),
         (REGIONS + "archive:\n", "line 2: archive has no value"),
         (REGIONS + "scenes:\n  land_mask:\n", "line 3: scenes.land_mask has no value"),
-        (REGIONS + "archive: [folder]\n", "line 2, archive: Input should be a valid dictionary"),
-        (REGIONS + "archive: null\n", "line 2, archive: Input should be"),
-        (REGIONS + "training:\n  epochs: 0\n", "line 3, training.epochs: Input should be greater"),
-        (REGIONS + "a: &a [*a]\n", "line 2, a: Extra inputs"),
-        (REGIONS + "home: [here]\n", "line 2, home: Input is not a valid path"),
-        (REGIONS + "store: [here]\n", "line 2, store: Input should be a valid string"),
+        (REGIONS + "archive: [folder]\n", "line 2, archive must be a section"),
+        (REGIONS + "archive: null\n", "line 2, archive must be a section"),
+        (REGIONS + "training:\n  epochs: 0\n", "line 3, training.epochs must be 1 or more"),
+        (REGIONS + "a: &a [*a]\n", "line 2, a is not known here"),
+        (REGIONS + "home: [here]\n", "line 2, home must be a path"),
+        (REGIONS + "store: [here]\n", "line 2, store must be text"),
+        (REGIONS + "training: {bands: [B02, B03, B02]}\n", "line 2, training.bands: names B02 more than once"),
+        (REGIONS + "training: {epochs: 1000000000}\n", "line 2, training.epochs must be 10000 or less"),
         ("regions:\n\ta: {}\n", "line 2: this is not YAML"),
         (b"\n" + REGIONS.replace("Ross", "Ross\u00d8").encode("latin-1"), "line 2: byte 0xd8 is not UTF-8"),
         (REGIONS.encode("utf-16"), "is not UTF-8"),
@@ -116,6 +118,34 @@ def test_what_yaml_would_pass_over_is_named_with_its_line(
     with pytest.raises(ConfigError, match=re.escape(words)) as caught:
         Settings.load(path)
     assert str(caught.value).startswith(str(path)) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("def broken(:\n", "SyntaxError"),
+        ("raise RuntimeError('https://me:hush@host/')\n", "RuntimeError: https://me:***@host/"),
+        ("import no_such_thing\n", "ModuleNotFoundError"),
+        ("from seaice_ops.sensors import known, sentinel2\nimport dataclasses\n"
+         "known.register(dataclasses.replace(sentinel2.SENSOR, name='copy'))\n", "has bands that sentinel2 has: B02"),
+    ],
+)  # fmt: skip
+def test_a_sensor_module_that_fails_is_named_with_its_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, words: str
+) -> None:
+    (tmp_path / "odd_sensor.py").write_text(code)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "odd_sensor", raising=False)
+    with pytest.raises(ConfigError) as caught:
+        Settings.load(written(tmp_path, REGIONS + "sensors: [odd_sensor]\n"))
+    told = str(caught.value)
+    assert "sensors: the module odd_sensor cannot be imported" in told and words in told and "hush" not in told
+
+
+@pytest.mark.parametrize("path", ["/dev/zero", "/tmp"])
+def test_a_configuration_that_is_no_file_is_refused_at_once(path: str) -> None:
+    with pytest.raises(ConfigError, match="is no file"):
+        Settings.load(path)
 
 
 def test_words_that_yaml_1_1_reads_as_something_else_are_words(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ FOUNDATION = {
     "classes",
     "configuration",
     "errors",
+    "validation",
     "files",
     "geo",
     "sensors",

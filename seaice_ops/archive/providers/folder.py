@@ -10,7 +10,6 @@ next search finds no problem and the scene is ingested. Devices, pipes and a Mac
 from __future__ import annotations
 
 import hashlib
-import logging
 import re
 import stat
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -41,8 +40,6 @@ from seaice_ops.errors import BadTransfer, ConfigError, CorruptProduct, SeaIceEr
 from seaice_ops.pixels.checks import check_time
 from seaice_ops.pixels.sidecar import PLAIN_NAME, Md5, Sidecar, Utc, read_model, read_sidecar
 from seaice_ops.sensors.sentinel2 import TILE_NAME
-
-log = logging.getLogger(__name__)
 
 _CHUNK = 1 << 20
 _WITHDRAWN = ".withdrawn.json"
@@ -109,8 +106,7 @@ class FolderArchive:
             if path.name.endswith(_WITHDRAWN):
                 try:
                     entry = read_model(Withdrawal, path)
-                except CorruptProduct as error:
-                    log.warning("%s", error)
+                except CorruptProduct:  # `search` reports it
                     continue
                 found.append(Withdrawn(plain(path.name.removesuffix(_WITHDRAWN)), plain(entry.cause), entry.at))
         inside = [w for w in found if (start is None or start <= w.at) and (end is None or w.at < end)]
@@ -159,6 +155,12 @@ class FolderArchive:
         for name, path in products.items():
             if name not in entries:
                 yield self._readable(path, partial(_bare, name, path))
+        for path in paths:
+            if path.name.endswith(_WITHDRAWN):
+                try:
+                    read_model(Withdrawal, path)
+                except CorruptProduct as error:  # what it withdraws is not known until a person mends it
+                    yield unusable(path.stem, "", path.name, _modified(path), str(error))
 
     def _readable(self, path: Path, parse: Callable[[], Product]) -> Product:
         """The product in `path` as `parse` reads it, or one without a tile that tells why it cannot be read."""

@@ -1,6 +1,7 @@
 """Labelling on a Spark cluster: one task a scene. Only the driver knows the ledger.
 
-Executors get scenes, how they are labelled, the object store's URL and id, and this package (`package.zip_package`).
+Executors get scenes, how they are labelled, the object store's URL and id, this package and the modules of further
+sensors (`package.zip_package`).
 They read and write the store with the credentials of their own environment, and refuse a store that is another. Spark
 repeats the scenes of a lost executor. When the driver is lost, the scenes of its last job are labelled again by the
 next application; the others are in the ledger.
@@ -27,7 +28,7 @@ from seaice_ops.errors import SeaIceError, TransientError
 from seaice_ops.labels.scene import Labelling, Outcome, try_scene
 from seaice_ops.labels.stage import LabelRequest, run
 from seaice_ops.ledger.tables import Scene
-from seaice_ops.settings import Settings
+from seaice_ops.settings import Settings, import_sensors
 from seaice_ops.storage.store import ObjectStore, open_store
 
 log = logging.getLogger(__name__)
@@ -90,6 +91,7 @@ def on_one_core() -> None:
 def _task(url: str, store_id: str, how: Labelling) -> Callable[[Scene], Outcome]:
     def label(scene: Scene) -> Outcome:
         on_one_core()
+        import_sensors(how.sensors)
         outcome = try_scene(open_store(url, store_id), scene, how)
         _keep_what_is_loaded()
         return outcome

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from seaice_ops.classes.legend import CLASSES, COLOURS
 
 #: Longest edge of each half of a picture, pixels; smaller ones are shown with larger pixels.
-LONGEST = 384
+LONGEST = 512
 
 #: Pixels of surroundings on each side of a change, at least, and the least edge of what is shown.
 MARGIN, LEAST = 24, 96

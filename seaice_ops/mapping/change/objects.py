@@ -24,8 +24,8 @@ from seaice_ops.mapping.change.find import Told, classes_of
 from seaice_ops.mapping.change.outline import box_of, polygons
 from seaice_ops.mapping.due.tile_state import TileState
 from seaice_ops.mapping.window.strips import Read, evidence_reader
+from seaice_ops.pixels.imagery import colours_of
 from seaice_ops.pixels.radiometry import UNOBSERVED, true_colour
-from seaice_ops.sensors.known import true_colour_of
 from seaice_ops.storage import keys
 from seaice_ops.storage.rasters import png_bytes
 from seaice_ops.storage.store import ObjectStore
@@ -133,7 +133,7 @@ class Drawer:
         window = Window(left, top, width, height)
         bands = list(scene.bands or ())
         with readable(f"{self.store.url}/{scene.key}"):
-            shown = [bands.index(band) + 1 for band in true_colour_of(bands)]
+            shown = [bands.index(band) + 1 for band in colours_of(scene)]
             values = self._colours(number).read(shown, window=window)
         mask = np.zeros((height, width), np.bool_)
         mask[found.pixels["row"] - top, found.pixels["column"] - left] = True

@@ -14,7 +14,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from seaice_ops.classes.legend import CLASSES
-from seaice_ops.errors import CorruptProduct, ObjectMissing
+from seaice_ops.errors import CorruptProduct, ObjectMissing, UnknownSensor
 from seaice_ops.ledger.operations import labels_in_force, now, ready_scenes
 from seaice_ops.ledger.runs import StageRun, recorded
 from seaice_ops.ledger.tables import Drift, LabelSet, Scene
@@ -22,9 +22,8 @@ from seaice_ops.mapping.drift import product
 from seaice_ops.mapping.drift.track import Image, relief, track
 from seaice_ops.mapping.due.plan import one_grid
 from seaice_ops.mapping.due.tile_state import Rules, chosen_tiles
-from seaice_ops.pixels.imagery import read_bands
+from seaice_ops.pixels.imagery import colours_of, read_bands
 from seaice_ops.pixels.mending import open_labels, scene_fetched_again
-from seaice_ops.sensors.known import true_colour_of
 from seaice_ops.settings import Settings
 from seaice_ops.storage import keys
 from seaice_ops.storage.rasters import Grid, png_bytes
@@ -84,6 +83,9 @@ def _bring_up_to_date(stage: StageRun, tile: str, before: _Seen, after: _Seen, r
     pair = product.Pair(tile, before.scene.id, after.scene.id, before.scene.sensed_at, after.scene.sensed_at)
     try:
         made = _track(stage, pair, before, after, inputs)
+    except UnknownSensor as error:
+        stage.summary.skipped[f"{pair.before} to {pair.after}"] = str(error)
+        return
     except (CorruptProduct, ObjectMissing) as error:
         log.error("the drift from %s to %s failed: %s", pair.before, pair.after, error)
         stage.summary.failed[f"{pair.before} to {pair.after}"] = str(error)
@@ -125,8 +127,7 @@ def _track(stage: StageRun, pair: product.Pair, before: _Seen, after: _Seen, inp
 def _image(stage: StageRun, seen: _Seen) -> tuple[Image, Grid]:
     """The relief of a scene's red band where its labels name a class, and its grid."""
     with scene_fetched_again(stage.ledger, seen.scene, stage.caller):
-        red = true_colour_of(seen.scene.bands or ())[:1]
-        values, valid, grid = read_bands(stage.store, seen.scene, red)
+        values, valid, grid = read_bands(stage.store, seen.scene, colours_of(seen.scene)[:1])
     with open_labels(stage.ledger, stage.store, seen.labels) as dataset:
         valid &= np.isin(dataset.read(1), CLASSES)
     return relief(values[0], valid), grid

@@ -19,6 +19,7 @@ from seaice_ops.classes.legend import CLASSES, COLOURS, LAND, NAMES, SLUGS
 from seaice_ops.errors import ObjectMissing, SeaIceError
 from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Map
+from seaice_ops.ops import change_pictures
 from seaice_ops.ops.account import routes as account
 from seaice_ops.ops.overview.collect import overview
 from seaice_ops.ops.overview.facts import age
@@ -60,6 +61,7 @@ def create(load: Callable[[], Settings], guards: Sequence[Any]) -> FastAPI:
 
     app.include_router(viewer.router(load))
     app.include_router(account.router(load))
+    app.include_router(change_pictures.router(load))
     return app
 
 

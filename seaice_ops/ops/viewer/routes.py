@@ -136,13 +136,13 @@ def _picture(settings: Settings, tiles: tuple[str, ...], day: date, layer: str, 
         if layer != TRUE_COLOUR:
             return layer_picture(store, [f"{shown.folder}/{layer}.tif" for shown in maps], layer, at, epsg)
         known = [scenes[each] for each in newest if each in scenes]
-        pictures = [(key, _numbers(bands)) for key, bands in known if key and bands]
+        pictures = [(key, numbers) for key, bands in known if key and (numbers := _numbers(bands))]
         return colour_picture(store, pictures, settings.scenes.ceiling, at, epsg)
 
 
 def _numbers(bands: list[str]) -> list[int]:
-    """The numbers, from 1, of the bands shown as red, green and blue."""
-    return [bands.index(band) + 1 for band in true_colour_of(bands)]
+    """The numbers, from 1, of the bands shown as red, green and blue; none where no known sensor has them."""
+    return [bands.index(band) + 1 for band in true_colour_of(bands) or ()]
 
 
 def _history(settings: Settings, tiles: tuple[str, ...], day: date, x: float, y: float) -> dict[str, Any]:

@@ -37,6 +37,7 @@ CASES: list[tuple[str, str | None, dict[str, Any] | None, str, str]] = [
     ("seaice_update_maps", "2026-02-02", {"tile": "01CCV"}, "success", "nothing to encode"),
     ("seaice_retrain", None, None, "skipped", "training waits for"),
     ("seaice_retrain", "2026-02-02", {"epochs": 3}, "skipped", "training waits for"),
+    ("seaice_review_changes", None, None, "skipped", "no change waits for a decision"),
     (SEASON, None, None, "failed", "give either a season"),
     (SEASON, "2026-02-02", {"region": "test", "season": "2025-27"}, "failed", "'2025-27' is not a season"),
     (SEASON, None, FORM, "success", "1 days: 1 products to fetch of 1 found"),
@@ -85,7 +86,8 @@ def ended(home: Path) -> list[dict[str, Any]]:
 
 FIRST = {
     "seaice_ingest": "search", "seaice_autolabel": "labels_due", "seaice_update_maps": "encode",
-    "seaice_retrain": "snapshot", "seaice_account": "account", SEASON: "estimate",
+    "seaice_retrain": "snapshot", "seaice_account": "account",
+    "seaice_review_changes": "questions", SEASON: "estimate",
 }  # fmt: skip
 
 

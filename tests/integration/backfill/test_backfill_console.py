@@ -16,10 +16,13 @@ import httpx
 import pytest
 import yaml
 
+from helpers.ledger_changes import a_change
 from seaice_ops.airflow import console, rest
+from seaice_ops.ledger.changes import add_change, get_change
 from seaice_ops.ledger.operations import ready_scenes
 from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.stores import initialise
+from seaice_ops.ledger.tables import ChangeState
 from seaice_ops.settings import Settings
 from seaice_ops.simulate import stage as simulate
 
@@ -165,3 +168,26 @@ def test_the_command_shows_the_estimate_and_finds_everything_done(
     assert said["estimate"]["missing"] == len(wanted(settings, "west", days) - ready(settings)) == 0
     assert said["progress"]["state"] == "done" and said["progress"]["done"] == 2
     assert len(backfills(client)) == before
+
+
+def test_a_person_is_asked_about_a_change_and_the_answer_is_a_decision(
+    settings: Settings, client: httpx.Client
+) -> None:
+    with open_ledger(settings).begin() as session:
+        add_change(session, a_change(state=ChangeState.CONFIRMED), caller="test")
+    review = "/dags/seaice_review_changes/dagRuns/asked"
+    rest.start_run(client, "seaice_review_changes", "asked")
+    task = f"{review}/taskInstances/review.ask/0"
+    until(lambda: rest.send(client, "GET", f"{task}/hitlDetails").status_code == 200, "the question is asked")
+    until(lambda: rest.ask(client, "GET", task)["state"] == "awaiting_input", "the task waits")
+    body = rest.ask(client, "GET", f"{task}/hitlDetails")["body"]
+    assert "![before](/seaice/changes/c1/before.png)" in body
+    time.sleep(5)  # within a second the scheduler does not know yet that the worker has gone, and would ask again
+    answer = {"chosen_options": ["Approve"], "params_input": {"class_after": "thin ice"}}
+    rest.ask(client, "PATCH", f"{task}/hitlDetails", json=answer)
+    assert rest.send(client, "PATCH", f"{task}/hitlDetails", json=answer).status_code == 409
+    until(lambda: rest.run_state(client, "seaice_review_changes", "asked") == "success", "the run ends")
+    with open_ledger(settings).begin() as session:
+        row = get_change(session, "c1")
+    assert (row.state, row.decided_class, row.decided_by) == (ChangeState.APPROVED, 2, "admin")
+    assert rest.ask(client, "GET", f"{review}/taskInstances/review.announce/0")["state"] == "success"

@@ -18,6 +18,8 @@ import pytest
 import yaml
 from sqlalchemy import select
 
+from helpers import made_up_sensor
+from helpers.mapped import day
 from helpers.spark_cluster import BIN, bare_interpreter, environment, executors, process, standalone
 from seaice_ops.labels.scene import label_raster
 from seaice_ops.labels.spark.application import last_line
@@ -89,19 +91,34 @@ class Submission:
 def submit(settings: Settings, tmp_path: Path) -> Iterator[Callable[..., Submission]]:
     """submit(master, executors' interpreter, *arguments) starts the application on `settings`."""
     config, log = tmp_path / "seaice.yaml", tmp_path / "submit.log"
-    config.write_text(yaml.safe_dump(settings.model_dump(mode="json", exclude={"home", "ledger", "store"})))
+    told = settings.model_dump(mode="json", exclude={"home", "ledger", "store"})
     env = environment(SEAICE_CONFIG=str(config), SEAICE_HOME=str(settings.home), AWS_SECRET_ACCESS_KEY="hush")
     with ExitStack() as stack:
 
-        def start(master: str, python: Path | str, *arguments: str, method: str = METHOD) -> Submission:
+        def start(
+            master: str, python: Path | str, *arguments: str, method: str = METHOD, sensors: tuple[str, ...] = ()
+        ) -> Submission:
+            config.write_text(yaml.safe_dump(told | {"sensors": list(sensors)}))
             conf = spark_conf() | {"spark.pyspark.python": str(python), "spark.executor.memory": "512m"}
-            command = [BIN / "spark-submit", "--master", master, "--py-files", zip_package(tmp_path / "code.zip")]
+            command = [
+                BIN / "spark-submit",
+                "--master",
+                master,
+                "--py-files",
+                zip_package(tmp_path / "code.zip", sensors),
+            ]
             for name, value in conf.items():
                 command += ["--conf", f"{name}={value}"]
             command += [APPLICATION, "--method", method, *arguments]
             return Submission(stack.enter_context(process(command, log, env, tmp_path)), log)
 
         yield start
+
+
+def made_up_pixels() -> np.ndarray:
+    """(4, 200, 200) of a sensor that only its own module and the configuration know."""
+    blocks = np.random.default_rng(99).integers(0, 9000, (4, 10, 10))
+    return np.kron(blocks, np.ones((20, 20))).astype(np.int16)
 
 
 def assert_all_labelled_as_in_process(settings: Settings, scenes: list[Scene], method: Method = METHOD) -> None:
@@ -130,10 +147,11 @@ def test_local_spark_labels_as_this_process_does_and_a_second_run_finds_nothing_
 
 
 def test_both_executors_of_a_cluster_label_with_nothing_but_the_packaged_code(
-    cluster, executor_python, settings, add_scenes, submit
+    cluster, executor_python, settings, add_scene, add_scenes, submit
 ):
-    scenes = add_scenes(8, 600, BANDS)
-    summary, log = submit(cluster[0], executor_python, method="reflectance").result()
+    scenes = [*add_scenes(7, 600, BANDS), add_scene(made_up_pixels(), day(9), bands=made_up_sensor.BANDS)]
+    sensors = (made_up_sensor.__name__,)
+    summary, log = submit(cluster[0], executor_python, method="reflectance", sensors=sensors).result()
     assert summary["done"] == {"labels": 8}
     counts = [int(count) for count in re.findall(r"executor \S+ labelled (\d+) scenes", log)]
     assert len(counts) == 2

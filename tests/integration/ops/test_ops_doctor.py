@@ -48,9 +48,9 @@ def test_this_environment_is_well(well: Settings) -> None:
 
 
 def test_without_settings_the_reason_is_told_and_the_environment_still_checked() -> None:
-    checks = check(None, "config/seaice.yaml: regions: Field required")
+    checks = check(None, "config/seaice.yaml: regions is missing")
     assert [c.name for c in checks if not c.ok and c.name != "Spark"] == ["configuration"]
-    assert "regions: Field required" in checks[-1].what and "SEAICE_CONFIG" in checks[-1].advice
+    assert "regions is missing" in checks[-1].what and "SEAICE_CONFIG" in checks[-1].advice
     assert len(checks) == 9
 
 

@@ -89,6 +89,7 @@ def test_schedules_pools_and_wiring(parsed: dict) -> None:
         "seaice_autolabel": "AssetTriggeredTimetable",
         "seaice_update_maps": "PartitionedAssetTimetable",
         "seaice_retrain": "CronTriggerTimetable",
+        "seaice_review_changes": "CronTriggerTimetable",
         "seaice_account": "CronTriggerTimetable",
     }
     ingest = dags["seaice_ingest"]["tasks"]

@@ -204,7 +204,9 @@ def test_folder_withdraws_until_published_again(archive):
     everything = (TILES, "sensed", SENSED, SENSED + DAY)
     withdraw(archive, name, T0 + HOUR)
     (archive / "other.withdrawn.json").write_text("{")
-    assert folder.search(*everything) == []
+    (odd,) = folder.search(*everything)
+    assert odd.id == "other.withdrawn" and "is not JSON" in str(odd.problem)
+    (archive / "other.withdrawn.json").unlink()
     assert folder.withdrawn(T0, T0 + DAY) == [Withdrawn(name, "Corrupted", T0 + HOUR)]
     assert folder.withdrawn(T0 + DAY, T0 + 2 * DAY) == folder.withdrawn(T0, T0 + HOUR) == []
     entry = archive / f"{name}.json"

@@ -282,7 +282,7 @@ def test_without_granule_metadata_the_item_tells_grid_and_sun(tmp_path) -> None:
         tmp_path / "m", properties={"view:sun_elevation": 20.0, "view:sun_azimuth": 71.0, "proj:epsg": 32701}
     )
     del mirror.item["assets"]["granule_metadata"]
-    mirror.item["assets"]["red"] |= {"proj:transform": [10, 0, 399960, 0, -10, 1600020], "proj:shape": [64, 64]}
+    mirror.item["assets"]["red"] |= {"proj:transform": [10, 0, 300000, 0, -10, 2000020], "proj:shape": [64, 64]}
     source, scene = decoded(archive_of(mirror, tmp_path), tmp_path / "inbox")
     assert source.sun_zenith == 70 and scene.shape == (5, 64, 64) and (scene != UNOBSERVED).any()
     del mirror.item["properties"]["view:sun_elevation"]

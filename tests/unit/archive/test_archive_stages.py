@@ -171,7 +171,7 @@ def test_unknown_tile_fails_once_with_its_reason_and_is_taken_once_configured(se
 def test_unreadable_entry_fails_once_and_recovers_when_it_is_repaired(settings, archive):
     name = make_product(archive, bands=BANDS)
     (archive / f"{name}.json").write_text("{")
-    assert "Invalid JSON" in look(settings).failed[name]
+    assert "the file is not JSON" in look(settings).failed[name]
     assert look(settings).nothing_new
     write_entry(archive, name, SENSED)
     assert look(settings).items == [name]

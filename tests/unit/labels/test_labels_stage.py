@@ -162,6 +162,15 @@ def test_a_scene_that_cannot_be_labelled_fails(settings, add_scene):
     assert state(settings, scene.id) == (SceneState.FAILED, summary.failed[scene.id])
 
 
+def test_a_scene_of_a_sensor_that_is_not_configured_waits_and_the_others_go_on(settings, add_scene):
+    foreign = add_scene(patches(bands=3), bands=("blueish", "greenish", "reddish"))
+    ours = add_scene(patches(bands=3), sensed_at=DAY + timedelta(days=1), bands=TRUE_COLOUR)
+    summary = run(settings, LabelRequest())
+    assert summary.items == [ours.id] and not summary.failed
+    assert "blueish" in summary.skipped[foreign.id] and "`sensors`" in summary.skipped[foreign.id]
+    assert state(settings, foreign.id)[0] is SceneState.READY
+
+
 def test_a_scene_without_observed_pixels_is_all_no_data(settings, add_scene):
     add_scene(np.full((3, 64, 64), UNOBSERVED, np.int16), bands=TRUE_COLOUR)
     run(settings, LabelRequest("iqrah2024"))

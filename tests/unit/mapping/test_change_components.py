@@ -210,8 +210,8 @@ def test_a_picture_shows_colour_and_class_with_the_edge_of_the_change() -> None:
     codes = np.full((96, 96), 3, np.uint8)
     codes[:, 50:] = 255
     picture = chip(np.zeros((96, 96, 3), np.uint8), np.ones((96, 96), np.bool_), codes, mask)
-    assert picture.shape == (384, 774, 3)
-    assert picture[100, 100].tolist() == [0, 0, 0] and picture[40, 40].tolist() == [255, 0, 200]
-    assert picture[100, 390 + 100].tolist() == [240, 246, 250] and picture[100, 390 + 300].tolist() == [189] * 3
+    assert picture.shape == (480, 966, 3)
+    assert picture[100, 100].tolist() == [0, 0, 0] and picture[50, 50].tolist() == [255, 0, 200]
+    assert picture[100, 486 + 100].tolist() == [240, 246, 250] and picture[100, 486 + 300].tolist() == [189] * 3
     long, narrow = np.zeros((2000, 500), np.uint8), np.zeros((2000, 500), np.bool_)
-    assert chip(np.zeros((2000, 500, 3), np.uint8), narrow, long, narrow).shape[0] <= 384
+    assert chip(np.zeros((2000, 500, 3), np.uint8), narrow, long, narrow).shape[0] <= 512

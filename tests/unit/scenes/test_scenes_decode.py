@@ -77,7 +77,7 @@ def test_every_pixel(settings, archive, baseline, offset):
     assert values[3, 40, 8] == 400 + (offset or 0)
     assert (values[1, 40, 7], valid[40, 7]) == (UNOBSERVED, False)
     assert scene.valid_share == valid.mean()
-    assert (grid.crs, grid.transform) == ("EPSG:32701", (10.0, 0.0, 399960.0, 0.0, -10.0, 1600020.0))
+    assert (grid.crs, grid.transform) == ("EPSG:32701", (10.0, 0.0, 300000.0, 0.0, -10.0, 2000020.0))
 
 
 def test_ready_row_and_object(settings, archive):

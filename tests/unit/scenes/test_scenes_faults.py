@@ -16,7 +16,8 @@ import pytest
 from sqlalchemy import select
 
 from helpers.factories import SENSED, make_plain, make_product, numbers, withdraw
-from seaice_ops.archive import fetch, search
+from helpers.racing import race
+from seaice_ops.archive import fetch, record, search
 from seaice_ops.archive.fetch import FetchRequest
 from seaice_ops.archive.search import SearchRequest
 from seaice_ops.errors import ConfigError, CorruptProduct, SeaIceError, TransientError, sparing_data
@@ -30,7 +31,7 @@ from seaice_ops.storage.rasters import Grid
 EVER = (datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
 DAY = timedelta(days=1)
 UTM = "EPSG:32701"
-SOUND = (10.0, 0.0, 399960.0, 0.0, -10.0, 1600020.0)
+SOUND = (10.0, 0.0, 300000.0, 0.0, -10.0, 2000020.0)
 
 
 @pytest.fixture
@@ -195,7 +196,7 @@ def test_lost_files_of_one_scene_do_not_keep_the_others_from_their_turn(settings
         ("<XDIM>10</XDIM>", "<XDIM>1e300</XDIM>"),
         ("<XDIM>10</XDIM>", "<XDIM>1e-5</XDIM>"),
         ("<XDIM>10</XDIM>", "<XDIM>nan</XDIM>"),
-        ("<ULX>399960</ULX>", "<ULX>1e12</ULX>"),
+        ("<ULX>300000</ULX>", "<ULX>1e12</ULX>"),
     ],
 )
 def test_a_product_that_cannot_be_fails_beside_a_sound_one(settings, archive, old, new):
@@ -210,7 +211,7 @@ def test_a_product_that_cannot_be_fails_beside_a_sound_one(settings, archive, ol
 
 
 @pytest.mark.parametrize(
-    ("old", "new"), [("[43.5,", "[NaN,"), ("43.5", "1e300"), ("43.5", "1e-05"), ("399960.0", "Infinity")]
+    ("old", "new"), [("[43.5,", "[NaN,"), ("43.5", "1e300"), ("43.5", "1e-05"), ("300000.0", "Infinity")]
 )
 def test_a_plain_scene_that_cannot_be_fails_beside_a_sound_one(settings, archive, old, new):
     for name in ("good", "bad"):
@@ -238,18 +239,84 @@ def test_places_that_scenes_have(grid):
     ("change", "words"),
     [
         ({"crs": ""}, "is not a coordinate reference system"),
-        ({"crs": UTM + " " * 3000}, "3010 characters are too many"),
+        ({"crs": UTM + " " * 3000}, "has more than 2048 letters"),
         ({"crs": "EPSG:32701\0"}, "is not a coordinate reference system"),
-        ({"transform": (10.0, 1.0, 399960.0, 0.0, -10.0, 1600020.0)}, "not north-up"),
-        ({"transform": (10.0, 0.0, 399960.0, 0.0, 10.0, 1600020.0)}, "not north-up"),
-        ({"width": 0}, "0 x 64 pixels"),
-        ({"height": 10**9}, "64 x 1000000000 pixels"),
+        ({"transform": (10.0, 1.0, 300000.0, 0.0, -10.0, 2000020.0)}, "must be north-up"),
+        ({"transform": (10.0, 0.0, 300000.0, 0.0, 10.0, 2000020.0)}, "must be north-up"),
+        ({"width": 0}, "width has an edge of 0 pixels"),
+        ({"height": 10**9}, "height has an edge of 1e\\+09 pixels"),
     ],
 )
 def test_places_that_no_scene_has(change, words):
     grid = {"crs": UTM, "transform": SOUND, "width": 64, "height": 64} | change
     with pytest.raises(CorruptProduct, match=words):
         check_place(Grid(**grid), Path("inbox"))
+
+
+@pytest.mark.parametrize("tile", ["60CWS", "33XWH"])
+def test_pixels_outside_their_tile_are_refused(tile):
+    with pytest.raises(CorruptProduct, match=f"outside the tile {tile}"):
+        check_place(Grid(UTM, SOUND, 10_980, 10_980), Path("inbox"), tile)
+
+
+def test_pixels_of_another_projection_within_their_tile_are_a_scene():
+    check_place(Grid(UTM, SOUND, 64, 64), Path("inbox"), "01CCV")
+    polar = Grid("EPSG:3031", (500.0, 0.0, -4_000_000.0, 0.0, -500.0, 4_000_000.0), 16_000, 16_000)
+    check_place(polar, Path("inbox"), "01CCV")
+
+
+def test_a_scene_outside_its_tile_fails(settings, archive):
+    rgb = np.random.default_rng(1).integers(1, 255, (64, 64, 3)).astype(np.uint8)
+    name = make_plain(archive, "elsewhere", rgb, tile="60CWS")  # its transform is one of 01CCV
+    summary = decode.run(settings, DecodeRequest(fetched(settings)))
+    assert "outside the tile 60CWS" in summary.failed[name]
+
+
+def test_an_acquisition_of_the_future_is_refused_until_its_time_has_come(settings, archive, monkeypatch):
+    name = make_product(archive)
+    sensed = SENSED - timedelta(days=3)
+    monkeypatch.setattr(record, "now", lambda: sensed)
+    summary = search.run(settings, SearchRequest("sensed", *EVER))
+    assert summary.items == [] and "lies in the future" in summary.failed[name]
+    assert search.run(settings, SearchRequest("sensed", *EVER)).failed == {}, "the same reason is told once"
+    monkeypatch.undo()
+    assert search.run(settings, SearchRequest("sensed", *EVER)).items == [name]
+
+
+def ingest_as_the_command_does(settings) -> dict[str, str]:
+    """For a process of its own: what failed or waits."""
+    problems: dict[str, str] = {}
+    for name in search.run(settings, SearchRequest("sensed", *EVER), caller="cli").items:
+        for stage, request in ((fetch, FetchRequest((name,))), (decode, DecodeRequest((name,)))):
+            try:
+                summary = stage.run(settings, request, caller="cli")
+                problems |= summary.failed | {k: v for k, v in summary.skipped.items() if v != "not fetched yet"}
+            except SeaIceError as error:
+                problems[name] = str(error)
+    return problems
+
+
+def test_two_runs_at_once_get_in_each_others_way_without_a_false_reason(settings, archive):
+    names = [make_product(archive, sensed=SENSED + k * DAY) for k in range(6)]
+    assert race(ingest_as_the_command_does, [(settings,)] * 3) == [{}] * 3
+    assert {name: scenes(settings)[name].state for name in names} == dict.fromkeys(names, SceneState.READY)
+
+
+@pytest.mark.parametrize("error", [TransientError("the inbox is gone"), ConfigError("the inbox cannot be written")])
+def test_what_another_run_brought_on_meanwhile_is_not_this_runs_failure(settings, archive, monkeypatch, error):
+    name = make_product(archive)
+
+    def overtaken(*_):
+        monkeypatch.undo()
+        fetch.run(settings, FetchRequest((name,)))
+        decode.run(settings, DecodeRequest((name,)))
+        raise error
+
+    assert found(settings) == (name,)
+    monkeypatch.setattr(fetch, "_bring", overtaken)
+    summary = fetch.run(settings, FetchRequest((name,)))
+    assert summary.nothing_new and summary.unchanged["scenes"] == 1
+    assert scenes(settings)[name].state is SceneState.READY
 
 
 # ---- published again

@@ -143,7 +143,7 @@ def _together(settings, archive) -> str:
 def test_part_on_another_grid_fails_and_the_other_stands_alone(settings, archive):
     first, second = publish(archive, 0), publish(archive, 1)
     tile = next((archive / f"{first}.SAFE").glob("GRANULE/*/MTD_TL.xml"))
-    tile.write_text(tile_xml("01CCV", SENSED, SIZE, 61.0).replace("<ULX>399960", "<ULX>399970"))
+    tile.write_text(tile_xml("01CCV", SENSED, SIZE, 61.0).replace("<ULX>300000", "<ULX>300010"))
     write_entry(archive, first, SENSED)
     summary = ingest(settings)
     [(whole, reason)] = summary.failed.items()

@@ -159,7 +159,7 @@ OUTSIDE = '<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]><x>&a;</x>'
         (tile_xml("01CCV", SENSED, 64, 62.5).replace("62.5", "NaN"), "'NaN' is not a number"),
         (tile_xml("01CCV", SENSED, 64, 62.5).replace("Mean_Sun_Angle", "Sun"), "has no Mean_Sun_Angle/ZENITH_ANGLE"),
         (tile_xml("01CCV", SENSED, 64, 62.5).replace('"20"', '"21"'), "has no Size of 10 and of 20 m"),
-        (tile_xml("01CCV", SENSED, 64, 62.5).replace("<ULX>399960", "<ULX>here"), "'here' is not a number"),
+        (tile_xml("01CCV", SENSED, 64, 62.5).replace("<ULX>300000", "<ULX>here"), "'here' is not a number"),
         (tile_xml("01CCV", SENSED, 64, 62.5).replace("T20:15", "T99:15"), "is not a time"),
         (tile_xml("01CCV", SENSED, 64, 62.5).replace("2026-02-01", "0001-01-01"), "is not a time"),
         (tile_xml("01CCV", SENSED, 64, 62.5).replace("EPSG:32701", "EPSG:999999"), "HORIZONTAL_CS_CODE 'EPSG:999999'"),
@@ -167,11 +167,11 @@ OUTSIDE = '<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]><x>&a;</x>'
         (tile_xml("01CCV", SENSED, 64, 62.5).replace("<NCOLS>64", "<NCOLS>1000000000"), "NCOLS"),
         (tile_xml("01CCV", SENSED, 64, 62.5).replace("<NROWS>64", "<NROWS>-64"), "NROWS"),
         (tile_xml("01CCV", SENSED, 64, 62.5).replace("<NROWS>64", "<NROWS>64.5"), "NROWS"),
-        (tile_xml("01CCV", SENSED, 64, 62.5).replace("<ULX>399960", "<ULX>1e300"), "not on the Earth"),
+        (tile_xml("01CCV", SENSED, 64, 62.5).replace("<ULX>300000", "<ULX>1e300"), "not on the Earth"),
         (tile_xml("01CCV", SENSED, 64, 62.5).replace("<XDIM>10", "<XDIM>0.00001"), "Geoposition"),
         (tile_xml("01CCV", SENSED, 64, 62.5).replace("62.5", "1e300"), "is not between 0 and 180"),
         (tile_xml("01CCV", SENSED, 64, 62.5).replace('"20"', '"²0"'), "has no Size of 10 and of 20 m"),
-        (tile_xml("01CCV", SENSED, 64, 62.5).replace("<ULX>399960", "<ULX>\n[/b]\x85"), "'[/b]' is not a number"),
+        (tile_xml("01CCV", SENSED, 64, 62.5).replace("<ULX>300000", "<ULX>\n[/b]\x85"), "'[/b]' is not a number"),
     ],
 )
 def test_wrong_granule_xml_names_the_file_and_the_fault(tmp_path, text, words):
