@@ -5,14 +5,14 @@
 
 **What.** `snapshot` freezes the training set and holds out whole acquisition days. -> `train` runs Horovod in the pool `gpu`.
 -> `evaluate` scores the challenger, the champion and the auto-labels on the held-out days: against reference labels where
-there are any, and against auto-labels, never mixed. -> `promote` lets the gate decide, and starts `seaice_update_maps` for
+there are any, and against auto-labels, never mixed. -> `promote` lets the gate decide (docs/models.md), and starts `seaice_update_maps` for
 every tile with due maps.
 
 | you see | it means | do |
 |---|---|---|
 | `snapshot` pink (skipped) | too few labelled scenes, or too few new ones since the champion; the log has the numbers | nothing |
 | `train` orange (retry) | a rank failed or was killed; the next try resumes at the last finished epoch | read the log if it happens twice |
-| `promote` ends without a promotion | the challenger did not beat the champion; both scores are in the log | nothing; `seaice status` keeps them |
+| `promote` ends without a promotion | the challenger broke a rule of the gate; the log has the reason and the address of the verdict | `seaice model show challenger`; nothing else: the champion, or the labels, go on |
 
 **Roll back:** `seaice model rollback` makes the previous champion the champion again. The next run of `seaice_update_maps`
 issues each tile's newest map again.

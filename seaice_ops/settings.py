@@ -171,7 +171,11 @@ class SceneSettings(_Part):
 
 
 #: Fields of older versions and their names today.
-_MOVED = {"labels.mask": "scenes.land_mask", "labels.ceiling": "scenes.ceiling"}
+_MOVED = {
+    "labels.mask": "is scenes.land_mask now",
+    "labels.ceiling": "is scenes.ceiling now",
+    "training.gate_margin": "is gone: the gate's rules are the same everywhere (docs/models.md); remove it",
+}
 
 
 class LabelSettings(_Part):
@@ -227,7 +231,6 @@ class TrainingSettings(_Part):
     min_new_scenes: int = Field(
         24, ge=1, description="newly labelled scenes since the champion's training below which no training is due"
     )
-    gate_margin: float = Field(0.005, ge=0, description="macro-F1 a challenger may lose to the champion")
 
     @field_validator("bands", mode="before")
     @classmethod
@@ -369,7 +372,7 @@ def _told(error: Any, lines: dict[configuration.KeyPath, int]) -> str:
     """One wrong field: its line, its name and what is wrong with it, without its value, which may be secret."""
     line = configuration.line_of(lines, error["loc"])
     field = ".".join(map(str, error["loc"]))
-    said = f"{field} is {_MOVED[field]} now" if field in _MOVED else wrong(error)
+    said = f"{field} {_MOVED[field]}" if field in _MOVED else wrong(error)
     return f"{f'line {line}, ' if line else ''}{said}"
 
 

@@ -29,14 +29,14 @@ def need_champion(settings: Settings, model: Path | None, config: Path, seed: in
         registry.promote(ledger, exchange.import_model(ledger, store, model), "imported for the demo")
         return
     with step("no champion yet: training one on a simulated season (MODEL=<exported folder> imports one instead)"):
-        trained = _trained(settings.home / "pretrain", config, seed, size, settings.training.bands)
+        trained, model_id = _trained(settings.home / "pretrain", config, seed, size, settings.training.bands)
         theirs = open_ledger(trained)
-        folder = exchange.export_model(theirs, known_store(theirs, trained.store), "champion", trained.home / "export")
+        folder = exchange.export_model(theirs, known_store(theirs, trained.store), model_id, trained.home / "export")
         registry.promote(ledger, exchange.import_model(ledger, store, folder), "trained on a simulated season")
 
 
-def _trained(home: Path, config: Path, seed: int, size: int, bands: Sequence[str]) -> Settings:
-    """The settings of a home in which a champion that sees `bands` was trained, without Airflow."""
+def _trained(home: Path, config: Path, seed: int, size: int, bands: Sequence[str]) -> tuple[Settings, str]:
+    """The settings of a home in which a model that sees `bands` was trained, without Airflow, and its id."""
     from seaice_ops.archive import fetch, search
     from seaice_ops.labels import stage as labels
     from seaice_ops.scenes import decode
@@ -53,5 +53,5 @@ def _trained(home: Path, config: Path, seed: int, size: int, bands: Sequence[str
     fetch.run(settings, fetch.FetchRequest(tuple(found)))
     decode.run(settings, decode.DecodeRequest(tuple(found)))
     labels.run(settings, labels.LabelRequest())
-    training.run(settings, training.TrainRequest())
-    return settings
+    (model_id,) = training.run(settings, training.TrainRequest()).items
+    return settings, model_id

@@ -17,8 +17,8 @@ from seaice_ops.classes.legend import CLASSES, NODATA, SLUGS
 from seaice_ops.classes.metrics import confusion, outcomes, scores
 from seaice_ops.errors import ExpectedSkip
 from seaice_ops.ledger.operations import model_by_alias, newest_maps
-from seaice_ops.ledger.session import open_ledger
-from seaice_ops.ledger.tables import Evaluation, LabelSet, Map, Model, Run, Scene, SceneState
+from seaice_ops.ledger.session import Ledger, open_ledger
+from seaice_ops.ledger.tables import Evaluation, LabelSet, Map, Model, ModelAlias, Run, Scene, SceneState
 from seaice_ops.mapping.due.tile_state import Rules, tile_state
 from seaice_ops.pixels.reference import read_reference
 from seaice_ops.settings import Settings
@@ -46,8 +46,8 @@ class Agreement:
 
 def show(settings: Settings, term: Console, *, truth_expected: bool, margin: float = MARGIN) -> int:
     """Print the tables and the verdict; 0 if everything that was promised is there and good enough."""
-    store = open_store(settings.store)
-    with open_ledger(settings).begin() as session:
+    store, ledger = open_store(settings.store), open_ledger(settings)
+    with ledger.begin() as session:
         maps = {tile: [row for row in newest_maps(session, tile).values() if row.scene_ids] for tile in settings.tiles}
         champion = model_by_alias(session, "champion")
         agreements = {
@@ -59,7 +59,8 @@ def show(settings: Settings, term: Console, *, truth_expected: bool, margin: flo
             term.print(_model(session, champion))
         term.print(_stages(session))
     problems = [f"{tile} has no map: {why_no_map(settings, tile)}" for tile, rows in maps.items() if not rows]
-    problems += [] if champion else ["there is no champion model"]
+    if not champion:
+        term.print(f"[yellow]no champion[/]: {escape(why_no_champion(ledger))}; the labels make the maps")
     problems += [problem for tile, found in agreements.items() if found for problem in too_bad(tile, found, margin)]
     if truth_expected:
         problems += [f"{tile} could not be compared with truth" for tile, found in agreements.items() if not found]
@@ -68,6 +69,13 @@ def show(settings: Settings, term: Console, *, truth_expected: bool, margin: flo
     if not problems:
         term.print(f"[green]the loop is closed[/]: maps below {settings.store}/maps; see them with `make up`")
     return 1 if problems else 0
+
+
+def why_no_champion(ledger: Ledger) -> str:
+    """Why no model is champion, in words."""
+    with ledger.begin() as session:
+        waiting = session.get(ModelAlias, "challenger")
+        return f"{waiting.model_id} was {waiting.reason}" if waiting else "no model has been trained"
 
 
 def why_no_map(settings: Settings, tile: str) -> str:

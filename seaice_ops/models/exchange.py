@@ -14,7 +14,7 @@ from seaice_ops.ledger.operations import insert_new, now, ready_scenes
 from seaice_ops.ledger.session import Ledger
 from seaice_ops.ledger.tables import Evaluation
 from seaice_ops.models.card import Card, canonical
-from seaice_ops.models.registry import CARD, WEIGHTS, find, register
+from seaice_ops.models.registry import CARD, GOLDEN, WEIGHTS, find, register
 from seaice_ops.storage import keys
 from seaice_ops.storage.store import ObjectStore
 
@@ -96,7 +96,8 @@ def import_model(ledger: Ledger, store: ObjectStore, folder: Path) -> str:
 
 
 def _scores(ledger: Ledger, model_id: str) -> list[dict[str, Any]]:
-    query = select(Evaluation).where(Evaluation.subject == model_id)
+    # Results on a golden set stay where that set is.
+    query = select(Evaluation).where(Evaluation.subject == model_id, Evaluation.against != GOLDEN)
     with ledger.begin() as session:
         rows = session.scalars(query.order_by(Evaluation.dataset, Evaluation.against))
         return [{"dataset": row.dataset, "against": row.against, "metrics": row.metrics} for row in rows]

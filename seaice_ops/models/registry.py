@@ -1,20 +1,25 @@
 """The model registry: weights and cards in the store, their rows and aliases in the ledger.
 
 Aliases: `champion` is the model that makes the maps, `challenger` the newest one that is not promoted, `previous` the
-champion before. Aliases move in serialised transactions, so that no move of two people or runs at once is lost.
+champion before, `best` the champion with the best macro-F1 so far. Aliases move in serialised transactions, so that no
+move of two people or runs at once is lost.
 """
 
 from __future__ import annotations
 
+import json
 import logging
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from seaice_ops.errors import ConfigError
 from seaice_ops.ledger.operations import insert_new, model_by_alias, now
 from seaice_ops.ledger.session import Ledger
-from seaice_ops.ledger.tables import Model, ModelAlias
+from seaice_ops.ledger.tables import Evaluation, Model, ModelAlias
 from seaice_ops.models.card import Card
 from seaice_ops.models.weights import LoadedModel, open_weights
 from seaice_ops.storage import keys
@@ -22,7 +27,9 @@ from seaice_ops.storage.store import ObjectStore
 
 log = logging.getLogger(__name__)
 
-CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
+CHAMPION, CHALLENGER, PREVIOUS, BEST = "champion", "challenger", "previous", "best"
+#: What the ledger's rows of results on the golden set are `against`.
+GOLDEN = "golden"
 WEIGHTS, CARD = "weights.safetensors", "card.json"
 
 
@@ -77,6 +84,56 @@ def champion(ledger: Ledger) -> str | None:
     return row.id if row else None
 
 
+@dataclass(frozen=True)
+class Listed:
+    """A model as people ask for it."""
+
+    id: str
+    made: datetime
+    """When it was registered, aware UTC."""
+    aliases: dict[str, str]
+    """What it is now, and why."""
+    macro_f1: float | None
+    """On the newest golden set that it was scored on; None where there was no truth."""
+    acquisitions: int
+    """Acquisitions of that set."""
+
+
+def listed(ledger: Ledger) -> list[Listed]:
+    """All models, the newest first."""
+    with ledger.begin() as session:
+        aliases: dict[str, dict[str, str]] = {}
+        for row in session.scalars(select(ModelAlias).order_by(ModelAlias.alias)):
+            aliases.setdefault(row.model_id, {})[row.alias] = row.reason
+        query = select(Evaluation).where(Evaluation.against == GOLDEN).order_by(Evaluation.created_at)
+        scores = {row.subject: row.metrics for row in session.scalars(query)}
+        return [
+            Listed(
+                row.id,
+                row.created_at,
+                aliases.get(row.id, {}),
+                scores.get(row.id, {}).get("macro_f1"),
+                scores.get(row.id, {}).get("acquisitions", 0),
+            )
+            for row in session.scalars(select(Model).order_by(Model.created_at.desc(), Model.id))
+        ]
+
+
+def verdict(ledger: Ledger, store: ObjectStore, model_id: str) -> tuple[str, dict[str, Any]] | None:
+    """The gate's verdict on the newest golden set that a model was scored on: the key of its page, and what it says.
+
+    None where the gate has not judged it.
+    """
+    query = select(Evaluation.dataset).where(Evaluation.subject == model_id, Evaluation.against == GOLDEN)
+    with ledger.begin() as session:
+        versions = session.scalars(query.order_by(Evaluation.created_at.desc())).all()
+    for version in versions:
+        key = keys.verdict(model_id, version)
+        if store.exists(f"{key}.json"):
+            return f"{store.url}/{key}.html", json.loads(store.get(f"{key}.json"))
+    return None
+
+
 def promote(ledger: Ledger, model_id: str, reason: str) -> bool:
     """Make a model (id or alias) champion and the present champion previous; False if it is champion already."""
     with ledger.alone() as session:
@@ -84,14 +141,16 @@ def promote(ledger: Ledger, model_id: str, reason: str) -> bool:
         return _promote(session, row.id, _id(session, CHAMPION), reason)
 
 
-def promote_challenger(ledger: Ledger, model_id: str, rival: str | None, reason: str) -> bool:
+def promote_challenger(ledger: Ledger, model_id: str, rival: str | None, reason: str, best: str | None = None) -> bool:
     """Promote `model_id` if it is still the challenger and `rival`, which it was judged against, still champion.
 
-    False, and nothing changed, where somebody has promoted or rolled back a model in the meantime.
+    `best` is the best champion so far, by this judgement (default: `model_id`). False, and nothing changed, where
+    somebody has promoted or rolled back a model in the meantime.
     """
     with ledger.alone() as session:
         if (_id(session, CHALLENGER), _id(session, CHAMPION)) != (model_id, rival):
             return False
+        _point(session, BEST, best or model_id, "best macro-F1 on the golden set so far")
         return _promote(session, model_id, rival, reason)
 
 

@@ -13,6 +13,7 @@ In the folder that the setting `reference` names (`Settings.reference_path`), by
 
 from __future__ import annotations
 
+import hashlib
 import json
 import warnings
 from pathlib import Path
@@ -69,6 +70,16 @@ def read_conditions(folder: Path | None, scene_id: str, grid: Grid) -> NDArray[n
     """(rows, columns) u8 bits of `seaice_ops.classes.conditions` on `grid`; None where the reference has none."""
     path = folder / f"{scene_id}.conditions.tif" if folder else None
     return _raster(path, grid) if path and path.exists() else None
+
+
+def fingerprint(reference: Path | None, scene_id: str) -> dict[str, str]:
+    """SHA-256 of the files of a scene's reference: `truth` and `conditions`; empty without a reference."""
+    found, path = {}, reference_file(reference, scene_id)
+    for name, file in (("truth", path), ("conditions", path and path.with_name(f"{scene_id}.conditions.tif"))):
+        if file and file.exists():
+            with file.open("rb") as opened:
+                found[name] = hashlib.file_digest(opened, "sha256").hexdigest()
+    return found
 
 
 def polygons(path: Path, grid: Grid) -> NDArray[np.uint8]:

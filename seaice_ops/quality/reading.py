@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +17,7 @@ from seaice_ops.ledger.session import Ledger
 from seaice_ops.ledger.tables import LabelSet, Scene
 from seaice_ops.pixels.imagery import read_true_colour
 from seaice_ops.pixels.mending import open_labels, scene_fetched_again
-from seaice_ops.pixels.reference import read_conditions, read_reference, reference_file
+from seaice_ops.pixels.reference import read_conditions, read_reference
 from seaice_ops.storage.rasters import Grid
 from seaice_ops.versions import METHODS
 
@@ -104,13 +103,3 @@ def read(stage: StageRun, subject: Subject, ceiling: float, reference: Path | No
                 if name in ("confidence", "reasons"):
                     getattr(picture, name)[row.method] = dataset.read(index)
     return picture
-
-
-def fingerprint(reference: Path | None, scene_id: str) -> dict[str, str]:
-    """SHA-256 of the files of a scene's reference: `truth` and `conditions`; empty without a reference."""
-    found, path = {}, reference_file(reference, scene_id)
-    for name, file in (("truth", path), ("conditions", path and path.with_name(f"{scene_id}.conditions.tif"))):
-        if file and file.exists():
-            with file.open("rb") as opened:
-                found[name] = hashlib.file_digest(opened, "sha256").hexdigest()
-    return found

@@ -17,10 +17,11 @@ from seaice_ops.ledger.runs import StageRun, recorded
 from seaice_ops.ledger.session import Ledger
 from seaice_ops.ledger.tables import Evaluation, LabelSet, Scene, SceneState
 from seaice_ops.models.card import digest
+from seaice_ops.pixels.reference import fingerprint
 from seaice_ops.quality import flags
 from seaice_ops.quality.canvas import png
 from seaice_ops.quality.judge import History, Judged, judge
-from seaice_ops.quality.reading import Subject, chosen_methods, fingerprint, read, subjects
+from seaice_ops.quality.reading import Subject, chosen_methods, read, subjects
 from seaice_ops.quality.results import Found, Quality, gathered, names
 from seaice_ops.quality.sheet import sheet
 from seaice_ops.settings import Settings

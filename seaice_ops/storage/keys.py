@@ -41,6 +41,16 @@ def model(model_id: str, name: str) -> str:
     return f"models/{model_id}/{name}"
 
 
+def golden(model_id: str, version: str) -> str:
+    """What a model made of a version of the golden set."""
+    return model(model_id, f"golden-{version}.json")
+
+
+def verdict(model_id: str, version: str) -> str:
+    """The gate's verdict on a model by a version of the golden set, without .json or .html."""
+    return model(model_id, f"verdict-{version}")
+
+
 def maps(tile: str) -> str:
     """The folder of all maps of a tile."""
     return f"maps/{tile}"

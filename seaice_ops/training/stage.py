@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from seaice_ops.ledger.runs import StageRun, recorded
 from seaice_ops.models.card import Labels
-from seaice_ops.pixels.reference import has_reference, read_reference
+from seaice_ops.pixels.reference import fingerprint, has_reference, read_conditions, read_reference
 from seaice_ops.settings import Settings
 from seaice_ops.summary import Summary
 from seaice_ops.training.fit import steps
@@ -33,9 +33,9 @@ def run(settings: Settings, request: TrainRequest, *, caller: str = "") -> Summa
     with recorded(settings, "train", caller) as stage:
         model_id = _snapshot(settings, stage)
         steps.train(stage, model_id)
-        steps.evaluate(stage, model_id, _truth(settings))
+        steps.evaluate(stage, model_id, _truth(settings), _regions(settings))
         if request.promote:
-            steps.promote(stage, model_id, settings.training.gate_margin)
+            steps.promote(stage, model_id, _truth(settings))
     return stage.summary
 
 
@@ -55,14 +55,14 @@ def train(settings: Settings, model_id: str, *, caller: str = "") -> Summary:
 def evaluate(settings: Settings, model_id: str, *, caller: str = "") -> Summary:
     """Evaluate the model, and the champion beside it, on held-out scenes."""
     with recorded(settings, "train.evaluate", caller) as stage:
-        steps.evaluate(stage, model_id, _truth(settings))
+        steps.evaluate(stage, model_id, _truth(settings), _regions(settings))
     return stage.summary
 
 
 def promote(settings: Settings, model_id: str, *, caller: str = "") -> Summary:
     """Promote the model if the gate allows it."""
     with recorded(settings, "train.promote", caller) as stage:
-        steps.promote(stage, model_id, settings.training.gate_margin)
+        steps.promote(stage, model_id, _truth(settings))
     return stage.summary
 
 
@@ -74,4 +74,16 @@ def _snapshot(settings: Settings, stage: StageRun) -> str:
 
 def _truth(settings: Settings) -> Truth:
     folder = settings.reference_path
-    return Truth(partial(has_reference, folder), partial(read_reference, folder))
+    return Truth(
+        partial(has_reference, folder),
+        partial(read_reference, folder),
+        partial(read_conditions, folder),
+        partial(fingerprint, folder),
+    )
+
+
+def _regions(settings: Settings) -> dict[str, list[str]]:
+    """The names of the regions of each tile."""
+    return {
+        tile: [name for name, region in settings.regions.items() if tile in region.tiles] for tile in settings.tiles
+    }

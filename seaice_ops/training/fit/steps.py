@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import logging
 import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 from pydantic import ValidationError
 
 from seaice_ops.errors import ConfigError, ObjectMissing, writing
@@ -17,7 +21,8 @@ from seaice_ops.ledger.runs import StageRun
 from seaice_ops.ledger.session import Ledger
 from seaice_ops.ledger.tables import Model
 from seaice_ops.models import registry
-from seaice_ops.models.card import Card, Labels, Manifest, canonical
+from seaice_ops.models.card import Labels, Manifest, canonical
+from seaice_ops.models.predict import probabilities
 from seaice_ops.models.weights import describe, weights_bytes
 from seaice_ops.settings import TrainingSettings
 from seaice_ops.storage import keys
@@ -26,14 +31,26 @@ from seaice_ops.training.data import chips
 from seaice_ops.training.data import snapshot as snapshots
 from seaice_ops.training.fit.checkpoint import load_weights
 from seaice_ops.training.judge import evaluate as evaluation
-from seaice_ops.training.judge import gate
+from seaice_ops.training.judge import sheet, tables
 from seaice_ops.training.judge.evaluate import Truth
+from seaice_ops.training.judge.figures import macro_f1
+from seaice_ops.training.judge.golden import Rules, Verdict, judge
+from seaice_ops.training.judge.tables import Golden, Results
 from seaice_ops.training.ranks.job import Job, job_of
 from seaice_ops.training.ranks.launch import launch
 
 log = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
+
+#: The regions of a tile.
+Regions = Mapping[str, Sequence[str]]
+
+#: The limits of the gate.
+RULES = Rules()
+
+#: Edge, pixels, of the square by which two models' times are compared.
+_SQUARE = 512
 
 
 def snapshot(stage: StageRun, labels: Labels, ceiling: float, training: TrainingSettings) -> str:
@@ -71,59 +88,133 @@ def train(stage: StageRun, model_id: str) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def evaluate(stage: StageRun, model_id: str, truth: Truth) -> None:
-    """Evaluate the model on its held-out scenes, and both it and the champion on those that the gate compares."""
-    manifest = registry.find(stage.ledger, model_id).manifest
-    pairs = [(model_id, manifest.held_out)]
-    rival = _champion(stage.ledger)
-    if rival is not None and rival.id != model_id:
-        common = fair_scenes(manifest, rival.manifest)
-        pairs += [(model_id, common), (rival.id, common)]
-    for subject, scenes in dict.fromkeys(pairs):
-        new = evaluation.evaluate(stage.ledger, stage.store, truth, subject, scenes, manifest)
-        (stage.summary.done if new else stage.summary.unchanged)["evaluations"] += new or 1
+def evaluate(stage: StageRun, model_id: str, truth: Truth, regions: Regions) -> None:
+    """Score the model on its held-out scenes; for the gate, it and its rivals on the golden set.
+
+    `regions` names the regions of a tile.
+    """
+    manifest, summary = registry.find(stage.ledger, model_id).manifest, stage.summary
+    new = evaluation.evaluate(stage.ledger, stage.store, truth, model_id, manifest.held_out, manifest)
+    (summary.done if new else summary.unchanged)["evaluations"] += new or 1
+    rivals = _rivals(stage.ledger, model_id)
+    golden = _golden(stage.ledger, manifest, rivals, truth)
+    if golden.scenes and _is_challenger(stage.ledger, model_id):
+        pairs = evaluation.pairs_of(stage.ledger, golden.scenes, manifest)
+        for subject in dict.fromkeys([model_id, *rivals.values()]):
+            if tables.kept(stage.ledger, stage.store, subject, golden.version):
+                summary.unchanged["judgements"] += 1
+                continue
+            loaded = registry.load(stage.ledger, stage.store, subject)
+            found = tables.results(tables.judged(stage.store, truth, loaded, pairs), regions)
+            made = tables.keep(stage.ledger, stage.store, subject, golden, found)
+            (summary.done if made else summary.unchanged)["judgements"] += 1
 
 
-def promote(stage: StageRun, model_id: str, margin: float) -> None:
+def promote(stage: StageRun, model_id: str, truth: Truth, rules: Rules | None = None) -> None:
     """Let the gate judge a challenger that `evaluate` has seen; a model that is not challenger is left alone.
 
-    A repeated run therefore does not promote a model again that a person has rolled back.
+    A repeated run therefore does not promote a model again that a person has rolled back. The verdict is stored as
+    JSON and as a page in the model's folder.
     """
     ledger, summary = stage.ledger, stage.summary
-    with ledger.begin() as session:
-        waiting = model_by_alias(session, registry.CHALLENGER)
-    if waiting is None or waiting.id != model_id:
+    if not _is_challenger(ledger, model_id):
         summary.unchanged["promotions"] += 1
         return
-    rival = _champion(ledger)
-    verdict = _verdict(ledger, registry.find(ledger, model_id), rival, margin)
-    log.info("%s: %s", model_id, verdict.reason)
+    rivals = _rivals(ledger, model_id)
+    golden = _golden(ledger, registry.find(ledger, model_id).manifest, rivals, truth)
+    verdict, page, best = _judged(ledger, stage.store, model_id, rivals, golden, rules or RULES)
+    log.info("%s: %s (%s)", model_id, verdict.reason, f"{stage.store.url}/{page}" if page else "no golden set")
+    champion = rivals.get(registry.CHAMPION)
     if not verdict.promote:
         registry.explain(ledger, registry.CHALLENGER, model_id, verdict.reason)
         summary.skipped[model_id] = verdict.reason
-    elif registry.promote_challenger(ledger, model_id, rival.id if rival else None, verdict.reason):
+    elif registry.promote_challenger(ledger, model_id, champion, verdict.reason, best):
         summary.done["promotions"] += 1
     else:
         summary.skipped[model_id] = "another model was promoted or rolled back while it was judged; repeat the run"
 
 
-def fair_scenes(challenger: Manifest, champion: Manifest) -> tuple[str, ...]:
-    """The challenger's held-out scenes that the champion did not learn from either; all of them where none is left."""
-    unseen = tuple(scene for scene in challenger.held_out if scene not in set(champion.train))
-    return unseen or challenger.held_out
+def _judged(
+    ledger: Ledger, store: ObjectStore, model_id: str, rivals: Mapping[str, str], golden: Golden, rules: Rules
+) -> tuple[Verdict, str, str]:
+    """The gate's verdict, the key of its page (empty where there was nothing to judge by), and the best model."""
+    if not golden.scenes:
+        return (
+            Verdict(False, "refused: no held-out acquisition has a reference that no rival learnt from", ()),
+            "",
+            model_id,
+        )
+    sides: dict[str, Results] = {}
+    for name, subject in {"challenger": model_id, **rivals}.items():
+        found = tables.kept(ledger, store, subject, golden.version)
+        if found is None:
+            return (
+                Verdict(False, f"refused: {subject} has not been scored on the golden set; evaluate it", ()),
+                "",
+                model_id,
+            )
+        sides[name] = found
+    ours, champion, best = (sides.get(name) for name in ("challenger", registry.CHAMPION, registry.BEST))
+    assert ours is not None
+    challenger, held = ours.model, champion.model if champion else None
+    earlier = best.model if best and rivals[registry.BEST] != rivals.get(registry.CHAMPION) else None
+    if held is not None:
+        mine, its = timed_beside(ledger, store, model_id, rivals[registry.CHAMPION])
+        challenger, held = replace(challenger, seconds=mine), replace(held, seconds=its)
+    verdict = judge(challenger, held, ours.teacher, earlier, rules)
+    told = {name: rivals.get(name) for name in (registry.CHAMPION, registry.BEST)}
+    key = keys.verdict(model_id, golden.version)
+    shown = {name: side for name, side in sides.items() if name != registry.BEST}
+    data = canonical(sheet.to_json(model_id, told, golden, verdict))
+    store.put(f"{key}.json", data)
+    store.put(f"{key}.html", sheet.page(model_id, told, golden, verdict, shown).encode())
+    return verdict, f"{key}.html", _best(model_id, rivals, sides)
 
 
-def _verdict(ledger: Ledger, card: Card, rival: Card | None, margin: float) -> gate.Verdict:
-    if rival is None:
-        return gate.decide({}, None, margin)
-    dataset = evaluation.dataset_of(fair_scenes(card.manifest, rival.manifest), card.manifest)
-    ours, theirs = (evaluation.stored(ledger, subject, dataset) for subject in (card.id, rival.id))
-    return gate.decide(ours, theirs, margin)
+def _refused(why: str) -> Verdict:
+    return Verdict(False, f"refused: {why}", ())
 
 
-def _champion(ledger: Ledger) -> Card | None:
-    model_id = registry.champion(ledger)
-    return registry.find(ledger, model_id) if model_id else None
+def _best(model_id: str, rivals: Mapping[str, str], sides: Mapping[str, Results]) -> str:
+    """The id of the model with the best macro-F1 of all that were compared; a tie goes to the challenger."""
+    named = {"challenger": model_id, **rivals}
+    figures = {name: float(macro_f1(side.model.total)) for name, side in sides.items()}
+    return named[max(figures, key=lambda name: (figures[name], name == "challenger"))]
+
+
+def timed_beside(ledger: Ledger, store: ObjectStore, first: str, second: str) -> tuple[float, float]:
+    """Seconds that each of two models takes for the same square, the least of three, taken in turns.
+
+    The machine's other work then falls on both.
+    """
+    models = [registry.load(ledger, store, each) for each in (first, second)]
+    rng, least = np.random.default_rng(1), [np.inf, np.inf]
+    for _ in range(3):
+        for number, loaded in enumerate(models):
+            bands = len(loaded.card.manifest.preprocessing.bands)
+            image = rng.integers(0, 255, (_SQUARE, _SQUARE, bands)).astype(np.uint8)
+            started = time.perf_counter()
+            probabilities(loaded, image, np.ones((_SQUARE, _SQUARE), np.bool_))
+            least[number] = min(least[number], time.perf_counter() - started)
+    return least[0], least[1]
+
+
+def _rivals(ledger: Ledger, model_id: str) -> dict[str, str]:
+    """The ids of the champion and of the best champion so far, by alias, without `model_id` itself."""
+    with ledger.begin() as session:
+        found = {alias: model_by_alias(session, alias) for alias in (registry.CHAMPION, registry.BEST)}
+    return {alias: row.id for alias, row in found.items() if row is not None and row.id != model_id}
+
+
+def _golden(ledger: Ledger, manifest: Manifest, rivals: Mapping[str, str], truth: Truth) -> Golden:
+    learnt = {scene for rival in rivals.values() for scene in registry.find(ledger, rival).manifest.train}
+    return tables.golden_set(manifest, learnt, truth.known, truth.content)
+
+
+def _is_challenger(ledger: Ledger, model_id: str) -> bool:
+    with ledger.begin() as session:
+        waiting = model_by_alias(session, registry.CHALLENGER)
+    return waiting is not None and waiting.id == model_id
 
 
 def _known(ledger: Ledger, model_id: str) -> bool:

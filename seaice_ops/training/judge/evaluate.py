@@ -47,6 +47,10 @@ class Truth:
     """True for the id of a scene that has a truth."""
     read: Callable[[str, Grid], NDArray[np.uint8] | None]
     """A scene's truth on its grid: (rows, columns) u8 legend codes, or None."""
+    conditions: Callable[[str, Grid], NDArray[np.uint8] | None]
+    """Under which conditions its pixels were seen: (rows, columns) u8 bits of `classes.conditions`, or None."""
+    content: Callable[[str], dict[str, str]]
+    """SHA-256 of the files of a scene's reference."""
 
 
 def dataset_of(scenes: Sequence[str], manifest: Manifest) -> str:
@@ -71,7 +75,7 @@ def evaluate(
     due = {AUTO_LABELS} | ({TRUTH} if any(map(truth.known, scenes)) else set())
     if due <= stored(ledger, model_id, dataset).keys():
         return 0
-    pairs = _pairs(ledger, scenes, manifest)
+    pairs = pairs_of(ledger, scenes, manifest)
     tally = _tally(store, truth, load(ledger, store, model_id), pairs, manifest.labels.subject)
     rows = [
         Evaluation(subject=subject, dataset=dataset, against=against, metrics=scores(matrix), created_at=now())
@@ -88,7 +92,8 @@ def stored(ledger: Ledger, subject: str, dataset: str) -> dict[str, dict[str, An
         return {row.against: row.metrics for row in session.scalars(query)}
 
 
-def _pairs(ledger: Ledger, scenes: Sequence[str], manifest: Manifest) -> list[tuple[Scene, LabelSet]]:
+def pairs_of(ledger: Ledger, scenes: Sequence[str], manifest: Manifest) -> list[tuple[Scene, LabelSet]]:
+    """Each scene with the labels that `manifest` names; raises `ExpectedSkip` where one has changed since then."""
     method, version = manifest.labels.method, manifest.labels.version
     with ledger.begin() as session:
         pairs = [

@@ -54,13 +54,17 @@ def lower_bound(ours: Mapping[str, Table], theirs: Mapping[str, Table], draws: i
 
 
 def worst(ours: Mapping[str, Table], theirs: Mapping[str, Table], pixels: int) -> tuple[str, float]:
-    """The slice of `pixels` or more that lost most macro-F1, and its gain (negative: loss)."""
+    """The slice of `pixels` or more that lost most macro-F1, and its gain (negative: loss).
+
+    A slice of theirs that we lack lost all. NaN where a slice cannot be compared: it comes before every loss.
+    """
+    nothing = np.zeros((_CLASSES + 1, _CLASSES + 1), np.int64)
     changes = {
-        name: float(macro_f1(table) - macro_f1(theirs[name]))
-        for name, table in ours.items()
-        if name in theirs and table[:_CLASSES].sum() >= pixels
+        name: float(macro_f1(ours[name]) - macro_f1(table)) if name in ours else -float(macro_f1(table))
+        for name, table in theirs.items()
+        if max(table[:_CLASSES].sum(), ours.get(name, nothing)[:_CLASSES].sum()) >= pixels
     }
-    return min(changes.items(), key=lambda item: item[1], default=("none", 0.0))
+    return min(changes.items(), key=lambda item: (not np.isnan(item[1]), item[1]), default=("none", 0.0))
 
 
 def calibration_error(bins: NDArray[np.float64]) -> float:

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from seaice_ops.classes.legend import CLASSES, NAMES
 from seaice_ops.training.judge.figures import Table, calibration_error, lower_bound, macro_f1, recall, worst
-from seaice_ops.training.judge.gate import Verdict
 
 
 @dataclass(frozen=True)
@@ -24,9 +23,9 @@ class Evidence:
     confidence: NDArray[np.float64]
     """(n, 3) bins by confidence: pixels, sum of confidences, pixels that were right."""
     flips: float
-    """Share of stable pixels whose class changes from one acquisition to the next."""
+    """Share of stable pixels whose class changes from one acquisition to the next; NaN where none is stable."""
     seconds: float
-    """Time to classify a fixed number of pixels on one machine."""
+    """Time to classify a fixed number of pixels on one machine; NaN where nobody measured it."""
 
     @property
     def total(self) -> Table:
@@ -45,7 +44,8 @@ class Rules:
     bar: float = 0.6
     """Lowest macro-F1 of any champion."""
     teacher: float = 0.1
-    """Largest shortfall against the labels that it learnt from, whose abstentions count as wrong."""
+    """Largest shortfall against the labels that it learnt from, whose abstentions count as wrong. A champion below the
+    labels makes no map (`mapping.due.source`), so that this only keeps out what has not learnt."""
     champion: float = 0.005
     """Largest loss, by the bootstrap's lower bound, against the champion and against the best champion so far."""
     recall: float = 0.02
@@ -55,9 +55,32 @@ class Rules:
     acquisition: float = 0.1
     """Largest loss of any one acquisition."""
     factor: float = 1.1
-    """Largest calibration error, flip rate and time, relative to the champion's."""
+    """Largest calibration error and flip rate, relative to the rival's."""
     calibration: float = 0.005
     """Calibration error allowed in addition."""
+    slower: float = 1.5
+    """Largest time, relative to the rival's. Times on a shared machine differ by a fifth."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One rule, applied."""
+
+    rule: str
+    """Its name: a field of `Rules`, or `flips`."""
+    kept: bool
+    """False: a reason to refuse."""
+    words: str
+    """The figures and their limit, in words."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The decision and every rule that was applied."""
+
+    promote: bool
+    reason: str
+    checks: tuple[Check, ...]
 
 
 def judge(
@@ -65,57 +88,66 @@ def judge(
 ) -> Verdict:
     """Promote a challenger that breaks no rule.
 
-    `champion` makes the maps now (None: there is none), `best` is the best champion so far, and `teacher` holds the
-    outcomes of the labels on the same pixels.
+    `champion` makes the maps now (None: there is none), `best` is the best champion so far (None: the champion is it),
+    and `teacher` holds the outcomes of the labels on the same pixels.
     """
-    reasons = [*_too_little_truth(challenger, rules)]
-    if not reasons:
-        reasons += _alone(challenger, teacher, rules)
-        reasons += _beside(challenger, champion, rules) if champion else ()
-        reasons += _loss("the best champion so far", challenger, best, rules) if best else ()
-    if reasons:
-        return Verdict(False, f"refused: {'; '.join(reasons)}", "truth")
-    return Verdict(True, f"passed: macro-F1 against truth {float(macro_f1(challenger.total)):.4f}", "truth")
+    checks = [*_enough_truth(challenger, rules)]
+    if all(check.kept for check in checks):
+        checks += _alone(challenger, teacher, rules)
+        for whom, other in (("the champion", champion), ("the best champion so far", best)):
+            checks += _beside(whom, challenger, other, rules) if other else ()
+    if broken := [check.words for check in checks if not check.kept]:
+        return Verdict(False, f"refused: {'; '.join(broken)}", tuple(checks))
+    figure = float(macro_f1(challenger.total))
+    return Verdict(True, f"passed: macro-F1 against truth {figure:.4f}", tuple(checks))
 
 
-def _too_little_truth(challenger: Evidence, rules: Rules) -> Iterator[str]:
+def _enough_truth(challenger: Evidence, rules: Rules) -> Iterator[Check]:
     count = len(challenger.acquisitions)
-    if count < rules.acquisitions:
-        yield f"too little truth: {count} acquisitions, {rules.acquisitions} are needed"
+    words = f"too little truth: {count} acquisitions, {rules.acquisitions} are needed"
+    few = count < rules.acquisitions
+    yield Check("acquisitions", not few, words if few else f"{count} acquisitions with truth")
     for code, pixels in zip(CLASSES, challenger.total[:3].sum(1).tolist(), strict=True):
-        if pixels < rules.class_pixels:
-            yield f"too little truth: {pixels} pixels of {NAMES[code]}, {rules.class_pixels} are needed"
+        few = pixels < rules.class_pixels
+        words = f"too little truth: {pixels} pixels of {NAMES[code]}, {rules.class_pixels} are needed"
+        yield Check("class_pixels", not few, words if few else f"{pixels:,} pixels of {NAMES[code]} with truth")
 
 
-def _alone(challenger: Evidence, teacher: Table, rules: Rules) -> Iterator[str]:
+def _alone(challenger: Evidence, teacher: Table, rules: Rules) -> Iterator[Check]:
     score, labels = float(macro_f1(challenger.total)), float(macro_f1(teacher))
-    if not score >= rules.bar:
-        yield f"macro-F1 {score:.4f} is below the bar of {rules.bar}"
-    if score < labels - rules.teacher:
-        yield f"macro-F1 {score:.4f} is far below that of its labels, {labels:.4f}"
+    kept = score >= rules.bar
+    yield Check("bar", kept, f"macro-F1 {score:.4f} is {'not ' if kept else ''}below the bar of {rules.bar}")
+    kept = score >= labels - rules.teacher
+    words = "beside" if kept else "far below"
+    yield Check("teacher", kept, f"macro-F1 {score:.4f} is {words} that of its labels, {labels:.4f}")
 
 
-def _beside(challenger: Evidence, champion: Evidence, rules: Rules) -> Iterator[str]:
-    yield from _loss("the champion", challenger, champion, rules)
-    for code, ours, theirs in zip(CLASSES, recall(challenger.total), recall(champion.total), strict=True):
-        if ours < theirs - rules.recall:
-            yield f"recall of {NAMES[code]} {ours:.3f}, champion {theirs:.3f}"
-    name, gain = worst(challenger.slices, champion.slices, rules.class_pixels)
-    if gain < -rules.slice:
-        yield f"slice {name} loses {-gain:.3f} of macro-F1"
-    name, gain = worst(challenger.acquisitions, champion.acquisitions, rules.class_pixels)
-    if gain < -rules.acquisition:
-        yield f"acquisition {name} loses {-gain:.3f} of macro-F1"
-    ours, theirs = calibration_error(challenger.confidence), calibration_error(champion.confidence)
-    if not ours <= rules.factor * theirs + rules.calibration:
-        yield f"calibration error {ours:.3f}, champion {theirs:.3f}"
-    if challenger.flips > rules.factor * champion.flips:
-        yield f"flip rate on stable pixels {challenger.flips:.4f}, champion {champion.flips:.4f}"
-    if challenger.seconds > rules.factor * champion.seconds:
-        yield f"it takes {challenger.seconds / champion.seconds:.2f} times the champion's time"
-
-
-def _loss(whom: str, challenger: Evidence, other: Evidence, rules: Rules) -> Iterator[str]:
+def _beside(whom: str, challenger: Evidence, other: Evidence, rules: Rules) -> Iterator[Check]:
+    """What a challenger may lose to `other`. A figure that cannot be compared is a reason to refuse."""
     bound = lower_bound(challenger.acquisitions, other.acquisitions)
-    if not bound > -rules.champion:
-        yield f"macro-F1 may be {-bound:.4f} below {whom} (bootstrap over acquisitions), {rules.champion} is allowed"
+    kept = bound > -rules.champion
+    words = f"macro-F1 may be {-bound:.4f} below {whom} (bootstrap over acquisitions), {rules.champion} is allowed"
+    yield Check("champion", kept, words if bound < 0 or not kept else f"macro-F1 is {bound:.4f} or more above {whom}")
+    for code, ours, theirs in zip(CLASSES, recall(challenger.total), recall(other.total), strict=True):
+        words = f"recall of {NAMES[code]} {ours:.3f}, {whom} {theirs:.3f}"
+        yield Check("recall", bool(ours >= theirs - rules.recall), words)
+    name, gain = worst(challenger.slices, other.slices, rules.class_pixels)
+    yield Check("slice", gain >= -rules.slice, _changed(f"slice {name}", gain, whom))
+    name, gain = worst(challenger.acquisitions, other.acquisitions, rules.class_pixels)
+    yield Check("acquisition", gain >= -rules.acquisition, _changed(f"acquisition {name}", gain, whom))
+    mine, its = calibration_error(challenger.confidence), calibration_error(other.confidence)
+    kept = mine <= rules.factor * its + rules.calibration
+    yield Check("calibration", kept, f"calibration error {mine:.3f}, {whom} {its:.3f}")
+    if not np.isnan(other.flips):
+        kept = challenger.flips <= rules.factor * other.flips
+        yield Check("flips", kept, f"flip rate on stable pixels {challenger.flips:.4f}, {whom} {other.flips:.4f}")
+    if not np.isnan(other.seconds):
+        kept = challenger.seconds <= rules.slower * other.seconds
+        words = f"it takes {challenger.seconds / other.seconds:.2f} times {whom}'s time"
+        yield Check("slower", kept, f"it takes less than {rules.slower} times {whom}'s time" if kept else words)
+
+
+def _changed(what: str, gain: float, whom: str) -> str:
+    if np.isnan(gain):
+        return f"{what} cannot be compared with {whom}"
+    return f"{what} {'loses' if gain < 0 else 'gains'} {abs(gain):.3f} of macro-F1 to {whom}"

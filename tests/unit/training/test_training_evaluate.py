@@ -18,7 +18,7 @@ from seaice_ops.models import registry
 from seaice_ops.models.card import Labels
 from seaice_ops.models.families.build import build
 from seaice_ops.models.weights import describe, weights_bytes
-from seaice_ops.pixels.reference import has_reference, read_reference
+from seaice_ops.pixels.reference import fingerprint, has_reference, read_conditions, read_reference
 from seaice_ops.settings import Settings
 from seaice_ops.storage.store import open_store
 from seaice_ops.training.judge import evaluate as evaluation
@@ -51,7 +51,9 @@ def case(settings: Settings, add_scene: Callable[..., Scene]) -> tuple[Settings,
 
 def evaluated(settings: Settings, model_id: str, scenes: tuple[str, ...]) -> int:
     folder = settings.reference_path
-    truth = evaluation.Truth(partial(has_reference, folder), partial(read_reference, folder))
+    truth = evaluation.Truth(
+        *(partial(each, folder) for each in (has_reference, read_reference, read_conditions, fingerprint))
+    )
     ledger, store = open_ledger(settings), open_store(settings.store)
     return evaluation.evaluate(ledger, store, truth, model_id, scenes, snapshot(settings))
 

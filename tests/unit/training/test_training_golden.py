@@ -80,6 +80,10 @@ def one_day_thick() -> Evidence:
     return SEASON.evidence(predicted)
 
 
+def without_slice(name: str) -> Evidence:
+    return replace(CHAMPION, slices={other: table for other, table in CHAMPION.slices.items() if other != name})
+
+
 def few(evidence: Evidence, count: int) -> Evidence:
     return replace(evidence, acquisitions=dict(list(evidence.acquisitions.items())[:count]))
 
@@ -101,6 +105,13 @@ POISONED: dict[str, tuple[Callable[[], Evidence], str]] = {
     "labels without truth": (lambda: few(CHAMPION, 0), "too little truth: 0 acquisitions"),
     "a tie on a few pixels of truth": (lambda: tiny(CHAMPION), "too little truth"),
     "twice as slow": (lambda: replace(CHAMPION, seconds=20.0), "2.00 times the champion's time"),
+    "a slice that it does not see at all": (lambda: without_slice(REGION), f"slice {REGION} loses"),
+    "flips that nobody can count": (lambda: replace(CHAMPION, flips=float("nan")), "flip rate"),
+    "confidence that nobody can count": (
+        lambda: replace(CHAMPION, confidence=np.zeros((1, 3))),
+        "calibration error nan",
+    ),
+    "macro-F1 .1": (lambda: spoilt(0.95), "below the bar"),
     "restless on stable pixels": (lambda: replace(CHAMPION, flips=0.03), "flip rate"),
     "far below its teacher": (lambda: spoilt(0.2), "far below that of its labels"),
     "trained on its own predictions": (lambda: SEASON.evidence(SEASON.predicted, 3), "calibration error"),
@@ -143,6 +154,14 @@ def test_successors_that_are_each_a_little_worse_do_not_slide_down() -> None:
         champion = challenger
     assert refused is not None and "below the best champion so far" in refused
     assert macro_f1(champion.total) > macro_f1(best.total) - 0.006
+
+
+def test_what_the_best_champion_had_is_not_lost_in_two_steps() -> None:
+    """Each successor loses little of thin cloud to the champion before it, all of it together to the best one."""
+    half = SEASON.evidence(np.where(SEASON.where[THIN_CLOUD] & (SEASON.truth == 1), 2, SEASON.predicted).astype("u1"))
+    verdict = judge(half, half, SEASON.teacher(), CHAMPION, replace(RULES, champion=0.5, recall=0.5))
+    assert not verdict.promote and f"slice {THIN_CLOUD} loses" in verdict.reason
+    assert "the best champion so far" in verdict.reason and "to the champion" not in verdict.reason
 
 
 TABLES = hnp.arrays(np.int64, (4, 4), elements=st.integers(0, 500))
