@@ -6,6 +6,7 @@ Objects first, then rows. Nothing that a person has decided is touched.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from contextlib import ExitStack
 from datetime import datetime
 from typing import Any
@@ -72,7 +73,7 @@ def run(settings: Settings, request: FindRequest, *, caller: str = "") -> Summar
                 stage.summary.skipped[tile] = _few(known, rules.n)
                 continue
             try:
-                found = [each for each in find(stage.store, state, known, rules.n) if request.holds(each.date())]
+                found = find(stage.store, state, known, rules.n)
                 _keep(stage, state, known, found, request, settings.scenes.ceiling)
             except (CorruptProduct, ObjectMissing) as error:
                 log.error("the changes of %s cannot be found: %s", tile, error)
@@ -96,15 +97,16 @@ def _keep(
         drawn: dict[str, dict[str, Any]] = {}
         for _ in range(ATTEMPTS):
             with stage.ledger.begin() as session:
-                rows = {row.id: row for row in changes_of(session, [tile.tile]) if request.holds(row.at)}
+                rows = {row.id: row for row in changes_of(session, [tile.tile])}
             here = {name: row for name, row in rows.items() if _grid_of(row) == (tile.grid.crs, tile.grid.transform)}
             settled = settle(found, _known(stage.store, here, tile.grid.width), tile.grid.width)
+            settled = _asked_for(settled, rows, rows.keys() - here.keys(), request)
             for each in (*settled.new, *(each for _, each in settled.again)):
                 content = content_of(each, tile.tile, tile.grid)
                 if content not in drawn and content not in {row.content for row in rows.values()}:
                     drawn[content] = drawer.write(each, content)
             with stage.ledger.alone() as session:
-                now_there = {row.id: row.moves for row in changes_of(session, [tile.tile]) if request.holds(row.at)}
+                now_there = {row.id: row.moves for row in changes_of(session, [tile.tile])}
                 if now_there != {name: row.moves for name, row in rows.items()}:
                     continue
                 stale = _write(session, stage, tile, rows, settled, drawn)
@@ -113,6 +115,17 @@ def _keep(
                     stage.store.delete(f"{folder}/{name}")
             return
     raise TransientError(f"other runs keep changing the changes of {tile.tile}; try again later")
+
+
+def _asked_for(settled: Settled, rows: dict[str, Change], elsewhere: Iterable[str], request: FindRequest) -> Settled:
+    """Only what is dated in the request's period; open changes on a grid that the tile has no more are gone."""
+    lost = [name for name in sorted(elsewhere) if rows[name].state not in DECIDED]
+    return Settled(
+        tuple(each for each in settled.new if request.holds(each.date())),
+        tuple((name, each) for name, each in settled.again if request.holds(each.date())),
+        settled.decided,
+        tuple(name for name in (*settled.gone, *lost) if request.holds(rows[name].at)),
+    )
 
 
 def _known(store: ObjectStore, rows: dict[str, Change], width: int) -> list[Known]:

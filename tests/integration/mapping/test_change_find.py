@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from helpers.changing import BREAKUP, ICE, WINDOW, all_changes, season, withdraw
+from helpers.ledger_changes import a_change
 from helpers.mapped import day, shortened
 from helpers.racing import race
-from seaice_ops.ledger.changes import APPROVED, CONFIRMED, GONE, PROVISIONAL, REJECTED, decide
+from seaice_ops.ledger.changes import APPROVED, CONFIRMED, GONE, PROVISIONAL, REJECTED, add_change, decide
 from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Change, Scene
 from seaice_ops.mapping.change import stage as stage_module
@@ -105,6 +106,13 @@ def test_only_what_is_dated_in_the_period_is_touched(short: Settings, add_scene:
     assert find(short, end=day(BREAKUP)).nothing_new
     assert find(short, start=day(BREAKUP)).done == {"changes": 1}
     assert find(short, end=day(BREAKUP)).nothing_new and all_changes(short)[0].state is PROVISIONAL
+
+
+def test_open_changes_of_a_grid_that_is_no_more_are_gone(short: Settings, add_scene: Callable[..., Scene]) -> None:
+    season(short, add_scene, DAYS)
+    with open_ledger(short).begin() as session:
+        add_change(session, a_change(transform=[20.0, 0.0, 399960.0, 0.0, -20.0, 1600020.0]), caller="test")
+    assert find(short).done == {"changes": 1, "gone": 1} and find(short).nothing_new
 
 
 def test_a_tile_with_few_acquisitions_says_so(short: Settings, add_scene: Callable[..., Scene]) -> None:
