@@ -24,7 +24,7 @@ from seaice_ops.ledger.tables import Change, ChangeState
 from seaice_ops.mapping.change.components import Component
 from seaice_ops.mapping.change.find import MAPS, Told, enough, find, told
 from seaice_ops.mapping.change.match import Known, Settled, settle
-from seaice_ops.mapping.change.objects import FILES, Drawer, content_of
+from seaice_ops.mapping.change.objects import PIXELS, Drawer, content_of
 from seaice_ops.mapping.due.tile_state import Rules, TileState, chosen_tiles, tile_state
 from seaice_ops.settings import Settings
 from seaice_ops.storage import keys
@@ -109,10 +109,11 @@ def _keep(
                 now_there = {row.id: row.moves for row in changes_of(session, [tile.tile])}
                 if now_there != {name: row.moves for name, row in rows.items()}:
                     continue
-                stale = _write(session, stage, tile, rows, settled, drawn)
-            for folder in stale:
-                for name in reversed(FILES):
-                    stage.store.delete(f"{folder}/{name}")
+                if not all(stage.store.exists(keys.change_pixels(about["folder"])) for about in drawn.values()):
+                    drawn.clear()  # another run has swept them: no row named them yet
+                    continue
+                _write(session, stage, tile, rows, settled, drawn)
+            _sweep(stage, tile.tile)
             return
     raise TransientError(f"other runs keep changing the changes of {tile.tile}; try again later")
 
@@ -145,9 +146,9 @@ def _write(
     rows: dict[str, Change],
     settled: Settled,
     drawn: dict[str, dict[str, Any]],
-) -> list[str]:
-    """Write the rows; the folders that no row names any more."""
-    summary, caller, stale = stage.summary, stage.caller, []
+) -> None:
+    """Write the rows."""
+    summary, caller = stage.summary, stage.caller
     for each in settled.new:
         content = content_of(each, tile.tile, tile.grid)
         about = drawn.get(content) or _as_before(rows, content)
@@ -164,13 +165,22 @@ def _write(
         about = drawn.get(content) or _as_before(rows, content)
         if move_change(session, row, _state(each), caller=caller, **about):
             summary.done["changed"] += 1
-            if row.folder != about["folder"]:
-                stale.append(row.folder)
     for name in settled.gone:
         if rows[name].state is not GONE and move_change(session, rows[name], GONE, caller=caller):
             summary.done["gone"] += 1
     summary.unchanged["decided"] += len(settled.decided)
-    return stale
+
+
+def _sweep(stage: StageRun, tile: str) -> None:
+    """Delete the objects of findings that no row names (any more), their pixels first.
+
+    No other run writes rows meanwhile, and each looks, before it writes one, whether its objects are still there.
+    """
+    with stage.ledger.alone() as session:
+        named = {row.folder for row in changes_of(session, [tile])}
+        lost = [key for key in stage.store.list(keys.changes(tile)) if key.rpartition("/")[0] not in named]
+        for key in sorted(lost, key=lambda each: (not each.endswith(f"/{PIXELS}"), each)):
+            stage.store.delete(key)
 
 
 def _as_before(rows: dict[str, Change], content: str) -> dict[str, Any]:

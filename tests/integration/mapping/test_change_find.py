@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from helpers.changing import BREAKUP, ICE, WINDOW, all_changes, season, withdraw
+from helpers.crash import VOLATILE, crash_everywhere
 from helpers.ledger_changes import a_change
 from helpers.mapped import day, shortened
 from helpers.racing import race
 from seaice_ops.ledger.changes import APPROVED, CONFIRMED, GONE, PROVISIONAL, REJECTED, add_change, decide
 from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Change, Scene
-from seaice_ops.mapping.change import stage as stage_module
 from seaice_ops.mapping.change.objects import FILES
 from seaice_ops.mapping.change.stage import FindRequest, run
 from seaice_ops.settings import Settings
@@ -127,19 +127,17 @@ def test_finders_at_once_record_it_once(short: Settings, add_scene: Callable[...
     assert len(all_changes(short)) == 1
 
 
-def test_a_run_killed_before_its_rows_is_repeated_with_the_same_result(
-    short: Settings, add_scene: Callable[..., Scene], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_finding_survives_a_kill_at_every_write(short: Settings, add_scene: Callable[..., Scene]) -> None:
     season(short, add_scene, DAYS)
+    find(short)
+    season(short, add_scene, LATER)  # the change is found again with other dates: new objects, and the old ones go
+    boundaries = crash_everywhere(
+        short,
+        """
+        from seaice_ops.mapping.change.stage import FindRequest, run
 
-    def killed(*given: object, **values: object) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(stage_module, "add_change", killed)
-        find(short)
-    store = open_store(short.store)
-    before = {key: store.get(key) for key in store.list("changes")}
-    assert len(before) == len(FILES) and all_changes(short) == []
-    assert find(short).done == {"changes": 1}
-    assert {key: store.get(key) for key in store.list("changes")} == before
+        run(settings, FindRequest(tiles=("01CCV",)))
+        """,
+        volatile=VOLATILE | {"found_at"},
+    )
+    assert boundaries >= 2 * len(FILES) + 1
