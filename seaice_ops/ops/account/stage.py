@@ -77,6 +77,11 @@ def _report(settings: Settings, stage: StageRun, span: Span, region: str, at: da
     archive, offered, said = _ask(settings, span)
     standing = circumstances(stage.ledger, settings, at, asked=offered is not None)
     collected = acquisitions(stage.ledger, settings, span, offered, standing)
+    held = sum(each.ready is not None for each in collected.acquisitions)
+    if offered is not None and not offered and held:
+        said = f"not believed: it offers none of the {held} acquisitions that are held; is its disk mounted?"
+        archive, offered, standing = None, None, replace(standing, asked=False)
+        collected = acquisitions(stage.ledger, settings, span, None, standing)
     found = collected.acquisitions
     if archive and offered is not None:
         found = _with_withdrawals(settings, stage, archive, found, standing)

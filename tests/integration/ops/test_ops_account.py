@@ -351,6 +351,15 @@ def test_a_flipped_byte_is_found_within_thirty_days(
     assert flipped in " ".join(account(season, AccountRequest(at(28).date(), at(1).date())).unexplained)
 
 
+def test_an_archive_that_offers_nothing_at_all_is_not_believed(home: Settings, account: Any) -> None:
+    season = season_of(home, model=False)
+    keep(season)
+    season.offered.clear()
+    report = account(season)
+    assert report.archive.startswith("not believed: it offers none of the 54 acquisitions")
+    assert told(report) == {} and sum(line.expected for line in report.lines) == 54
+
+
 def test_without_the_store_the_account_says_so(home: Settings, account: Any) -> None:
     season = season_of(home, model=False)
     keep(season)
