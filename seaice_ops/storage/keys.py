@@ -77,9 +77,14 @@ def map_item(folder: str) -> str:
     return f"{folder}/item.json"
 
 
+def changes(tile: str) -> str:
+    """The folder of all dated changes of a tile."""
+    return f"changes/{tile}"
+
+
 def change_folder(tile: str, content: str) -> str:
     """The folder of one dated change as it was found: its pixels, polygons and pictures."""
-    return f"changes/{tile}/{content}"
+    return f"{changes(tile)}/{content}"
 
 
 def change_pixels(folder: str) -> str:

@@ -6,6 +6,7 @@ Objects first, then rows. Nothing that a person has decided is touched.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from contextlib import ExitStack
 from datetime import datetime
 from typing import Any
@@ -23,7 +24,7 @@ from seaice_ops.ledger.tables import Change, ChangeState
 from seaice_ops.mapping.change.components import Component
 from seaice_ops.mapping.change.find import MAPS, Told, enough, find, told
 from seaice_ops.mapping.change.match import Known, Settled, settle
-from seaice_ops.mapping.change.objects import FILES, Drawer, content_of
+from seaice_ops.mapping.change.objects import PIXELS, Drawer, content_of
 from seaice_ops.mapping.due.tile_state import Rules, TileState, chosen_tiles, tile_state
 from seaice_ops.settings import Settings
 from seaice_ops.storage import keys
@@ -72,7 +73,7 @@ def run(settings: Settings, request: FindRequest, *, caller: str = "") -> Summar
                 stage.summary.skipped[tile] = _few(known, rules.n)
                 continue
             try:
-                found = [each for each in find(stage.store, state, known, rules.n) if request.holds(each.date())]
+                found = find(stage.store, state, known, rules.n)
                 _keep(stage, state, known, found, request, settings.scenes.ceiling)
             except (CorruptProduct, ObjectMissing) as error:
                 log.error("the changes of %s cannot be found: %s", tile, error)
@@ -96,23 +97,36 @@ def _keep(
         drawn: dict[str, dict[str, Any]] = {}
         for _ in range(ATTEMPTS):
             with stage.ledger.begin() as session:
-                rows = {row.id: row for row in changes_of(session, [tile.tile]) if request.holds(row.at)}
+                rows = {row.id: row for row in changes_of(session, [tile.tile])}
             here = {name: row for name, row in rows.items() if _grid_of(row) == (tile.grid.crs, tile.grid.transform)}
             settled = settle(found, _known(stage.store, here, tile.grid.width), tile.grid.width)
+            settled = _asked_for(settled, rows, rows.keys() - here.keys(), request)
             for each in (*settled.new, *(each for _, each in settled.again)):
                 content = content_of(each, tile.tile, tile.grid)
                 if content not in drawn and content not in {row.content for row in rows.values()}:
                     drawn[content] = drawer.write(each, content)
             with stage.ledger.alone() as session:
-                now_there = {row.id: row.moves for row in changes_of(session, [tile.tile]) if request.holds(row.at)}
+                now_there = {row.id: row.moves for row in changes_of(session, [tile.tile])}
                 if now_there != {name: row.moves for name, row in rows.items()}:
                     continue
-                stale = _write(session, stage, tile, rows, settled, drawn)
-            for folder in stale:
-                for name in reversed(FILES):
-                    stage.store.delete(f"{folder}/{name}")
+                if not all(stage.store.exists(keys.change_pixels(about["folder"])) for about in drawn.values()):
+                    drawn.clear()  # another run has swept them: no row named them yet
+                    continue
+                _write(session, stage, tile, rows, settled, drawn)
+            _sweep(stage, tile.tile)
             return
     raise TransientError(f"other runs keep changing the changes of {tile.tile}; try again later")
+
+
+def _asked_for(settled: Settled, rows: dict[str, Change], elsewhere: Iterable[str], request: FindRequest) -> Settled:
+    """Only what is dated in the request's period; open changes on a grid that the tile has no more are gone."""
+    lost = [name for name in sorted(elsewhere) if rows[name].state not in DECIDED]
+    return Settled(
+        tuple(each for each in settled.new if request.holds(each.date())),
+        tuple((name, each) for name, each in settled.again if request.holds(each.date())),
+        settled.decided,
+        tuple(name for name in (*settled.gone, *lost) if request.holds(rows[name].at)),
+    )
 
 
 def _known(store: ObjectStore, rows: dict[str, Change], width: int) -> list[Known]:
@@ -132,9 +146,9 @@ def _write(
     rows: dict[str, Change],
     settled: Settled,
     drawn: dict[str, dict[str, Any]],
-) -> list[str]:
-    """Write the rows; the folders that no row names any more."""
-    summary, caller, stale = stage.summary, stage.caller, []
+) -> None:
+    """Write the rows."""
+    summary, caller = stage.summary, stage.caller
     for each in settled.new:
         content = content_of(each, tile.tile, tile.grid)
         about = drawn.get(content) or _as_before(rows, content)
@@ -151,13 +165,22 @@ def _write(
         about = drawn.get(content) or _as_before(rows, content)
         if move_change(session, row, _state(each), caller=caller, **about):
             summary.done["changed"] += 1
-            if row.folder != about["folder"]:
-                stale.append(row.folder)
     for name in settled.gone:
         if rows[name].state is not GONE and move_change(session, rows[name], GONE, caller=caller):
             summary.done["gone"] += 1
     summary.unchanged["decided"] += len(settled.decided)
-    return stale
+
+
+def _sweep(stage: StageRun, tile: str) -> None:
+    """Delete the objects of findings that no row names (any more), their pixels first.
+
+    No other run writes rows meanwhile, and each looks, before it writes one, whether its objects are still there.
+    """
+    with stage.ledger.alone() as session:
+        named = {row.folder for row in changes_of(session, [tile])}
+        lost = [key for key in stage.store.list(keys.changes(tile)) if key.rpartition("/")[0] not in named]
+        for key in sorted(lost, key=lambda each: (not each.endswith(f"/{PIXELS}"), each)):
+            stage.store.delete(key)
 
 
 def _as_before(rows: dict[str, Change], content: str) -> dict[str, Any]:

@@ -17,6 +17,9 @@ from seaice_ops.archive.fetch import FetchRequest
 from seaice_ops.archive.search import SearchRequest
 from seaice_ops.errors import TransientError
 from seaice_ops.ledger.stores import initialise
+from seaice_ops.ops.account import stage as account_stage
+from seaice_ops.ops.account.reasons import Reason
+from seaice_ops.ops.account.stage import AccountRequest
 from seaice_ops.scenes import decode
 from seaice_ops.scenes.decode import DecodeRequest
 
@@ -107,8 +110,19 @@ def test_the_ledger_ends_at_the_archives_truth(history, end, tmp_path, monkeypat
         assert len(objects(settings)) == sum(scene.key is not None for scene in scenes(settings).values())
         gone = {product.name for product, _ in history[1]}
         assert gone == {id_ for id_, scene in scenes(settings).items() if scene.state == "withdrawn"}
+        assert_accounted(settings, len(space.catalogue.truth()))
         assert space.log.most_at_once(route) <= 4
         assert space.identity.sessions <= 1 and struck > 10
+
+
+def assert_accounted(settings, acquisitions: int) -> None:
+    """Reprocessed, merged, late and withdrawn: the account agrees with the search about each, after all the faults."""
+    report = account_stage.run(settings, AccountRequest())[1]
+    assert report.archive == "asked" and report.unexplained == []
+    steps = report.table()[1].steps
+    assert steps["expected"] == steps["held"] == acquisitions
+    reasons = report.table()[1].reasons
+    assert set(reasons) == {Reason.LABELS, Reason.WITHDRAWN} and reasons[Reason.LABELS] == acquisitions
 
 
 def one_day(settings, until, pending: set[str]) -> None:

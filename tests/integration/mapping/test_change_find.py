@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from helpers.changing import BREAKUP, ICE, WINDOW, all_changes, season, withdraw
+from helpers.crash import VOLATILE, crash_everywhere
+from helpers.ledger_changes import a_change
 from helpers.mapped import day, shortened
 from helpers.racing import race
-from seaice_ops.ledger.changes import APPROVED, CONFIRMED, GONE, PROVISIONAL, REJECTED, decide
+from seaice_ops.ledger.changes import APPROVED, CONFIRMED, GONE, PROVISIONAL, REJECTED, add_change, decide
 from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Change, Scene
-from seaice_ops.mapping.change import stage as stage_module
 from seaice_ops.mapping.change.objects import FILES
 from seaice_ops.mapping.change.stage import FindRequest, run
 from seaice_ops.settings import Settings
@@ -107,6 +108,13 @@ def test_only_what_is_dated_in_the_period_is_touched(short: Settings, add_scene:
     assert find(short, end=day(BREAKUP)).nothing_new and all_changes(short)[0].state is PROVISIONAL
 
 
+def test_open_changes_of_a_grid_that_is_no_more_are_gone(short: Settings, add_scene: Callable[..., Scene]) -> None:
+    season(short, add_scene, DAYS)
+    with open_ledger(short).begin() as session:
+        add_change(session, a_change(transform=[20.0, 0.0, 399960.0, 0.0, -20.0, 1600020.0]), caller="test")
+    assert find(short).done == {"changes": 1, "gone": 1} and find(short).nothing_new
+
+
 def test_a_tile_with_few_acquisitions_says_so(short: Settings, add_scene: Callable[..., Scene]) -> None:
     season(short, add_scene, DAYS[:7])
     assert find(short).skipped["01CCV"].startswith("insufficient: 7 acquisitions")
@@ -119,19 +127,17 @@ def test_finders_at_once_record_it_once(short: Settings, add_scene: Callable[...
     assert len(all_changes(short)) == 1
 
 
-def test_a_run_killed_before_its_rows_is_repeated_with_the_same_result(
-    short: Settings, add_scene: Callable[..., Scene], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_finding_survives_a_kill_at_every_write(short: Settings, add_scene: Callable[..., Scene]) -> None:
     season(short, add_scene, DAYS)
+    find(short)
+    season(short, add_scene, LATER)  # the change is found again with other dates: new objects, and the old ones go
+    boundaries = crash_everywhere(
+        short,
+        """
+        from seaice_ops.mapping.change.stage import FindRequest, run
 
-    def killed(*given: object, **values: object) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(stage_module, "add_change", killed)
-        find(short)
-    store = open_store(short.store)
-    before = {key: store.get(key) for key in store.list("changes")}
-    assert len(before) == len(FILES) and all_changes(short) == []
-    assert find(short).done == {"changes": 1}
-    assert {key: store.get(key) for key in store.list("changes")} == before
+        run(settings, FindRequest(tiles=("01CCV",)))
+        """,
+        volatile=VOLATILE | {"found_at"},
+    )
+    assert boundaries >= 2 * len(FILES) + 1
