@@ -49,13 +49,13 @@ def ingest_and_label(settings: Settings) -> None:
 
 @pytest.fixture
 def exported(tmp_path: Path) -> Path:
-    """A small champion, trained on a simulated season elsewhere, and exported."""
+    """A small model, trained on a simulated season elsewhere, and exported."""
     tiny = {"width": 2, "epochs": 2, "chip": 64, "min_scenes": 3}
     elsewhere = settings_of(tmp_path / "elsewhere", training=tiny, reference="archive/truth")
     simulate.run(elsewhere, simulate.SimulateRequest(size=128, acquisitions=5))
     ingest_and_label(elsewhere)
-    training.run(elsewhere, training.TrainRequest())
-    return exchange.export_model(open_ledger(elsewhere), open_store(elsewhere.store), "champion", tmp_path / "exported")
+    (model_id,) = training.run(elsewhere, training.TrainRequest()).items
+    return exchange.export_model(open_ledger(elsewhere), open_store(elsewhere.store), model_id, tmp_path / "exported")
 
 
 def test_the_real_scene_becomes_a_map(tmp_path: Path, outside_data: Path, exported: Path) -> None:

@@ -69,7 +69,7 @@ def page(
 def bars(sides: Mapping[str, Mapping[str, Table]]) -> str:
     """An SVG of one row for each table's name, one bar a side: macro-F1 from 0 to 1, a pixel without class is wrong."""
     names = sorted({name for tables in sides.values() for name in tables})
-    step, left, width = 8 * len(sides) + 10, 330, 420
+    step, left, width = 8 * len(sides) + 10, 420, 330
     drawn = [_legend(list(sides))]
     for row, name in enumerate(names):
         top = 30 + row * step

@@ -70,4 +70,4 @@ def test_a_challenger_is_not_promoted_over_another_champion_than_it_was_judged_a
     assert not registry.promote_challenger(models, TWO, ONE, "better than one")
     assert aliases(models) == {"champion": THREE, "previous": ONE, "challenger": TWO}
     assert registry.promote_challenger(models, TWO, THREE, "better than three")
-    assert aliases(models) == {"champion": TWO, "previous": THREE}
+    assert aliases(models) == {"champion": TWO, "previous": THREE, "best": TWO}
