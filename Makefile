@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # OpenMP threads of two ranks, Spark and Airflow's tasks would fight for the same cores.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help setup demo up down test lint unit integration e2e realism label-accuracy real-ice label-surroundings map-accuracy bench-labels lock clean
+.PHONY: help setup demo up down test lint unit integration e2e realism label-accuracy real-ice label-surroundings map-accuracy changes-found bench-labels lock clean
 help:
 	@sed -n '1,2s/^# //p' Makefile
 
@@ -58,6 +58,10 @@ label-surroundings: setup
 # How right maps are on the truth of their newest acquisition, beside its labels, on simulated seasons.
 map-accuracy: setup
 	@$(PY) benchmarks/map_accuracy.py $(ARGS)
+
+# How right the dated changes of simulated seasons are: precision, recall, date error.
+changes-found: setup
+	@$(PY) benchmarks/changes_found.py $(ARGS)
 
 # Labelling speed beside the published pipeline, memory of a whole tile, the paper's workload, Spark.
 bench-labels: setup

@@ -51,6 +51,13 @@ AGES, SAID = ((0, 0), (1, 1), (2, 5), (6, 15)), (30, 40, 50, 60, 70, 80, 90)
 
 def season(home: Path, seed: int, size: int, acquisitions: int) -> Settings:
     """A simulated season, labelled and mapped below `home`."""
+    settings = labelled(home, seed, size, acquisitions)
+    publish.run(settings, publish.PublishRequest())
+    return settings
+
+
+def labelled(home: Path, seed: int, size: int, acquisitions: int) -> Settings:
+    """A simulated season below `home`, labelled."""
     settings = Settings.model_validate({**yaml.safe_load(CONFIG.read_text()), "home": str(home)})
     initialise(settings)
     request = simulate.SimulateRequest(seed=seed, size=size, acquisitions=acquisitions)
@@ -61,7 +68,6 @@ def season(home: Path, seed: int, size: int, acquisitions: int) -> Settings:
     fetch.run(settings, fetch.FetchRequest(found))
     decode.run(settings, decode.DecodeRequest(found))
     labels.run(settings, labels.LabelRequest())
-    publish.run(settings, publish.PublishRequest())
     return settings
 
 
