@@ -49,10 +49,10 @@ def places(settings: Settings) -> Places:
 @contextmanager
 def _alone(ledger: Ledger, home: Path) -> Iterator[None]:
     """No other update meanwhile. Not `Ledger.alone`: other stages may write their rows while documents are written."""
-    with locked(home / "catalogue.lock"):
-        if not ledger.url.startswith("postgresql"):
-            yield
-            return
+    if ledger.url.startswith("postgresql"):
         with ledger.begin() as session:
             session.execute(text("SELECT pg_advisory_xact_lock(72177323)"))
+            yield
+    else:
+        with locked(home / "catalogue.lock"):
             yield

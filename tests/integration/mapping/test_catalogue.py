@@ -13,9 +13,12 @@ import pystac
 import pytest
 import sqlalchemy
 from pystac.validation.stac_validator import JsonSchemaSTACValidator
+from typer.testing import CliRunner
 
 from helpers import servers
 from helpers.mapped import all_maps, day
+from seaice_ops.cli import app, stages
+from seaice_ops.cli import catalogue as commands
 from seaice_ops.errors import ConfigError
 from seaice_ops.geo.grid import Grid
 from seaice_ops.ledger.session import open_ledger
@@ -262,6 +265,26 @@ def walked(settings: Settings) -> set[str]:
         down = [link["href"] for link in value["links"] if link["rel"] in ("child", "item", "latest")]
         waiting += [path.parent / href for href in down]
     return found
+
+
+def test_the_command_line_finds_and_publishes_into_it(two_tiles: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (stages, commands):
+        monkeypatch.setattr(module, "load_settings", lambda: two_tiles)
+
+    def said(*words: str) -> str:
+        answer = CliRunner().invoke(app, words)
+        assert answer.exit_code == 0, answer.output
+        return answer.output
+
+    assert "catalogue build" in CliRunner().invoke(app, ["catalogue", "find"]).output
+    said("catalogue", "build")
+    found = json.loads(said("catalogue", "find", "--bbox", "179,-80,-179,-70", "--to", "2026-02-02", "--json"))
+    assert [each["revision"] for each in found] == [2] and found[0]["tile"] == "01CCV"
+    assert "no map is there" in said("catalogue", "find", "--from", "2027-01-01")
+    assert CliRunner().invoke(app, ["catalogue", "find", "--bbox", "1,2,3"]).exit_code == 2
+    said("map")  # the ledger knows no scenes: all maps are withdrawn
+    assert len(all_maps(two_tiles)) == 9 and all(row.catalogued for row in all_maps(two_tiles))
+    assert json.loads(said("catalogue", "find", "--json")) == []
 
 
 def test_s3_and_postgresql_hold_the_same_bytes(
