@@ -75,6 +75,7 @@ INSIDE: dict[str, set[str]] = {
     "labels/reflectance": {"result"},
     "labels/spark": {"scene", "stage"},
     "ledger/migrations": {"tables"},
+    "mapping/catalogue": {"product"},
     "mapping/change": {"due", "sequence", "window"},
     "mapping/drift": {"due"},
     "mapping/due": {"window"},
