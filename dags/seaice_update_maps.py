@@ -5,7 +5,7 @@
 partition key is for all tiles.
 
 **What.** `encode` computes the champion's class probabilities of each new scene, once. -> `publish` shifts the window by one
-acquisition a map and publishes: pixels first, the STAC item last. Maps are issued again as new revisions where a scene came
+acquisition a map and publishes: pixels first, the STAC item last; then it lists the maps in the catalogue. Maps are issued again as new revisions where a scene came
 late, where one was withdrawn, and, for each tile's newest map, where a model was promoted. A map of which no scene is left is
 withdrawn. `drift` tracks the ice between neighbouring acquisitions; maps do not wait for it.
 

@@ -2,7 +2,8 @@
 
 `Settings.load()` is cheap (no heavy import) so that DAG files may call it while they are parsed.
 Credentials are never settings: object-store keys come from the usual `AWS_*` variables, the ledger's password from
-`SEAICE_LEDGER_URL`, an archive's keys from its connection (archive/credentials.py); all of them stay out of logs.
+`SEAICE_LEDGER_URL`, an archive's keys from its connection (archive/transport/credentials.py). None of them is
+logged.
 """
 
 from __future__ import annotations
@@ -384,7 +385,7 @@ def import_sensors(modules: Sequence[str]) -> None:
     for module in modules:
         try:
             importlib.import_module(module)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             said = redact(f"{type(error).__name__}: {error}")
             raise ConfigError(f"sensors: the module {module} cannot be imported ({said}); mend it") from error
 

@@ -18,12 +18,15 @@ def encode() -> dict[str, object]:
 
 
 def publish() -> dict[str, object]:
-    """Shift the window and publish the maps that are due."""
+    """Shift the window, publish the maps that are due, and list them in the catalogue."""
     from seaice_ops.mapping import publish as stage
+    from seaice_ops.mapping.catalogue import stage as catalogue
 
     with task_run() as run:
         chosen = tiles(run.context) or run.settings.tiles
         summary = report(stage.run(run.settings, stage.PublishRequest(tiles=chosen), caller=run.caller))
+        listed = report(catalogue.run(run.settings, catalogue.CatalogueRequest(), caller=run.caller))
+        summary.failed |= listed.failed
         run.context["outlet_events"][MAPS].add_partitions(list(chosen))
         return summary.to_dict()
 

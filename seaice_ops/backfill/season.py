@@ -1,4 +1,4 @@
-"""The days that a request to rebuild means: a season of a hemisphere, or dates."""
+"""The days that a backfill request covers: a season of one hemisphere, or the days from a first to a last date."""
 
 from __future__ import annotations
 
@@ -20,18 +20,24 @@ REDO: tuple[Redo, ...] = ("nothing", "failed", "everything")
 
 @dataclass(frozen=True)
 class BackfillRequest:
-    """What the form and the command ask for. A scene that is ready is never fetched again, whatever is asked."""
+    """A request to rebuild past days of a region, from the form or the command line.
+
+    Give either `season`, or both `start` and `end`. Scenes that are ready are not fetched again. Raises `ConfigError`
+    where the fields contradict each other or are out of range.
+    """
 
     region: str
+    """Its name in the configuration."""
     season: str | None = None
-    """Such as 2025-26; without it `start` and `end` are needed."""
+    """For example ``2025-26``."""
     start: date | None = None
+    """The first day."""
     end: date | None = None
     """The last day, included."""
     redo: Redo = "nothing"
-    """Which days run again that have run for this region: nothing, the failed ones, or everything."""
+    """Which of the days that were rebuilt before are rebuilt again: none, those that failed, or all."""
     at_once: int = 2
-    """Days that are worked on at a time."""
+    """Days that are rebuilt at the same time, 1 to 16."""
 
     def __post_init__(self) -> None:
         if self.redo not in REDO:
@@ -43,10 +49,11 @@ class BackfillRequest:
 
 
 def season_days(season: str, hemisphere: str) -> tuple[date, date]:
-    """First and last day of a season such as ``2025-26``, each from the ice's smallest extent to the next one.
+    """First and last day of a season such as ``2025-26``, which begins in 2025.
 
-    In the north from 1 October to 30 September, in the south from 1 March to the end of February. Raises `ConfigError`
-    where `season` is not written so.
+    A season begins when the ice has its smallest extent, and ends a year later: in the north it is 1 October to
+    30 September, in the south 1 March to the end of February. `hemisphere` is ``north`` or ``south``. Raises
+    `ConfigError` where `season` has another form, or its second year is not the next one.
     """
     match = re.fullmatch(r"(\d{4})-(\d{2})", season.strip())
     if not match or (int(match[1]) + 1) % 100 != int(match[2]):
@@ -64,9 +71,10 @@ def hemisphere(region: Region) -> str:
 
 
 def days(settings: Settings, request: BackfillRequest, today: date) -> tuple[date, date]:
-    """First and last day to rebuild, none before Sentinel-2 and none that is not over.
+    """First and last day to rebuild. Days before Sentinel-2 (1 July 2015), and `today` and later, are left out.
 
-    Raises `ConfigError` where no day is left.
+    Raises `ConfigError` where no day remains, where the region is unknown, or where its tiles lie in both hemispheres
+    and a season was asked for.
     """
     region = settings.region(request.region)
     if request.season:

@@ -38,6 +38,7 @@ ORDER = (
     "train",
     "encode",
     "map",
+    "catalogue",
     "changes",
     "drift",
     "model",

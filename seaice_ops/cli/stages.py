@@ -163,9 +163,10 @@ def publish(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Publish every map that is due; or make again what was lost of published maps."""
+    """Publish every map that is due, and list it in the catalogue; or make again what was lost of published maps."""
     from seaice_ops.mapping import again as repair
     from seaice_ops.mapping import publish as stage
+    from seaice_ops.mapping.catalogue import stage as catalogue
 
     with readable_errors(as_json):
         with busy("mapping"):
@@ -173,6 +174,8 @@ def publish(
                 summary = repair.run(load_settings(), repair.AgainRequest(tuple(again)), caller="cli")
             else:
                 summary = stage.run(load_settings(), stage.PublishRequest(tiles=as_tiles(tile)), caller="cli")
+            listed = catalogue.run(load_settings(), catalogue.CatalogueRequest(), caller="cli")
+            summary.failed |= listed.failed
         report(summary, as_json)
 
 

@@ -260,6 +260,7 @@ class Map(Base):
     `scene_contents` are the `Scene.sha256` of the pixels that it was made from, in the order of `scene_ids`: None where
     an older version wrote the row, which then counts as made from the present pixels; shorter where they are unknown,
     which then count as other pixels. `source` names what told the classes: a model's id, or `labels:method-version`.
+    `catalogued` is the collection of the catalogue that lists it, None while none does.
     """
 
     __tablename__ = "map"
@@ -277,7 +278,12 @@ class Map(Base):
     statistics: Mapped[dict[str, Any]]
     created_at: Mapped[datetime]
 
-    __table_args__ = (Index("uq_map_tile_end_revision", "tile", "window_end", "revision", unique=True),)
+    catalogued: Mapped[str | None] = mapped_column(String(96))
+
+    __table_args__ = (
+        Index("uq_map_tile_end_revision", "tile", "window_end", "revision", unique=True),
+        Index("ix_map_catalogued", "catalogued", "tile", "window_end"),
+    )
 
 
 class ChangeState(enum.StrEnum):

@@ -20,7 +20,7 @@ from seaice_ops.geo.onto_grid import onto_grid
 from seaice_ops.pixels.coastline import Mask, coastline
 from seaice_ops.storage.store import ObjectStore
 
-#: Value of `labels.mask` for the polygons of `coastline`.
+#: Value of `scenes.land_mask` for the polygons of `coastline`.
 COASTLINE = "coastline"
 
 

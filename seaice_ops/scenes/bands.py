@@ -12,7 +12,7 @@ def reflectance_table(offset: float, quantification: float) -> NDArray[np.int16]
     """(65536,) int16: reflectance x 10000 of every digital number of a Sentinel-2 band, its offset applied.
 
     round(10000 (DN + offset) / quantification). Negative values are kept; larger ones, also of the saturated DN 65535,
-    are clipped to the range of int16 without NODATA (-32768). DN 0 (not observed) becomes NODATA.
+    are clipped to the range of int16 above `radiometry.UNOBSERVED` (-32768). DN 0 (not observed) becomes `UNOBSERVED`.
     """
     numbers = np.arange(65_536, dtype=np.float64)
     values = np.rint((numbers + offset) * (SCALE / quantification))

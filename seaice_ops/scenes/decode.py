@@ -18,6 +18,7 @@ from seaice_ops.errors import (
     CorruptProduct,
     ExpectedSkip,
     TransientError,
+    UnknownSensor,
     sparing_data,
     writing,
 )
@@ -90,6 +91,9 @@ def _decode(stage: StageRun, scene: Scene, inbox: Path, ceiling: float) -> None:
             failed = fail_scene(session, scene, str(error), caller=stage.caller, part=part)
         if failed:
             (summary.skipped if isinstance(error, ExpectedSkip) else summary.failed)[scene.id] = str(error)
+        return
+    except UnknownSensor as error:  # it waits as it is, and does not keep the others from their turn
+        summary.skipped[scene.id] = str(error)
         return
     except (TransientError, ConfigError):
         with stage.ledger.begin() as session:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from seaice_ops.errors import ConfigError
+from seaice_ops.errors import UnknownSensor
 from seaice_ops.ledger.tables import Scene
 from seaice_ops.scenes.merged import open_merged
 from seaice_ops.scenes.plain import open_plain
@@ -26,9 +26,9 @@ DECODERS: dict[str, Decoder] = {
 def open_scene(scene: Scene, inbox: Path, ceiling: float) -> Source:
     """The source of `scene`, whose files are in `inbox`; `ceiling` is the reflectance that 8-bit images show as 255.
 
-    Raises `CorruptProduct` for unusable files and `ConfigError` where its kind has no decoder.
+    Raises `CorruptProduct` for unusable files and `UnknownSensor` where its kind has no decoder.
     """
     kind = (scene.details or {})["kind"]
     if kind not in DECODERS:
-        raise ConfigError(f"no decoder for {kind!r}, the kind of {scene.id}: add its sensor's module to `sensors`")
+        raise UnknownSensor(f"no decoder for {kind!r}, the kind of {scene.id}: add its sensor's module to `sensors`")
     return DECODERS[kind](scene, inbox, ceiling)

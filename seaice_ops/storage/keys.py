@@ -90,3 +90,13 @@ def change_folder(tile: str, content: str) -> str:
 def change_pixels(folder: str) -> str:
     """The PNG with the pixels of a dated change: 255 where it is."""
     return f"{folder}/pixels.png"
+
+
+def catalogue(*parts: str) -> str:
+    """A document of the catalogue of maps, by its path below the catalogue's folder."""
+    return "/".join(("catalogue", *parts))
+
+
+def catalogue_month(collection: str, tile: str, month: str, name: str) -> str:
+    """A document of one month (``yyyy-mm``) of one tile: `catalog.json`, `items.parquet` or ``{map id}.json``."""
+    return catalogue(collection, tile, month, name)

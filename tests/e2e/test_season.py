@@ -163,6 +163,7 @@ def test_maps_are_valid_and_no_data_is_never_a_class(settings: Settings) -> None
     with open_ledger(settings).begin() as session:
         rows = list(session.scalars(select(Map)))
         scenes = {scene.id: scene for scene in session.scalars(select(Scene))}  # early revisions hold superseded ones
+    assert all(row.catalogued for row in rows), "the task that publishes lists the maps in the catalogue"
     for row in rows:
         item = pystac.Item.from_dict(json.loads(store.get(f"{row.folder}/item.json")))
         assert datetime.fromisoformat(str(item.properties["end_datetime"])) == row.window_end

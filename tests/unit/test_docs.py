@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -135,3 +137,22 @@ def test_our_configurations_load_and_the_one_for_copernicus_does_when_uncommente
     settings = Settings.load(file)
     assert settings.archive.kind == "cdse" and settings.scenes.land_mask == "coastline"
     assert settings.archive.quota == type(settings.archive.quota)()
+
+
+def test_the_sensor_of_its_page_can_be_added(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "add-a-sensor.md").read_text()
+    code, config = (re.search(rf"```{kind}\n(.*?)```", page, re.DOTALL) for kind in ("python", "yaml"))
+    assert code and config
+    (tmp_path / "pelican.py").write_text(code[1])
+    (tmp_path / "c.yaml").write_text(f"regions: {{test: {{title: Test, tiles: [01CCV]}}}}\n{config[1]}")
+    program = (
+        "import sys; sys.path.insert(0, '.'); from pathlib import Path; import numpy as np\n"
+        "from seaice_ops.settings import Settings; from seaice_ops.ledger.tables import Scene\n"
+        "from seaice_ops.scenes.decoders import open_scene\n"
+        "np.save('pixels.npy', np.full((4, 2, 3), 180, np.uint8))\n"
+        "scene = Scene(id='P', details={'kind': 'pelican', 'files': [{'path': 'pixels.npy'}]})\n"
+        "(_, values), = (Settings.load('c.yaml') and open_scene(scene, Path('.'), 0.4)).strips()\n"
+        "print(Settings.load('c.yaml').training.bands, values.shape, values.max())"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.stdout == "('violet', 'lime', 'crimson', 'heat') (4, 2, 3) 9000\n", done.stderr

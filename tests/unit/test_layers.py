@@ -65,6 +65,55 @@ def test_imports_go_downwards(path: Path) -> None:
     assert (used & known) - {mine} <= ALLOWED[mine]
 
 
+#: Rules inside rooms: what a folder may import of its own room. Loose modules of a room may import its folders.
+INSIDE: dict[str, set[str]] = {
+    "archive/limits": set(),
+    "archive/providers": {"product", "times", "transport"},
+    "archive/transport": {"product"},
+    "labels/picture": {"methods", "output", "published", "reflectance", "result", "scene"},
+    "labels/published": set(),
+    "labels/reflectance": {"result"},
+    "labels/spark": {"scene", "stage"},
+    "ledger/migrations": {"tables"},
+    "mapping/catalogue": {"product"},
+    "mapping/change": {"due", "sequence", "window"},
+    "mapping/drift": {"due"},
+    "mapping/due": {"window"},
+    "mapping/product": {"due", "window"},
+    "mapping/window": {"due", "evidence"},
+    "models/families": {"card"},
+    "ops/account": set(),
+    "ops/overview": {"inactive", "notify"},
+    "ops/pages": {"account", "change_pictures", "overview", "viewer"},
+    "ops/viewer": set(),
+    "scenes/sentinel2": {"bands", "source"},
+    "training/data": set(),
+    "training/fit": {"data", "judge", "ranks"},
+    "training/judge": {"data"},
+    "training/ranks": {"fit"},
+}
+
+
+def folders() -> set[str]:
+    """The folders of rooms that hold code, for example ``labels/picture``."""
+    inside = {path.parent.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py")}
+    return {folder.as_posix() for folder in inside if len(folder.parts) == 2 and folder.parts[0] != "shipped"}
+
+
+def test_each_folder_of_a_room_has_its_rule() -> None:
+    assert folders() == set(INSIDE)
+
+
+@pytest.mark.parametrize("folder", sorted(INSIDE))
+def test_imports_inside_a_room_keep_its_rule(folder: str) -> None:
+    room, mine = folder.split("/")
+    beside = {path.stem for path in (PACKAGE / room).iterdir() if path.suffix == ".py" or path.is_dir()}
+    for path in (PACKAGE / folder).rglob("*.py"):
+        prefix = f"seaice_ops.{room}."
+        used = {name.split(".")[2] for name in imports(path) if name.startswith(prefix)}
+        assert (used & beside) - {mine} <= INSIDE[folder], path
+
+
 def test_only_the_airflow_wing_knows_airflow() -> None:
     for path in PACKAGE.rglob("*.py"):
         if part_of(path) != "airflow":

@@ -60,7 +60,10 @@ _OF_ALL_FILES = {
 
 
 class Meter(Protocol):
-    """Counts what we ask of an archive (`archive.quota.Meter`); all but `flush` may wait or raise `QuotaExceeded`."""
+    """Counts what we ask of an archive, for example `archive.limits.quota.Meter`.
+
+    All but `flush` may wait or raise `QuotaExceeded`.
+    """
 
     def before_request(self) -> None: ...
 

@@ -33,7 +33,7 @@ Share = TypeVar("Share", float, NDArray[np.float64])
 
 @dataclass(frozen=True)
 class Scale:
-    """The levels of a channel that stand for nothing and for snow."""
+    """The 8-bit levels of a channel that stand for no light from the surface (`dark`) and for snow (`white`)."""
 
     dark: float
     white: float
@@ -44,8 +44,14 @@ class Scale:
 
 
 def channel_scale(counts: NDArray[np.int64], of_snow: NDArray[np.int64], snow: float) -> Scale:
-    """The scale of one channel, from (256,) counts of its levels in a picture and in that picture's snow: what one
-    pixel in a thousand is no brighter than, and the median of snow; `snow` (the picture's) where that is too few."""
+    """The levels of one channel (red, green or blue) that stand for no light and for snow.
+
+    `counts` and `of_snow` (256,) are the numbers of pixels at each 8-bit level of the channel: of the whole picture,
+    and of its snow. `snow` is the picture's snow level from `true_colour.levels`.
+
+    Dark is the level that 0.1 % of the pixels are at or below, but never more than a quarter of `snow`. White is the
+    median of the snow's pixels, or `snow` where there are fewer than 50. White is at least one level above dark.
+    """
     dark = min(_level(counts, 0.001), _BRIGHTEST_DARK * snow)
     white = _level(of_snow, 0.5) if of_snow.sum() >= _FEWEST else snow
     return Scale(dark, max(white, dark + 1))
@@ -56,8 +62,11 @@ def _level(counts: NDArray[np.int64], share: float) -> float:
 
 
 def would_be_bright(red: Bytes, blue: Bytes, of_red: Scale, of_blue: Scale, share: float) -> NDArray[np.bool_]:
-    """Where a pixel of `red` and `blue` (rows, columns) u8 would reach `share` of the snow's brightness in the sun, by
-    the colour of its surroundings."""
+    """(rows, columns) bool: True where a pixel in the sun would be at least `share` of the snow's brightness.
+
+    `red` and `blue` are (rows, columns) u8, with their scales. How blue the 5 x 5 pixels around are tells how much of
+    the sunlight a shadow takes; the pixel's red is compared with what would be left of it.
+    """
     least = _least_red(of_red, of_blue, share).ravel()
     around_red, around_blue = (np.asarray(cv2.blur(plane, (_AROUND, _AROUND)), np.uint8) for plane in (red, blue))
     return np.asarray(red >= least.take(around_red.astype(np.intp) << 8 | around_blue))

@@ -127,11 +127,17 @@ def _labelled(rgb: NDArray[np.uint8], valid: NDArray[np.bool_], look: Look) -> t
 
 
 def levels(counts: NDArray[np.int64]) -> tuple[float, float, float]:
-    """What 1 in 20,000 and 1 in 1,000 of a picture's observed pixels, (256,) counts of V, are no brighter than (the
-    latter at most a quarter of snow), and its snow.
+    """The (darkest, dark, snow) levels of a picture, as 8-bit brightness.
 
-    Snow is the upper quartile of the brighter half of the scale up to the 98 %, so that glare and cloud tops are not
-    taken for it.
+    `counts` (256,) is the number of observed pixels at each brightness V = max(red, green, blue), or at each level of
+    red. The results are levels from 0 to 255; without any observed pixel they are 0, 0 and the published 242.
+
+    - darkest: 0.005 % of the pixels are at or below it. Much brighter than water means that haze covers the picture.
+    - dark: 0.1 % of the pixels are at or below it, but never more than a quarter of snow. Zero of the brightness scale.
+    - snow: 75 % of the bright pixels are at or below it. Bright are those above half of the 98th percentile. Where that
+      percentile is below 120 the picture shows no snow, and snow is 242.
+
+    Glare and cloud tops are brighter than snow. They are few, and so they move neither the percentile nor the quartile.
     """
     if not counts.any():
         return 0.0, 0.0, float(_USUAL_SNOW)

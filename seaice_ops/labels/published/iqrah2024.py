@@ -139,7 +139,7 @@ def median_blur(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     to 255 or less, and interpolate between the medians: a lattice of at least 127 x 127 samples stands for the
     window. Stated error on the dilated real Ross Sea scene, kernels of 257 to 837: at 10 m, mean at most 0.3 grey
     levels, none beyond 3; in crops smaller than the kernel (the repeated edge is most of the window) mean at most
-    1.2, and 99.8 % of the labels or more are those of the exact median (tests/unit/test_labels_iqrah2024.py).
+    1.2, and 99.8 % of the labels or more are those of the exact median (tests/unit/labels/test_labels_iqrah2024.py).
     """
     if size <= WIDEST_MEDIAN:
         return np.asarray(cv2.medianBlur(image, size), np.uint8)

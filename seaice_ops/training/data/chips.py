@@ -20,9 +20,9 @@ from seaice_ops.ledger.session import Ledger
 from seaice_ops.ledger.tables import LabelSet, Scene
 from seaice_ops.models.card import Manifest
 from seaice_ops.pixels.imagery import read_scaled
+from seaice_ops.pixels.mending import open_labels
 from seaice_ops.storage.store import ObjectStore
-from seaice_ops.storage.verified import open_verified
-from seaice_ops.training.data.snapshot import check_unchanged
+from seaice_ops.training.data.snapshot import labelled
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,8 @@ def build(ledger: Ledger, store: ObjectStore, manifest: Manifest, folder: Path) 
     """Cut the chips of the manifest's training scenes into `folder`, or open them if that was done before.
 
     Raises `ConfigError` where no scene has a labelled pixel, `ExpectedSkip` where a scene has changed since the
-    snapshot, and `ObjectMissing` or `ObjectDamaged` where pixels or labels are not in the store as they were written.
+    snapshot, `ObjectMissing` or `ObjectDamaged` where pixels or labels are not in the store as they were written (such
+    labels are made again), and `TransientError` until they are.
     """
     if not (folder / "chips.json").exists():
         folder.mkdir(parents=True, exist_ok=True)
@@ -69,8 +70,8 @@ def load(folder: Path) -> Chips:
 
 
 def _write(ledger: Ledger, store: ObjectStore, manifest: Manifest, folder: Path) -> None:
-    chip, pairs = manifest.recipe.chip, _pairs(ledger, manifest)
-    usable = [labelled_corners(_targets(store, labels), chip) for _, labels in pairs]
+    chip, pairs = manifest.recipe.chip, labelled(ledger, manifest.train, manifest)
+    usable = [labelled_corners(_targets(ledger, store, labels), chip) for _, labels in pairs]
     chosen = thin(usable, manifest.recipe.max_chips)
     total = sum(map(len, chosen))
     if not total:
@@ -81,7 +82,7 @@ def _write(ledger: Ledger, store: ObjectStore, manifest: Manifest, folder: Path)
     origins: list[list[Any]] = []
     counts = np.zeros(256, np.int64)
     for (scene, labels), corners in zip(pairs, chosen, strict=True):
-        for corner, image, target in _cut(store, scene, labels, corners, manifest):
+        for corner, image, target in _cut(ledger, store, scene, labels, corners, manifest):
             pixels[len(origins)], targets[len(origins)] = image, target
             origins.append([scene.id, *corner])
             counts += np.bincount(target.ravel(), minlength=256)
@@ -94,33 +95,27 @@ def _write(ledger: Ledger, store: ObjectStore, manifest: Manifest, folder: Path)
     log.info("cut %d chips of %d pixels from %d scenes", total, chip, len(pairs))
 
 
-def _pairs(ledger: Ledger, manifest: Manifest) -> list[tuple[Scene, LabelSet]]:
-    method, version = manifest.labels.method, manifest.labels.version
-    with ledger.begin() as session:
-        pairs = [
-            (session.get_one(Scene, scene), session.get_one(LabelSet, (scene, method, version)))
-            for scene in manifest.train
-        ]
-    check_unchanged([scene for scene, _ in pairs], manifest)
-    return pairs
-
-
-def _targets(store: ObjectStore, labels: LabelSet) -> NDArray[np.uint8]:
+def _targets(ledger: Ledger, store: ObjectStore, labels: LabelSet) -> NDArray[np.uint8]:
     index = np.full(256, IGNORE, np.uint8)
     index[list(CLASSES)] = range(len(CLASSES))
-    with open_verified(store, labels.key, labels.sha256) as dataset:
+    with open_labels(ledger, store, labels) as dataset:
         targets: NDArray[np.uint8] = index[dataset.read(1)]
     return targets
 
 
 def _cut(
-    store: ObjectStore, scene: Scene, labels: LabelSet, corners: Sequence[Corner], manifest: Manifest
+    ledger: Ledger,
+    store: ObjectStore,
+    scene: Scene,
+    labels: LabelSet,
+    corners: Sequence[Corner],
+    manifest: Manifest,
 ) -> Iterator[tuple[Corner, NDArray[np.uint8], NDArray[np.uint8]]]:
     if not corners:
         return
     chip, seen = manifest.recipe.chip, manifest.preprocessing
     bands, valid, _ = read_scaled(store, scene, seen.bands, seen.ceiling)
-    targets = np.where(valid, _targets(store, labels), np.uint8(IGNORE))
+    targets = np.where(valid, _targets(ledger, store, labels), np.uint8(IGNORE))
     image = np.dstack([bands, valid.astype(np.uint8) * 255])
     for row, column in corners:
         window = slice(row, row + chip), slice(column, column + chip)

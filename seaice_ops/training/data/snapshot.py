@@ -8,7 +8,7 @@ from datetime import date
 
 from sqlalchemy import select
 
-from seaice_ops.errors import ExpectedSkip
+from seaice_ops.errors import ExpectedSkip, TransientError
 from seaice_ops.ledger.operations import model_by_alias
 from seaice_ops.ledger.session import Ledger
 from seaice_ops.ledger.tables import LabelSet, Scene, SceneState
@@ -55,6 +55,22 @@ def take(ledger: Ledger, labels: Labels, ceiling: float, training: TrainingSetti
     )
     _check_worthwhile(ledger, manifest, training.min_new_scenes)
     return manifest
+
+
+def labelled(ledger: Ledger, scenes: Sequence[str], manifest: Manifest) -> list[tuple[Scene, LabelSet]]:
+    """The rows of `scenes` and of their labels of the manifest's method and version, in the same order.
+
+    Raises `ExpectedSkip` where a scene has changed since the snapshot, and `TransientError` where its labels were
+    missing or damaged and are not made again yet.
+    """
+    method, version = manifest.labels.method, manifest.labels.version
+    with ledger.begin() as session:
+        rows = [session.get_one(Scene, scene) for scene in scenes]
+        check_unchanged(rows, manifest)
+        labels = [session.get(LabelSet, (scene, method, version)) for scene in scenes]
+    if lacking := [scene.id for scene, found in zip(rows, labels, strict=True) if found is None]:
+        raise TransientError(f"the labels of {', '.join(lacking)} are to be made again: run `seaice label`, then train")
+    return [(scene, found) for scene, found in zip(rows, labels, strict=True) if found is not None]
 
 
 def check_unchanged(scenes: Sequence[Scene], manifest: Manifest) -> None:

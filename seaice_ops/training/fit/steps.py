@@ -99,13 +99,13 @@ def evaluate(stage: StageRun, model_id: str, truth: Truth, regions: Regions) -> 
     rivals = _rivals(stage.ledger, model_id)
     golden = _golden(stage.ledger, manifest, rivals, truth)
     if golden.scenes and _is_challenger(stage.ledger, model_id):
-        pairs = evaluation.pairs_of(stage.ledger, golden.scenes, manifest)
+        pairs = snapshots.labelled(stage.ledger, golden.scenes, manifest)
         for subject in dict.fromkeys([model_id, *rivals.values()]):
             if tables.kept(stage.ledger, stage.store, subject, golden.version):
                 summary.unchanged["judgements"] += 1
                 continue
             loaded = registry.load(stage.ledger, stage.store, subject)
-            found = tables.results(tables.judged(stage.store, truth, loaded, pairs), regions)
+            found = tables.results(tables.judged(stage.ledger, stage.store, truth, loaded, pairs), regions)
             made = tables.keep(stage.ledger, stage.store, subject, golden, found)
             (summary.done if made else summary.unchanged)["judgements"] += 1
 

@@ -26,10 +26,10 @@ from seaice_ops.models.predict import classes, probabilities
 from seaice_ops.models.registry import load
 from seaice_ops.models.weights import LoadedModel
 from seaice_ops.pixels.imagery import read_scaled
+from seaice_ops.pixels.mending import open_labels
 from seaice_ops.storage.rasters import Grid
 from seaice_ops.storage.store import ObjectStore
-from seaice_ops.storage.verified import open_verified
-from seaice_ops.training.data.snapshot import check_unchanged
+from seaice_ops.training.data.snapshot import labelled
 
 log = logging.getLogger(__name__)
 
@@ -67,16 +67,17 @@ def evaluate(
     """Score a model on `scenes` of `manifest` (not always its own), unless that was done; returns the new rows' number.
 
     Against the auto-labels, and against the truth where a scene has a reference; with the latter come the scores of
-    the labels themselves (subject `labels.subject`). Raises `ExpectedSkip` where a scene has changed since the
-    snapshot, `ObjectMissing` or `ObjectDamaged` where pixels or labels are not in the store as they were written, and
-    `CorruptProduct` where a reference cannot be used.
+    the labels themselves (subject `labels:<method>-<version>`). Raises `ExpectedSkip` where a scene has changed since
+    the snapshot, `ObjectMissing` or `ObjectDamaged` where pixels or labels are not in the store as they were written
+    (such labels are made again), `TransientError` until they are, and `CorruptProduct` where a reference cannot be
+    used.
     """
     dataset = dataset_of(scenes, manifest)
     due = {AUTO_LABELS} | ({TRUTH} if any(map(truth.known, scenes)) else set())
     if due <= stored(ledger, model_id, dataset).keys():
         return 0
-    pairs = pairs_of(ledger, scenes, manifest)
-    tally = _tally(store, truth, load(ledger, store, model_id), pairs, manifest.labels.subject)
+    pairs = labelled(ledger, scenes, manifest)
+    tally = _tally(ledger, store, truth, load(ledger, store, model_id), pairs, manifest.labels.subject)
     rows = [
         Evaluation(subject=subject, dataset=dataset, against=against, metrics=scores(matrix), created_at=now())
         for (subject, against), matrix in tally.items()
@@ -92,23 +93,17 @@ def stored(ledger: Ledger, subject: str, dataset: str) -> dict[str, dict[str, An
         return {row.against: row.metrics for row in session.scalars(query)}
 
 
-def pairs_of(ledger: Ledger, scenes: Sequence[str], manifest: Manifest) -> list[tuple[Scene, LabelSet]]:
-    """Each scene with the labels that `manifest` names; raises `ExpectedSkip` where one has changed since then."""
-    method, version = manifest.labels.method, manifest.labels.version
-    with ledger.begin() as session:
-        pairs = [
-            (session.get_one(Scene, scene), session.get_one(LabelSet, (scene, method, version))) for scene in scenes
-        ]
-    check_unchanged([scene for scene, _ in pairs], manifest)
-    return pairs
-
-
 def _tally(
-    store: ObjectStore, truth: Truth, loaded: LoadedModel, pairs: Sequence[tuple[Scene, LabelSet]], subject: str
+    ledger: Ledger,
+    store: ObjectStore,
+    truth: Truth,
+    loaded: LoadedModel,
+    pairs: Sequence[tuple[Scene, LabelSet]],
+    subject: str,
 ) -> Tally:
     tally = Tally()
     for scene, label_set in pairs:
-        with open_verified(store, label_set.key, label_set.sha256) as dataset:
+        with open_labels(ledger, store, label_set) as dataset:
             auto, grid = dataset.read(1), Grid.of(dataset)
         known = truth.read(scene.id, grid)
         for key, matrix in compare(loaded.card.id, subject, _predict(store, scene, loaded), auto, known).items():

@@ -29,10 +29,10 @@ from seaice_ops.models.predict import classes, probabilities
 from seaice_ops.models.registry import GOLDEN
 from seaice_ops.models.weights import LoadedModel
 from seaice_ops.pixels.imagery import read_scaled
+from seaice_ops.pixels.mending import open_labels
 from seaice_ops.storage import keys
 from seaice_ops.storage.rasters import Grid
 from seaice_ops.storage.store import ObjectStore
-from seaice_ops.storage.verified import open_verified
 from seaice_ops.training.judge.evaluate import Truth, dataset_of
 from seaice_ops.training.judge.figures import Table
 from seaice_ops.training.judge.golden import Evidence
@@ -151,14 +151,14 @@ def _flips(before: Judged, after: Judged) -> NDArray[np.int64]:
 
 
 def judged(
-    store: ObjectStore, truth: Truth, loaded: LoadedModel, pairs: Sequence[tuple[Scene, LabelSet]]
+    ledger: Ledger, store: ObjectStore, truth: Truth, loaded: LoadedModel, pairs: Sequence[tuple[Scene, LabelSet]]
 ) -> Iterable[Judged]:
     """Each acquisition, sorted by tile and time, classified by the model.
 
     Raises as `evaluate.evaluate` does.
     """
     for scene, label_set in sorted(pairs, key=lambda pair: (pair[0].tile, pair[0].sensed_at, pair[0].id)):
-        with open_verified(store, label_set.key, label_set.sha256) as dataset:
+        with open_labels(ledger, store, label_set) as dataset:
             labels, grid = dataset.read(1), Grid.of(dataset)
         known = truth.read(scene.id, grid)
         if known is None:

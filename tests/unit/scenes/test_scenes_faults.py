@@ -319,6 +319,17 @@ def test_what_another_run_brought_on_meanwhile_is_not_this_runs_failure(settings
     assert scenes(settings)[name].state is SceneState.READY
 
 
+def test_a_scene_of_a_sensor_that_is_not_configured_waits_alone(settings, archive) -> None:
+    names = [make_product(archive, sensed=SENSED + day * DAY) for day in range(2)]
+    ids = fetched(settings)
+    with open_ledger(settings).begin() as session:
+        row = session.get_one(Scene, names[0])
+        row.details = {**row.details, "kind": "pelican"}
+    summary = decode.run(settings, DecodeRequest(ids))
+    assert "add its sensor's module to `sensors`" in summary.skipped[names[0]] and summary.done["scenes"] == 1
+    assert [scenes(settings)[name].state for name in names] == [SceneState.FETCHED, SceneState.READY]
+
+
 # ---- published again
 
 

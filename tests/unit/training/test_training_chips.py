@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers.training_cases import DAY, add_labelled, add_labels, small, snapshot
-from seaice_ops.errors import ConfigError, ExpectedSkip, ObjectDamaged
+from seaice_ops.errors import ConfigError, ExpectedSkip, ObjectDamaged, TransientError
 from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import LabelSet, Scene, SceneState
 from seaice_ops.pixels import imagery, radiometry
@@ -176,3 +176,7 @@ def test_labels_that_are_not_as_they_were_written_are_not_learnt_from(
     with pytest.raises(ObjectDamaged, match=manifest.train[0]):
         chips.build(open_ledger(settings), open_store(settings.store), manifest, settings.work / "chips")
     assert not (settings.work / "chips" / "chips.json").exists()
+    with open_ledger(settings).begin() as session:  # they are made again
+        assert not session.query(LabelSet).filter_by(scene_id=manifest.train[0]).all()
+    with pytest.raises(TransientError, match=f"the labels of {manifest.train[0]} are to be made again"):
+        chips.build(open_ledger(settings), open_store(settings.store), manifest, settings.work / "chips")
