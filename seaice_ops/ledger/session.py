@@ -135,7 +135,7 @@ def _locked(folder: Path) -> int:
 @dataclass(frozen=True)
 class Ledger:
     """The ledger's database. Every method raises `TransientError` where it does not answer, and `ConfigError` where
-    its URL is wrong, its file is missing or unusable, or it has no tables."""
+    its URL is wrong, its file is missing or unusable, or its tables are not of this version."""
 
     url: str
     """SQLAlchemy URL; it may hold a password, so it is never shown as it is (`settings.redact`)."""
@@ -193,8 +193,10 @@ def _readable_errors(url: str) -> Iterator[None]:
     except (DBAPIError, sqlite3.Error) as error:
         cause = error.orig if isinstance(error, DBAPIError) else error
         where, what = redact(url), _words(url, cause)
-        if _no_table(cause):
-            raise ConfigError(f"the ledger {where} has no tables; run `seaice init`") from None
+        if _other_schema(cause):
+            raise ConfigError(
+                f"the ledger {where} lacks tables or columns of this version ({what.splitlines()[0]}); run `seaice init`"
+            ) from None
         if _wrong_file(cause) and (lack := lack_now()):
             raise TransientError(f"the ledger {where} cannot be opened: {lack}") from None
         if _wrong_file(cause):
@@ -204,9 +206,11 @@ def _readable_errors(url: str) -> Iterator[None]:
         raise
 
 
-def _no_table(error: BaseException | None) -> bool:
-    return getattr(error, "sqlstate", None) == "42P01" or (
-        isinstance(error, sqlite3.OperationalError) and "no such table" in str(error)
+def _other_schema(error: BaseException | None) -> bool:
+    """Whether a table or a column is missing: the ledger is new, or of an older version."""
+    words = ("no such table", "no such column", "has no column named")
+    return getattr(error, "sqlstate", None) in ("42P01", "42703") or (
+        isinstance(error, sqlite3.OperationalError) and any(each in str(error) for each in words)
     )
 
 

@@ -18,14 +18,26 @@ def to_text(report: Report, rows: int = 40) -> list[str]:
     found = [report.sentence(), f"archive: {report.archive}", *report.notices]
     if report.objects.trouble:
         found.append(f"objects: {report.objects.trouble}")
-    missing = report.missing
-    found += [f"{line.day} {line.tile} {line.product}: {line.reason}, {line.words}" for line in missing[:rows]]
-    if len(missing) > rows:
-        found.append(f"and {len(missing) - rows} more (--json has all)")
+    found += _missing(report, rows)
     found += [f"damaged: {each.key}: {each.what}" for each in report.objects.damaged[:rows]]
     if report.again:
         found.append(f"lost objects of maps are made again by: seaice map{_again(report)}")
     return [plain(line) for line in found]
+
+
+def _missing(report: Report, rows: int) -> Iterator[str]:
+    """The first `rows` missing acquisitions; what is said of several is said once, above them."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for line in report.missing[:rows]:
+        groups.setdefault((str(line.reason), line.words), []).append(f"{line.day} {line.tile} {line.product}")
+    for (reason, words), names in groups.items():
+        if len(names) == 1:
+            yield f"{names[0]}: {reason}, {words}"
+        else:
+            yield f"{len(names)} acquisitions: {reason}, {words}"
+            yield from (f"  {name}" for name in names)
+    if len(report.missing) > rows:
+        yield f"and {len(report.missing) - rows} more (--json has all)"
 
 
 def _again(report: Report) -> str:

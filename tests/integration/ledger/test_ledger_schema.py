@@ -110,13 +110,22 @@ def test_a_folder_that_cannot_be_locked_is_a_configuration_error(tmp_path: Path,
         _migrate(settings_for(tmp_path / "home"))
 
 
+def test_ledger_of_an_older_version_says_what_to_run(ledger: Settings) -> None:
+    engine = create_engine(ledger.ledger)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE run DROP COLUMN error")
+    engine.dispose()
+    with pytest.raises(ConfigError, match=r"lacks tables or columns of this version .*run `seaice init`"):
+        _read(ledger)
+
+
 def test_ledger_without_tables_says_what_to_run(empty_ledger: Settings) -> None:
     if empty_ledger.ledger.startswith("sqlite"):
         file = Path(empty_ledger.ledger.removeprefix("sqlite:///"))
         file.parent.mkdir(parents=True)
         file.touch()
     assert open_ledger(empty_ledger).schema_revision()[0] is None
-    with pytest.raises(ConfigError, match="no tables; run `seaice init`"):
+    with pytest.raises(ConfigError, match=r"lacks tables or columns of this version .*run `seaice init`"):
         _read(empty_ledger)
 
 
