@@ -4,7 +4,8 @@
 
 One acquisition a tile and day, labelled and mapped by full windows; of every 50th the ledger does not know. No archive
 and no store is asked: `collect` reads the ledger, `judge` decides about each acquisition, `page` writes every form of
-the report; `why late` is what a page asks about the last 14 days of all tiles.
+the report; `why late` is what a page asks about the last 14 days of all tiles, `now` all that
+the page *Now* asks.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from seaice_ops.ops.account.rows import Span
 from seaice_ops.ops.account.to_html import to_html
 from seaice_ops.ops.account.to_text import to_markdown
 from seaice_ops.ops.account.why import account_for
+from seaice_ops.ops.pages.now import tiles_now
 from seaice_ops.settings import Settings
 from seaice_ops.versions import MAPS
 
@@ -92,6 +94,8 @@ def measure(home: Path, ledger: str, n_tiles: int, n_days: int) -> dict[str, flo
             form(report)
     with timing(seconds, "why late"):
         why_late(settings, tiles)
+    with timing(seconds, "now"):
+        tiles_now(settings)
     late = [line for line in report.missing if line.published is False]
     if len(report.lines) != n_tiles * n_days or {line.identity for line in late} < holes:
         sys.exit(f"the account is wrong: {report.sentence()}, {len(holes)} holes were made")

@@ -194,8 +194,9 @@ def _readable_errors(url: str) -> Iterator[None]:
         cause = error.orig if isinstance(error, DBAPIError) else error
         where, what = redact(url), _words(url, cause)
         if _other_schema(cause):
+            first = what.splitlines()[0]
             raise ConfigError(
-                f"the ledger {where} lacks tables or columns of this version ({what.splitlines()[0]}); run `seaice init`"
+                f"the ledger {where} lacks tables or columns of this version ({first}); run `seaice init`"
             ) from None
         if _wrong_file(cause) and (lack := lack_now()):
             raise TransientError(f"the ledger {where} cannot be opened: {lack}") from None

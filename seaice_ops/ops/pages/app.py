@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Sequence
+from datetime import date, datetime
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,13 +19,16 @@ from fastapi.responses import HTMLResponse
 from seaice_ops.archive.limits import breaker
 from seaice_ops.classes.legend import CLASSES, COLOURS, LAND, NAMES, SLUGS
 from seaice_ops.errors import ObjectMissing, SeaIceError
+from seaice_ops.ledger.operations import now as present
 from seaice_ops.ledger.session import open_ledger
 from seaice_ops.ledger.tables import Map
 from seaice_ops.ops import change_pictures
 from seaice_ops.ops.account import routes as account
+from seaice_ops.ops.account.reasons import Reason
 from seaice_ops.ops.overview.collect import overview
 from seaice_ops.ops.overview.facts import age
 from seaice_ops.ops.overview.to_json import iso
+from seaice_ops.ops.pages import now
 from seaice_ops.ops.viewer import routes as viewer
 from seaice_ops.settings import Settings
 from seaice_ops.storage.store import open_store
@@ -44,6 +49,10 @@ def create(load: Callable[[], Settings], guards: Sequence[Any]) -> FastAPI:
     @app.get("/", response_class=HTMLResponse)
     def tiles() -> HTMLResponse:
         return _page(state=overview(load()))
+
+    @app.get("/now", response_class=HTMLResponse)
+    def now_page() -> HTMLResponse:
+        return _now(load())
 
     @app.get("/maps/{map_id}/quicklook.png")
     def picture(map_id: MapId) -> Response:
@@ -69,9 +78,37 @@ async def _trouble(request: Any, error: Exception) -> HTMLResponse:
     return _page(503, problem=str(error), state=None)
 
 
-def _page(code: int = 200, **values: Any) -> HTMLResponse:
-    template, style = _template()
-    body = template.render(**values, style=style, legend=LEGEND, age=age, iso=iso, outage=breaker.sentence)
+def _now(settings: Settings) -> HTMLResponse:
+    found, (outage, quota) = now.tiles_now(settings), now.held_up(settings)
+    return _page(
+        name="now.html",
+        tiles=found,
+        late=sum(each.late is not None for each in found),
+        unexplained=sum(each.reason == Reason.UNEXPLAINED for each in found),
+        promise=settings.mapping.late_after_hours,
+        at=present(),
+        days=now.DAYS,
+        states=now.STATES,
+        outage=outage,
+        quota=quota,
+        moment=_moment,
+        words=_strip_words,
+    )
+
+
+def _moment(when: datetime | None) -> str:
+    return f"{when:%Y-%m-%d %H:%M} UTC" if when else "none in 60 days"
+
+
+def _strip_words(strip: Sequence[tuple[date, str]]) -> str:
+    counts = Counter(state for _, state in strip)
+    return ", ".join(f"{counts[state]} days {meaning}" for state, meaning in now.STATES.items() if counts[state])
+
+
+def _page(code: int = 200, *, name: str = "tiles.html", **values: Any) -> HTMLResponse:
+    template, style = _template(name)
+    common = {"style": style, "legend": LEGEND, "age": age, "iso": iso, "outage": breaker.sentence}
+    body = template.render(**{**common, **values})
     # Nothing but this style and our own pictures may load, and nothing may run.
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = f"default-src 'none'; img-src 'self'; style-src 'sha256-{digest}'; frame-ancestors 'self'"
@@ -79,10 +116,10 @@ def _page(code: int = 200, **values: Any) -> HTMLResponse:
 
 
 @cache
-def _template() -> tuple[jinja2.Template, str]:
+def _template(name: str) -> tuple[jinja2.Template, str]:
     here = Path(__file__).parent
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(here), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
     )
     swatches = "".join(f".{each['slug']}{{background:{each['colour']}}}" for each in LEGEND)
-    return environment.get_template("tiles.html"), (here / "pages.css").read_text() + swatches
+    return environment.get_template(name), (here / "pages.css").read_text() + swatches

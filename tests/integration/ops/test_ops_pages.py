@@ -100,6 +100,22 @@ def test_the_page_lists_tiles_with_their_newest_maps(client: TestClient) -> None
     assert "Late: 60CWS: it has no map yet" in page.text
 
 
+def test_now_lists_every_tile_with_its_reason(shown: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    at = FIRST + timedelta(days=5)
+    monkeypatch.setattr("seaice_ops.ops.pages.now.now", lambda: at)
+    monkeypatch.setattr("seaice_ops.ops.account.late.now", lambda: at)
+    with open_ledger(shown).begin() as session:
+        session.add(a_scene(4, tile="60CWS", state=SceneState.FAILED, reason="<script>alert(1)</script>"))
+    with TestClient(create(lambda: shown, guards=[])) as client:
+        answer = client.get("/now")
+    assert answer.status_code == 200 and "default-src 'none'" in answer.headers["content-security-policy"]
+    page = Outline(answer.text)
+    assert page.open == [] and not [tag for tag, _ in page.tags if tag == "script"]
+    assert "01CCV" in page.text and "60CWS" in page.text and "<script>alert(1)</script>" in page.text
+    strips = [attributes["aria-label"] for tag, attributes in page.tags if attributes.get("class") == "strip"]
+    assert len(strips) == len(shown.tiles) and all(strips)
+
+
 def test_a_tile_without_a_new_acquisition_says_so(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("seaice_ops.ops.overview.collect.now", lambda: FIRST + timedelta(days=286))
     text = Outline(client.get("/").text).text
