@@ -226,6 +226,10 @@ class TrainingSettings(_Part):
     max_chips: int = Field(20_000, ge=1, description="chips a training set is thinned to, evenly over scenes")
     learning_rate: float = Field(1e-3, gt=0)
     ranks: int = Field(1, ge=1, description="Horovod processes")
+    promotion: Literal["gate", "person"] = Field(
+        "gate",
+        description="who promotes what passed the gate: the gate, or a person (seaice model promote)",
+    )
     seed: int = 2024
     holdout_every: int = Field(5, ge=2, description="every k-th acquisition day is held out of training")
     min_scenes: int = Field(4, ge=2, description="labelled scenes below which no training is tried")

@@ -18,12 +18,13 @@ from seaice_ops.classes.metrics import confusion, outcomes, scores
 from seaice_ops.errors import ExpectedSkip
 from seaice_ops.ledger.operations import model_by_alias, newest_maps
 from seaice_ops.ledger.session import Ledger, open_ledger
+from seaice_ops.ledger.stores import store_of
 from seaice_ops.ledger.tables import Evaluation, LabelSet, Map, Model, ModelAlias, Run, Scene, SceneState
 from seaice_ops.mapping.due.tile_state import Rules, tile_state
 from seaice_ops.pixels.reference import read_reference
 from seaice_ops.settings import Settings
 from seaice_ops.storage.rasters import read_raster
-from seaice_ops.storage.store import ObjectStore, open_store
+from seaice_ops.storage.store import ObjectStore
 from seaice_ops.summary import counted
 
 #: Macro-F1 on truth that a map may lose to the labels of its newest acquisition.
@@ -46,7 +47,7 @@ class Agreement:
 
 def show(settings: Settings, term: Console, *, truth_expected: bool, margin: float = MARGIN) -> int:
     """Print the tables and the verdict; 0 if everything that was promised is there and good enough."""
-    store, ledger = open_store(settings.store), open_ledger(settings)
+    store, ledger = store_of(settings), open_ledger(settings)
     with ledger.begin() as session:
         maps = {tile: [row for row in newest_maps(session, tile).values() if row.scene_ids] for tile in settings.tiles}
         champion = model_by_alias(session, "champion")

@@ -59,6 +59,11 @@ def known_store(ledger: Ledger, url: str) -> ObjectStore:
     return open_store(url, known)
 
 
+def store_of(settings: Settings) -> ObjectStore:
+    """The store of the ledger that `settings` name; raises as `known_store` does."""
+    return known_store(open_ledger(settings), settings.store)
+
+
 def _known(session: Session) -> str | None:
     return session.scalar(select(KnownStore.id))
 

@@ -10,9 +10,9 @@ from fastapi import Path as PathParameter
 
 from seaice_ops.errors import ObjectMissing
 from seaice_ops.ledger.session import open_ledger
+from seaice_ops.ledger.stores import store_of
 from seaice_ops.ledger.tables import Change
 from seaice_ops.settings import Settings
-from seaice_ops.storage.store import open_store
 
 ChangeId = Annotated[str, PathParameter(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,95}$")]
 Name = Literal["before.png", "after.png", "change.geojson"]
@@ -30,7 +30,7 @@ def router(load: Callable[[], Settings]) -> APIRouter:
         if row is None:
             raise HTTPException(404, "no such change")
         try:
-            data = open_store(settings.store).get(f"{row.folder}/{name}")
+            data = store_of(settings).get(f"{row.folder}/{name}")
         except ObjectMissing:
             raise HTTPException(404, f"this change has no {name}") from None
         # An open change may be found again with other pixels under the same id.

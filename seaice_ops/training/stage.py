@@ -35,7 +35,7 @@ def run(settings: Settings, request: TrainRequest, *, caller: str = "") -> Summa
         steps.train(stage, model_id)
         steps.evaluate(stage, model_id, _truth(settings), _regions(settings))
         if request.promote:
-            steps.promote(stage, model_id, _truth(settings))
+            steps.promote(stage, model_id, _truth(settings), by=settings.training.promotion)
     return stage.summary
 
 
@@ -62,7 +62,7 @@ def evaluate(settings: Settings, model_id: str, *, caller: str = "") -> Summary:
 def promote(settings: Settings, model_id: str, *, caller: str = "") -> Summary:
     """Promote the model if the gate allows it."""
     with recorded(settings, "train.promote", caller) as stage:
-        steps.promote(stage, model_id, _truth(settings))
+        steps.promote(stage, model_id, _truth(settings), by=settings.training.promotion)
     return stage.summary
 
 

@@ -24,7 +24,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from seaice_ops.classes.legend import CLASSES, LAND, NODATA
+from seaice_ops.classes.legend import CLASSES, NODATA
 
 #: The layers of a map, in the order of `decide`'s answer.
 LAYERS = ("class", "n_valid", "age", "conf")
@@ -135,14 +135,6 @@ def decide(state: NDArray[np.uint16], ages: NDArray[np.uint8]) -> NDArray[np.uin
     unseen = count == 0
     for layer, code in ((0, NODATA), (2, NEVER), (3, NODATA)):
         layers[layer][unseen] = code
-    return layers
-
-
-def without(layers: NDArray[np.uint8], land: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """`layers` (4, rows, columns) u8 of `decide`, changed in place: LAND where `land` (rows, columns), without age,
-    confidence or valid acquisitions."""
-    for layer, code in zip(layers, (LAND, 0, NEVER, NODATA), strict=True):
-        layer[land] = code
     return layers
 
 

@@ -16,12 +16,12 @@ from sqlalchemy.orm import Session
 
 from seaice_ops.errors import ObjectMissing
 from seaice_ops.ledger.session import open_ledger
+from seaice_ops.ledger.stores import store_of
 from seaice_ops.ledger.tables import Run
 from seaice_ops.ops.account.keep import FORMS
 from seaice_ops.ops.account.to_html import style
 from seaice_ops.settings import Settings
 from seaice_ops.storage import keys
-from seaice_ops.storage.store import open_store
 
 #: The runs of the DAG are shown before those by hand.
 DAILY = "seaice_account."
@@ -54,7 +54,7 @@ def router(load: Callable[[], Settings]) -> APIRouter:
         if form not in FORMS:
             raise HTTPException(404, "no such form of an account")
         try:
-            data = open_store(load().store).get(f"{keys.ACCOUNTS}/{region}/{made}/{days}/{form}")
+            data = store_of(load()).get(f"{keys.ACCOUNTS}/{region}/{made}/{days}/{form}")
         except ObjectMissing:
             raise HTTPException(404, "no such account") from None
         return Response(data, media_type=FORMS[form], headers=_headers())

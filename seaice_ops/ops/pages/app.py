@@ -21,6 +21,7 @@ from seaice_ops.classes.legend import CLASSES, COLOURS, LAND, NAMES, SLUGS
 from seaice_ops.errors import ObjectMissing, SeaIceError
 from seaice_ops.ledger.operations import now as present
 from seaice_ops.ledger.session import open_ledger
+from seaice_ops.ledger.stores import store_of
 from seaice_ops.ledger.tables import Map
 from seaice_ops.ops import change_pictures
 from seaice_ops.ops.account import routes as account
@@ -31,7 +32,6 @@ from seaice_ops.ops.overview.to_json import iso
 from seaice_ops.ops.pages import now
 from seaice_ops.ops.viewer import routes as viewer
 from seaice_ops.settings import Settings
-from seaice_ops.storage.store import open_store
 
 MapId = Annotated[str, PathParameter(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$")]
 
@@ -62,7 +62,7 @@ def create(load: Callable[[], Settings], guards: Sequence[Any]) -> FastAPI:
         if row is None:
             raise HTTPException(404, "no such map")
         try:
-            png = open_store(settings.store).get(f"{row.folder}/quicklook.png")
+            png = store_of(settings).get(f"{row.folder}/quicklook.png")
         except ObjectMissing:
             raise HTTPException(404, "this map has no picture") from None
         headers = {"Cache-Control": "private, max-age=86400, immutable", "X-Content-Type-Options": "nosniff"}

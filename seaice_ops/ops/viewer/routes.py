@@ -20,6 +20,7 @@ from seaice_ops.classes.legend import CLASSES, CLOUD, COLOURS, LAND, LOW_SUN, NA
 from seaice_ops.geo.grid import Grid
 from seaice_ops.geo.regions import Region
 from seaice_ops.ledger.session import open_ledger
+from seaice_ops.ledger.stores import store_of
 from seaice_ops.ledger.tables import Scene
 from seaice_ops.ops.viewer.history import label_keys, labels_there, maps_there, place_of
 from seaice_ops.ops.viewer.picture import LAYERS, RAMPS, TRUE_COLOUR, colour_picture, layer_picture
@@ -27,7 +28,6 @@ from seaice_ops.ops.viewer.polar import DEEPEST, HALF, box, box_of, matrix, meet
 from seaice_ops.ops.viewer.shown import days_of, grids_of, history_of, shown_on
 from seaice_ops.sensors.known import true_colour_of
 from seaice_ops.settings import Settings
-from seaice_ops.storage.store import open_store
 
 #: Maps in the history of a pixel, at most.
 HISTORY = 60
@@ -131,7 +131,7 @@ def _picture(settings: Settings, tiles: tuple[str, ...], day: date, layer: str, 
         newest = [shown.scenes[-1] for shown in maps]
         rows = session.scalars(select(Scene).where(Scene.id.in_(newest))) if layer == TRUE_COLOUR else ()
         scenes = {scene.id: (scene.key, list(scene.bands or ())) for scene in rows}
-    store = open_store(settings.store)
+    store = store_of(settings)
     with store.gdal_env():
         if layer != TRUE_COLOUR:
             return layer_picture(store, [f"{shown.folder}/{layer}.tif" for shown in maps], layer, at, epsg)
@@ -153,7 +153,7 @@ def _history(settings: Settings, tiles: tuple[str, ...], day: date, x: float, y:
         maps = history_of(session, near, day, HISTORY) if near else []
         scenes = {shown.scenes[-1] for shown in maps}
         keys = label_keys(session, scenes, method, settings.label_version(method))
-    store = open_store(settings.store)
+    store = store_of(settings)
     return {
         "longitude": round(place.longitude, 6),
         "latitude": round(place.latitude, 6),

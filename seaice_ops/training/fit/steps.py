@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from pydantic import ValidationError
@@ -110,10 +111,11 @@ def evaluate(stage: StageRun, model_id: str, truth: Truth, regions: Regions) -> 
             (summary.done if made else summary.unchanged)["judgements"] += 1
 
 
-def promote(stage: StageRun, model_id: str, truth: Truth, rules: Rules | None = None) -> None:
+def promote(stage: StageRun, model_id: str, truth: Truth, by: Literal["gate", "person"] = "gate") -> None:
     """Let the gate judge a challenger that `evaluate` has seen; a model that is not challenger is left alone.
 
-    A repeated run therefore does not promote a model again that a person has rolled back. The verdict is stored as
+    A repeated run therefore does not promote a model again that a person has rolled back. Where the promotion is `by` a
+    person, a challenger that passes stays challenger until somebody promotes it. The verdict is stored as
     JSON and as a page in the model's folder.
     """
     ledger, summary = stage.ledger, stage.summary
@@ -122,12 +124,16 @@ def promote(stage: StageRun, model_id: str, truth: Truth, rules: Rules | None = 
         return
     rivals = _rivals(ledger, model_id)
     golden = _golden(ledger, registry.find(ledger, model_id).manifest, rivals, truth)
-    verdict, page, best = _judged(ledger, stage.store, model_id, rivals, golden, rules or RULES)
+    verdict, page, best = _judged(ledger, stage.store, model_id, rivals, golden, RULES)
     log.info("%s: %s (%s)", model_id, verdict.reason, f"{stage.store.url}/{page}" if page else "no golden set")
     champion = rivals.get(registry.CHAMPION)
     if not verdict.promote:
         registry.explain(ledger, registry.CHALLENGER, model_id, verdict.reason)
         summary.skipped[model_id] = verdict.reason
+    elif by == "person":
+        waits = f"{verdict.reason}; it waits for a person: seaice model promote {model_id}"
+        registry.explain(ledger, registry.CHALLENGER, model_id, waits)
+        summary.skipped[model_id] = waits
     elif registry.promote_challenger(ledger, model_id, champion, verdict.reason, best):
         summary.done["promotions"] += 1
     else:

@@ -216,6 +216,18 @@ def test_what_a_person_rolled_back_stays_so(
     assert aliases(season).items() >= {"champion": first, "previous": second}.items()
 
 
+def test_what_passes_the_gate_can_wait_for_a_person(season: Settings, in_process: None) -> None:
+    careful = small(season, promotion="person")
+    summary = stage.run(careful, TrainRequest())
+    (model_id,) = summary.items
+    assert "passed: macro-F1 against truth" in summary.skipped[model_id]
+    assert f"seaice model promote {model_id}" in summary.skipped[model_id]
+    assert aliases(careful) == {"challenger": model_id} and verdict_of(careful, model_id)["promote"]
+    assert stage.run(careful, TrainRequest()).nothing_new
+    registry.promote(open_ledger(careful), model_id, "by hand")
+    assert aliases(careful) == {"champion": model_id}
+
+
 def test_promotion_can_wait_for_a_person(season: Settings, in_process: None) -> None:
     model_id = stage.run(season, TrainRequest(promote=False)).items[0]
     assert aliases(season) == {"challenger": model_id}

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from seaice_ops.mapping.window.vote import PLANES, ages_at, change, maps, shift, span, without
+from seaice_ops.mapping.window.vote import PLANES, ages_at, change, maps, shift, span
 
 START = datetime(2026, 1, 1, 20, 15, 30, tzinfo=UTC)
 CODES = (1, 2, 3)
@@ -139,20 +139,6 @@ def test_a_shift_reads_two_acquisitions_and_a_rebuild_reads_the_window() -> None
 )
 def test_change(old: range, new: range, expected: tuple[range, range]) -> None:
     assert change(old, new) == expected
-
-
-@settings(deadline=None)
-@given(tile_series(), st.integers(0, 2**32 - 1))
-def test_land_is_land_and_changes_nothing_beside_it(
-    case: tuple[list[np.ndarray], list[datetime], int], seed: int
-) -> None:
-    series, times, n = case
-    for layers in maps(series, times, n):
-        land = np.random.default_rng(seed).random(layers.shape[1:]) < 0.4
-        before = layers.copy()
-        masked = without(layers, land)
-        assert {tuple(pixel) for pixel in masked[:, land].T} <= {(254, 0, 255, 255)}
-        np.testing.assert_array_equal(masked[:, ~land], before[:, ~land])
 
 
 def test_span_and_ages() -> None:
