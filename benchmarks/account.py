@@ -1,4 +1,4 @@
-"""How long the account takes on a generated ledger, on SQLite and PostgreSQL, with the catalogue's answer at hand.
+"""Seconds that the account takes on a generated ledger, on SQLite and PostgreSQL, with the catalogue's answer at hand.
 
     python benchmarks/account.py [--tiles 237] [--days 150] [--json]
 

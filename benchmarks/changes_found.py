@@ -1,4 +1,4 @@
-"""How right the dated changes of simulated seasons are: precision, recall, F1 and date error.
+"""Accuracy of the dated changes of simulated seasons: precision, recall, F1 and date error.
 
     make changes-found [ARGS="--seeds 31-33 --size 384 --acquisitions 40 --json"]
 

@@ -1,4 +1,4 @@
-"""How right ice drift is: vectors between pairs of simulated acquisitions beside the simulated motion.
+"""Accuracy of ice drift: vectors between pairs of simulated acquisitions beside the simulated motion.
 
     python benchmarks/drift.py [--seeds 400-411] [--size 2048] [--hours 1.7,12,24] [--json]
 

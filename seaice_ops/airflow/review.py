@@ -49,7 +49,7 @@ def questions() -> list[dict[str, str]]:
 
 
 def question(row: Any, root: str) -> dict[str, str]:
-    """What a person is asked about a change; `root` is the path below which Airflow is served."""
+    """The question about a change that a person is asked; `root` is the path below which Airflow is served."""
     from seaice_ops.classes.legend import NAMES
 
     before, after = NAMES[row.before_class], NAMES[row.after_class]

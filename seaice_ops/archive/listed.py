@@ -79,7 +79,7 @@ def run(settings: Settings, request: ListedRequest, *, caller: str = "") -> Summ
 
 
 def _places(stage: StageRun, products: Collection[str], tiles: Collection[str]) -> dict[str, Place]:
-    """Where each product was sensed, by its name or by the ledger; the others are noted as failed."""
+    """Sensing times of the products, by name or ledger; products without one are noted as failed."""
     known: dict[str, Place] = {}
     with stage.ledger.begin() as session:
         for some in chunks(list(products)):
@@ -127,7 +127,7 @@ def _failed(session: Session, sensed: datetime, tiles: Collection[str]) -> list[
 
 
 def _lost(ledger: Ledger, store: ObjectStore, meant: Collection[str]) -> dict[str, str]:
-    """What is wrong with the objects of those that are ready, by id."""
+    """Faults of the objects of ready scenes, by id."""
     with ledger.begin() as session:
         query = select(Scene).where(Scene.id.in_(meant), Scene.state == SceneState.READY)
         ready = [scene for scene in session.scalars(query) if scene.key]
