@@ -234,7 +234,7 @@ class TrainingSettings(_Part):
     holdout_every: int = Field(5, ge=2, description="every k-th acquisition day is held out of training")
     min_scenes: int = Field(4, ge=2, description="labelled scenes below which no training is tried")
     min_new_scenes: int = Field(
-        24, ge=1, description="newly labelled scenes since the champion's training below which no training is due"
+        24, ge=1, description="newly labelled scenes since the newest model's training below which no training is due"
     )
 
     @field_validator("bands", mode="before")

@@ -99,28 +99,31 @@ def _preprocessing(bands: tuple[str, ...], ceiling: float) -> Preprocessing:
 
 
 def _check_worthwhile(ledger: Ledger, manifest: Manifest, min_new_scenes: int) -> None:
-    """Raise `ExpectedSkip` where the champion was made the same way from nearly the same scenes."""
+    """Raise `ExpectedSkip` where the newest model was made the same way from nearly the same scenes.
+
+    That is the challenger, if the gate refused the last one, else the champion.
+    """
     with ledger.begin() as session:
-        row = model_by_alias(session, "champion")
+        role, row = "challenger", model_by_alias(session, "challenger")
+        if row is None:
+            role, row = "champion", model_by_alias(session, "champion")
     if row is None or row.id == manifest.model_id:  # the very same: not due, but already done
         return
-    champion = Card.model_validate(row.card).manifest
+    newest = Card.model_validate(row.card).manifest
     scenes = {name: getattr(manifest, name) for name in ("train", "held_out", "contents")}
-    same_way = champion.model_copy(update=scenes) == manifest
-    new = _new_scenes(manifest.contents or {}, champion)
+    same_way = newest.model_copy(update=scenes) == manifest
+    new = _new_scenes(manifest.contents or {}, newest)
     if same_way and new < min_new_scenes:
         raise ExpectedSkip(
-            f"{counted(new, 'scenes')} labelled since the champion {row.id} was trained; "
+            f"{counted(new, 'scenes')} labelled since the {role} {row.id} was trained; "
             f"training waits for {min_new_scenes} (training.min_new_scenes)"
         )
 
 
-def _new_scenes(contents: Mapping[str, str], champion: Manifest) -> int:
-    """The number of scenes, with these pixels, that the champion neither learnt from nor was judged by."""
-    known = {*champion.train, *champion.held_out}
-    return sum(
-        scene_id not in known or not _same(champion, scene_id, content) for scene_id, content in contents.items()
-    )
+def _new_scenes(contents: Mapping[str, str], newest: Manifest) -> int:
+    """The number of scenes, with these pixels, that the newest model neither learnt from nor was judged by."""
+    known = {*newest.train, *newest.held_out}
+    return sum(scene_id not in known or not _same(newest, scene_id, content) for scene_id, content in contents.items())
 
 
 def held_out_days(days: Sequence[date], every: int) -> list[date]:

@@ -171,6 +171,19 @@ def test_a_first_model_is_judged_too(season: Settings, in_process: None, monkeyp
     assert aliases(season) == {"challenger": summary.items[0]}
 
 
+def test_a_refused_model_is_not_trained_again_for_a_few_new_scenes(
+    season: Settings, in_process: None, add_scene: Callable[..., Scene], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steps, "RULES", Rules())
+    patient = small(season, min_new_scenes=2)
+    first = stage.run(patient, TrainRequest()).items[0]
+    add_labelled(season, add_scene, 4)
+    with pytest.raises(ExpectedSkip, match=f"1 scene labelled since the challenger {first} was trained"):
+        stage.run(patient, TrainRequest())
+    add_labelled(season, add_scene, 5)
+    assert stage.run(patient, TrainRequest()).done["models"] == 1
+
+
 def test_without_truth_nothing_is_promoted(season: Settings, in_process: None) -> None:
     blind = season.model_copy(update={"reference": None})
     summary = stage.run(blind, TrainRequest())
