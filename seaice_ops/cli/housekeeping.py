@@ -34,4 +34,4 @@ def housekeeping(
             f"{summary.sentence()}" if delete else f"{len(going)} objects, {sum(going)} bytes would go with --delete"
         )
         report = {"orphans": orphans, "missing": found.missing, "unknown_maps": found.unknown_maps}
-        say(as_json, {**report, "summary": summary.to_dict()}, "\n".join(lines))
+        say(as_json, {**report, "summary": summary.to_dict()}, *lines)

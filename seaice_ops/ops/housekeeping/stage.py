@@ -51,5 +51,5 @@ def _remove(stage: StageRun, orphan: Orphan) -> None:
         stage.summary.skipped[orphan.key] = "it was written again"
         return
     stage.store.delete(orphan.key)
-    stage.summary.done["objects deleted"] += 1
-    stage.summary.done["bytes freed"] += orphan.bytes
+    stage.summary.done["deleted objects"] += 1
+    stage.summary.done["freed bytes"] += orphan.bytes

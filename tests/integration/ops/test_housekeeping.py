@@ -62,7 +62,7 @@ def test_only_old_orphans_that_can_be_made_again_go(home: Settings, monkeypatch:
     assert summary.nothing_new
     assert store.exists(ORPHAN)
     summary, _ = stage.run(home, delete=True)
-    assert summary.done == {"objects deleted": 1, "bytes freed": 5}
+    assert summary.done == {"deleted objects": 1, "freed bytes": 5}
     assert sorted(store.list()) == [LEFTOVER, MODEL, "scenes/01CCV/2026/02/named.tif"]
     assert stage.run(home, delete=True)[0].nothing_new
 
