@@ -3,7 +3,19 @@
 Nothing heavy is imported here: a verb imports its stage when it runs, so that `seaice --help` answers at once.
 """
 
-from seaice_ops.cli import account, backfill, catalogue, changes, labels, models, operators, paper, region, stages
+from seaice_ops.cli import (
+    account,
+    backfill,
+    catalogue,
+    changes,
+    housekeeping,
+    labels,
+    models,
+    operators,
+    paper,
+    region,
+    stages,
+)
 from seaice_ops.cli.common import app
 
 __all__ = [
@@ -12,6 +24,7 @@ __all__ = [
     "backfill",
     "catalogue",
     "changes",
+    "housekeeping",
     "labels",
     "models",
     "operators",

@@ -28,6 +28,7 @@ ORDER = (
     "doctor",
     "status",
     "account",
+    "housekeeping",
     "up",
     "down",
     "region",

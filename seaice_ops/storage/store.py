@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +178,20 @@ class ObjectStore:
             found = {meta["path"]: meta["size"] for page in obstore.list(self._store, prefix or None) for meta in page}
         found.pop(keys.MARKER, None)
         return found
+
+    def ages(self, prefix: str) -> dict[str, tuple[int, datetime]]:
+        """The size in bytes and the time (UTC) of the last write of each object below the folder `prefix`, by key."""
+        with self._readable_errors(prefix):
+            pages = obstore.list(self._store, prefix)
+            return {meta["path"]: (meta["size"], meta["last_modified"]) for page in pages for meta in page}
+
+    def written_at(self, key: str) -> datetime | None:
+        """When `key` was last written (UTC); None where it is not there."""
+        try:
+            with self._readable_errors(key):
+                return obstore.head(self._store, key)["last_modified"]
+        except ObjectMissing:
+            return None
 
     def gdal_path(self, key: str) -> str:
         """The name under which GDAL opens `key` (within `gdal_env` for S3)."""

@@ -83,6 +83,7 @@ INSIDE: dict[str, set[str]] = {
     "mapping/window": {"due", "evidence"},
     "models/families": {"card"},
     "ops/account": set(),
+    "ops/housekeeping": set(),
     "ops/overview": {"inactive", "notify"},
     "ops/pages": {"account", "change_pictures", "overview", "viewer"},
     "ops/viewer": set(),
