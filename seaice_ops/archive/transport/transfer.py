@@ -46,9 +46,10 @@ def check(file: ProductFile, chunks: Iterable[bytes], source: str) -> None:
         digest.update(chunk)
         size += len(chunk)
     if file.size is not None and size != file.size:
-        raise CorruptProduct(f"{source} has {size} bytes, {file.size} were published")
+        raise CorruptProduct(f"a file has {size} bytes, {file.size} were published: {source}")
     if expected and digest.hexdigest() != expected:
-        raise CorruptProduct(f"{source} has {algorithm} {digest.hexdigest()}, {expected} was published")
+        found = digest.hexdigest()
+        raise CorruptProduct(f"a file's {algorithm} is {found}, {expected} was published: {source}")
 
 
 def _digest(algorithm: str) -> Any:
