@@ -34,7 +34,7 @@ from seaice_ops.storage import keys
 from seaice_ops.storage.rasters import Grid
 from seaice_ops.storage.store import ObjectStore
 from seaice_ops.training.judge.evaluate import Truth, dataset_of
-from seaice_ops.training.judge.figures import Table
+from seaice_ops.training.judge.figures import Table, macro_f1
 from seaice_ops.training.judge.golden import Evidence
 
 log = logging.getLogger(__name__)
@@ -182,12 +182,18 @@ def judged(
 def keep(ledger: Ledger, store: ObjectStore, model_id: str, golden: Golden, found: Results) -> bool:
     """Store a model's results on the golden set, then their row; False where another run was first."""
     key, data = keys.golden(model_id, golden.version), canonical(_to_json(found))
-    named = {"key": key, "sha256": hashlib.sha256(data).hexdigest()}
+    figure = float(macro_f1(found.model.total))
+    told = {
+        "key": key,
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "acquisitions": len(golden.scenes),
+        "macro_f1": None if np.isnan(figure) else figure,  # the gate's: a pixel without a class is wrong
+    }
     row = Evaluation(
         subject=model_id,
         dataset=golden.version,
         against=GOLDEN,
-        metrics=scores(found.model.total) | named | {"acquisitions": len(golden.scenes)},
+        metrics=scores(found.model.total) | told,
         created_at=now(),
     )
     with ledger.begin() as session:
