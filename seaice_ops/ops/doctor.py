@@ -188,9 +188,16 @@ def _ledger(settings: Settings) -> str:
 
 def _store(settings: Settings) -> str:
     from seaice_ops.errors import PublishConflict
+    from seaice_ops.ledger.stores import store_of
     from seaice_ops.storage.store import open_store
 
-    store, key = open_store(settings.store), f"doctor/{uuid.uuid4().hex}"
+    try:
+        _ledger(settings)
+    except (_WrongError, SeaIceError):
+        store = open_store(settings.store)  # whose store it is cannot be known
+    else:
+        store = store_of(settings)
+    key = f"doctor/{uuid.uuid4().hex}"
     try:
         store.put(key, b"one")
         if store.get(key) != b"one":

@@ -101,7 +101,7 @@ def _tiles(session: Session, ours: tuple[str, ...], at: datetime) -> dict[str, T
         tile: TileState(
             scenes.get(tile, {}), ready.get(tile), *windows.get(tile, (0, 0)), maps.get(tile), inactive.get(tile)
         )
-        for tile in sorted({*ours, *scenes, *maps})
+        for tile in sorted({*ours, *scenes, *maps} - {""})  # a product that cannot be read has no tile
     }
 
 

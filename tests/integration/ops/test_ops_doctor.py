@@ -140,6 +140,12 @@ def test_store_that_works_and_one_that_overwrites(stored: Settings, monkeypatch:
     assert "overwrites" in answer.what and "conditional writes" in answer.advice
 
 
+def test_an_empty_folder_in_the_stores_place_is_no_store(well: Settings, tmp_path: Path) -> None:
+    (tmp_path / "unmounted").mkdir()
+    found = look("object store", well.model_copy(update={"store": str(tmp_path / "unmounted")}))
+    assert not found.ok and not list((tmp_path / "unmounted").iterdir())
+
+
 @pytest.mark.parametrize(
     ("mask", "said"),
     [("", "mapped as ice"), ("coastline", "roaring-landmask 0"), ("land/{tile}.tif", "a file for each of 2 tile(s)")],

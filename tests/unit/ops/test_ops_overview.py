@@ -60,6 +60,13 @@ def season(settings: Settings) -> Settings:
     return settings
 
 
+def test_a_product_that_cannot_be_read_is_no_tile(settings: Settings) -> None:
+    with open_ledger(settings).begin() as session:
+        session.add(a_scene(1, tile="", state=SceneState.FAILED))
+    found = overview(settings)
+    assert set(found.tiles) == set(settings.tiles) and found.scenes["failed"] == 1
+
+
 def test_an_empty_ledger_is_described_as_such(settings: Settings) -> None:
     status = collect(settings)
     assert json.loads(json.dumps(status)) == status
