@@ -65,7 +65,7 @@ def make_product(archive: Path, size: int) -> None:
     )
     grids = "".join(
         f'<Size resolution="{r}"><NROWS>{size * 10 // r}</NROWS><NCOLS>{size * 10 // r}</NCOLS></Size>'
-        f'<Geoposition resolution="{r}"><ULX>399960</ULX><ULY>1600020</ULY><XDIM>{r}</XDIM><YDIM>-{r}</YDIM>'
+        f'<Geoposition resolution="{r}"><ULX>300000</ULX><ULY>2000020</ULY><XDIM>{r}</XDIM><YDIM>-{r}</YDIM>'
         "</Geoposition>"
         for r in (10, 20)
     )
@@ -77,7 +77,7 @@ def make_product(archive: Path, size: int) -> None:
     for seed, name in enumerate(BANDS):
         edge, pixel = (size // 2, 20) if name == "B11" else (size, 10)
         profile = {"driver": "JP2OpenJPEG", "count": 1, "dtype": "uint16", "height": edge, "width": edge}
-        place = {"crs": "EPSG:32701", "transform": Affine(pixel, 0, 399960, 0, -pixel, 1600020)}
+        place = {"crs": "EPSG:32701", "transform": Affine(pixel, 0, 300000, 0, -pixel, 2000020)}
         options = {"QUALITY": 100, "REVERSIBLE": "YES", "BLOCKXSIZE": 1024, "BLOCKYSIZE": 1024}
         path = granule / "IMG_DATA" / f"T01CCV_20260201T201529_{name}.jp2"
         with rasterio.open(path, "w", **profile, **place, **options) as target:

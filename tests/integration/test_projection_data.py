@@ -22,7 +22,7 @@ SIDECAR = {
     "sensed": "2026-02-01T10:00:00Z",
     "platform": "S2A",
     "crs": "EPSG:32701",
-    "transform": [10, 0, 399960, 0, -10, 1600020],
+    "transform": [10, 0, 300000, 0, -10, 2000020],
     "nodata": None,
     "published": "2026-02-01T11:00:00Z",
 }

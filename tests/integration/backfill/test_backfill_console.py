@@ -186,7 +186,14 @@ def test_a_person_is_asked_about_a_change_and_the_answer_is_a_decision(
     answer = {"chosen_options": ["Approve"], "params_input": {"class_after": "thin ice"}}
     rest.ask(client, "PATCH", f"{task}/hitlDetails", json=answer)
     assert rest.send(client, "PATCH", f"{task}/hitlDetails", json=answer).status_code == 409
-    until(lambda: rest.run_state(client, "seaice_review_changes", "asked") == "success", "the run ends")
+
+    def ended() -> bool:
+        waits = rest.ask(client, "GET", task)["state"] == "awaiting_input"
+        if waits and not rest.ask(client, "GET", f"{task}/hitlDetails")["response_received"]:
+            rest.send(client, "PATCH", f"{task}/hitlDetails", json=answer)  # a slow machine's scheduler asked again
+        return rest.run_state(client, "seaice_review_changes", "asked") == "success"
+
+    until(ended, "the run ends")
     with open_ledger(settings).begin() as session:
         row = get_change(session, "c1")
     assert (row.state, row.decided_class, row.decided_by) == (ChangeState.APPROVED, 2, "admin")
